@@ -1,0 +1,188 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::console::Color;
+use crate::model::Window;
+use crate::run::Filter;
+
+/// Regression tests for conversations.
+///
+/// Replays YAML-scripted conversations against a chat model and says, from what was really sent, what the bot
+/// remembered, what it forgot, and whether it should have.
+#[derive(Debug, Parser)]
+#[command(name = "chat-eval", version, max_term_width = 100, propagate_version = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  chat-eval run scenarios/                       every scenario, on the models that they name
+  chat-eval run scenarios/ -k 'whats-*' --show   one of them, word by word
+  chat-eval run scenarios/ --model gpt-4o-mini   all of them on another model
+  chat-eval review --list                        snapshots that wait for a decision
+
+`builtin`, the model where none is named, is a measuring instrument for windows and scripts, and no language model: it
+answers from the messages that it is sent, and from nothing else.";
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The config file, instead of the nearest chat-eval.yaml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// Say only what is wrong
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Replay scenarios, write results/<run-id>/ and print the summary
+    Run(Box<RunArgs>),
+    /// Read and check scenario files; send nothing
+    Check(CheckArgs),
+    /// Decide on snapshots that are new or differ
+    Review(ReviewArgs),
+    /// Write the reports of a run again, from its journal
+    Report(ReportArgs),
+    /// Write what other tools need
+    Init(InitArgs),
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Scenario files and folders; `-` reads one scenario from standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Conversations in flight [default: 16]
+    #[arg(short = 'j', long, value_name = "N", env = "CHAT_EVAL_CONCURRENCY", hide_env = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub concurrency: Option<u32>,
+    /// Only conversations that match: a glob over scenario names, or persona=, model=, window= or case= with a glob;
+    /// `!` in front leaves out
+    #[arg(short = 'k', long, value_name = "EXPR")]
+    pub filter: Vec<Filter>,
+    /// Only scenarios with this tag
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// This model instead of the files' own
+    #[arg(long, value_name = "MODEL", env = "CHAT_EVAL_MODEL", hide_env = true)]
+    pub model: Vec<String>,
+    /// Only this persona
+    #[arg(long, value_name = "PERSONA")]
+    pub persona: Vec<String>,
+    /// This window instead of the files' own: full, none, 2, 2-drop, past-2, messages-5, tokens-4000, each with -pin-1
+    #[arg(long, value_name = "WINDOW")]
+    pub window: Vec<Window>,
+    /// Repetitions of every variant, instead of the files' own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub trials: Option<u32>,
+    /// Stream every reply
+    #[arg(long, overrides_with = "no_stream")]
+    pub stream: bool,
+    /// Stream no reply
+    #[arg(long)]
+    pub no_stream: bool,
+    /// Print the transcripts as they go, word by word when streaming; one conversation at a time
+    #[arg(long)]
+    pub show: bool,
+    /// Where the run's folder is made
+    #[arg(long, value_name = "DIR", env = "CHAT_EVAL_OUT", hide_env = true, default_value = "results")]
+    pub out: PathBuf,
+    /// What becomes of snapshots: `new` writes .snap.new, `no` only compares, `always` overwrites, `off` skips; `auto`
+    /// is `no` where CI is set, else `new`
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Snapshots::Auto)]
+    pub snapshots: Snapshots,
+    /// Seconds for one attempt of a call; for a stream, between two pieces
+    #[arg(long, value_name = "SECONDS", default_value_t = 120.0, value_parser = seconds)]
+    pub timeout: f64,
+    /// Attempts of a call after the first
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub retries: u32,
+    /// A larger plan is an error
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub max_conversations: usize,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds from 0.001 to 86400".to_owned()),
+    }
+}
+
+/// `--snapshots`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Snapshots {
+    /// `no` where CI is set, else `new`
+    Auto,
+    /// Write .snap.new
+    New,
+    /// Only compare
+    No,
+    /// Overwrite
+    Always,
+    /// Skip
+    Off,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Scenario files and folders; `-` reads one scenario from standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `review`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("decision").required(true))]
+pub struct ReviewArgs {
+    /// The folder to look in
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// Show what waits, with its differences
+    #[arg(long, group = "decision")]
+    pub list: bool,
+    /// Accept everything that waits
+    #[arg(long, group = "decision")]
+    pub accept: bool,
+    /// Reject everything that waits
+    #[arg(long, group = "decision")]
+    pub reject: bool,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The run: its folder, its id, `latest` or `previous`
+    #[arg(value_name = "RUN", default_value = "latest")]
+    pub run: String,
+    /// Where runs are
+    #[arg(long, value_name = "DIR", env = "CHAT_EVAL_OUT", hide_env = true, default_value = "results")]
+    pub out: PathBuf,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Write the stub manifest that lets `cargo insta` review the snapshots
+    #[arg(long, required = true)]
+    pub insta: bool,
+    /// The folder of the scenarios, from the project's root
+    #[arg(value_name = "DIR", default_value = "scenarios")]
+    pub folder: PathBuf,
+}

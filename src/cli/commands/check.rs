@@ -1,0 +1,57 @@
+//! `check`: reads and checks scenario files, and sends nothing.
+
+use super::super::args::{CheckArgs, Global};
+use super::super::config;
+use super::super::console::Console;
+use super::super::exit::Exit;
+use super::super::{models, show_diagnostics, sources};
+use super::run::name_clashes;
+use crate::run::overflows;
+use crate::run::plan::{Overrides, Plan};
+
+/// As `run` has it where nothing else is said.
+const MAX_CONVERSATIONS: usize = 100_000;
+
+/// Checks the files and says how they are.
+pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
+    let config = match config::load(global.config.as_deref()) {
+        Ok(config) => config,
+        Err(diagnostics) => {
+            show_diagnostics(console, &diagnostics);
+            return Exit::BadInput;
+        }
+    };
+    let mut loaded = sources::load(&args.paths);
+    let default_model = config.model.clone().unwrap_or_else(|| "builtin".to_owned());
+    let overrides = Overrides { default_model, max_conversations: MAX_CONVERSATIONS, ..Overrides::default() };
+    let count = loaded.scenarios.len();
+    let plan = match Plan::new(loaded.scenarios, &overrides) {
+        Ok(plan) => plan,
+        Err(error) => {
+            console.fatal(error);
+            return Exit::BadInput;
+        }
+    };
+    for model in plan.models() {
+        loaded.diagnostics.extend(models::resolve(&config, model).err());
+    }
+    let tokenizer_of = |model: &str| models::resolve(&config, model).map(|model| model.tokenizer).unwrap_or_default();
+    loaded.diagnostics.extend(overflows(&plan, &tokenizer_of));
+    loaded.diagnostics.extend(name_clashes(&plan));
+    if !loaded.diagnostics.is_empty() {
+        show_diagnostics(console, &loaded.diagnostics);
+        return Exit::BadInput;
+    }
+    if loaded.files == 0 {
+        console.fatal("no scenario found; scenarios are `*.yaml` and `*.yml`");
+        return Exit::NothingToDo;
+    }
+    let (files, conversations) = (plural(count, "scenario"), plural(plan.conversations.len(), "conversation"));
+    console.line(&format!("{files}, {conversations}: no errors"));
+    Exit::Passed
+}
+
+/// `1 scenario`, `2 scenarios`.
+pub fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}

@@ -1,0 +1,46 @@
+//! `init --insta`: the stub manifest for `cargo insta`.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::super::args::InitArgs;
+use super::super::console::Console;
+use super::super::exit::Exit;
+use crate::snapshot::{STUB_MANIFEST, stub_manifest};
+
+/// Writes the stub manifest; a file that is there already stays as it is.
+pub fn init(args: &InitArgs, console: &Console) -> Exit {
+    if !args.folder.is_dir() {
+        console.fatal(format!("`{}` is no folder", args.folder.display()));
+        console.error("help: name the folder of your scenarios: `chat-eval init --insta DIR`");
+        return Exit::BadInput;
+    }
+    if args.folder.is_absolute() {
+        console.fatal(format!("`{}` must be relative to the working directory", args.folder.display()));
+        return Exit::BadInput;
+    }
+    let path = Path::new(STUB_MANIFEST);
+    let text = stub_manifest(&args.folder);
+    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
+        let mut file = std::fs::File::create_new(path)?;
+        file.write_all(text.as_bytes())
+    });
+    match written {
+        Ok(()) => {
+            console.line(&format!("wrote {STUB_MANIFEST}\n\n  cargo insta review --manifest-path {STUB_MANIFEST}"));
+            Exit::Passed
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
+                console.line(&format!("{STUB_MANIFEST} is there already"));
+                return Exit::Passed;
+            }
+            console.fatal(format!("`{STUB_MANIFEST}` is there already and says something else; nothing was changed"));
+            Exit::BadInput
+        }
+        Err(error) => {
+            console.fatal(format!("cannot write `{STUB_MANIFEST}`: {error}"));
+            Exit::NotWritten
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! One file a command.
+
+pub mod check;
+pub mod init;
+pub mod report;
+pub mod review;
+pub mod run;

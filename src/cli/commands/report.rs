@@ -1,0 +1,66 @@
+//! `report`: writes the reports of a run again, from its journal.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::super::args::ReportArgs;
+use super::super::console::Console;
+use super::super::exit::Exit;
+use super::super::look;
+use crate::journal::Reader;
+use crate::report::{files, terminal};
+
+/// Writes the reports and prints the summary.
+pub fn report(args: &ReportArgs, console: &Console) -> Exit {
+    let Some(folder) = find_run(&args.run, &args.out) else {
+        console.fatal(format!("there is no run `{}` in `{}`", args.run, args.out.display()));
+        console.error("help: a run is named by its folder, its id, `latest` or `previous`");
+        return Exit::BadInput;
+    };
+    let journal = match Reader::open(folder.join("journal.jsonl")) {
+        Ok(journal) => journal,
+        Err(error) => {
+            console.fatal(error);
+            return Exit::BadInput;
+        }
+    };
+    let wall = wall(&folder);
+    match files::write_all(&folder, &journal, wall) {
+        Ok(summary) => {
+            let shown = folder.display().to_string();
+            let around = terminal::Around { folder: &shown, wall, snapshots: &[] };
+            console.print(&terminal::render(&summary, around, look(console)));
+            Exit::Passed
+        }
+        Err(error) => {
+            console.fatal(error);
+            Exit::NotWritten
+        }
+    }
+}
+
+/// The folder of a run.
+fn find_run(name: &str, out: &Path) -> Option<PathBuf> {
+    let has_journal = |folder: PathBuf| folder.join("journal.jsonl").is_file().then_some(folder);
+    match name {
+        // The newest by name: ids begin with the time.
+        "latest" | "previous" => {
+            let mut runs: Vec<PathBuf> = std::fs::read_dir(out)
+                .ok()?
+                .filter_map(|entry| Some(entry.ok()?.path()))
+                .filter(|path| !path.is_symlink() && path.join("journal.jsonl").is_file())
+                .collect();
+            runs.sort();
+            let back = if name == "latest" { 1 } else { 2 };
+            runs.len().checked_sub(back).map(|at| runs.swap_remove(at))
+        }
+        _ => has_journal(PathBuf::from(name)).or_else(|| has_journal(out.join(name))),
+    }
+}
+
+/// How long the run took, which no journal knows: `run.json` does.
+fn wall(folder: &Path) -> Option<Duration> {
+    let text = std::fs::read_to_string(folder.join("run.json")).ok()?;
+    let run: serde_json::Value = serde_json::from_str(&text).ok()?;
+    run.get("wall_ms")?.as_u64().map(Duration::from_millis)
+}

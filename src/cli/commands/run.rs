@@ -1,0 +1,340 @@
+//! `run`: replays scenarios, writes the run's folder, prints the summary.
+//!
+//! Everything that can be wrong with the input is found out before anything is sent; the run's folder is made then, so
+//! that a path that cannot be written fails before money is spent.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use super::super::args::{Global, RunArgs, Snapshots};
+use super::super::config::{self, Config};
+use super::super::console::Console;
+use super::super::exit::Exit;
+use super::super::models::{self, CallSettings};
+use super::super::progress::{Bar, Show};
+use super::super::snapshots::{self, SnapshotSettings};
+use super::super::{look, show_diagnostics, sources};
+use crate::diagnostic::Diagnostic;
+use crate::event::{Event, FORMAT, Manifest, ScenarioFile};
+use crate::journal::{Reader, Writer};
+use crate::model::ConversationId;
+use crate::report::progress::first_line;
+use crate::report::{files, terminal};
+use crate::run::plan::{Overrides, Plan};
+use crate::run::{Ended, Job, Models, Outlet, Watcher, consume, dispatch, overflows};
+use crate::snapshot;
+use crate::text::nearest::nearest;
+
+const DEFAULT_CONCURRENCY: usize = 16;
+
+/// Runs the scenarios.
+pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
+    let prepared = match prepare(args, global, console) {
+        Ok(prepared) => prepared,
+        Err(exit) => return exit,
+    };
+    let Prepared { config, plan, models, concurrency } = prepared;
+    let (folder, mut journal) = match open_run(&args.out) {
+        Ok(opened) => opened,
+        Err(error) => {
+            console.fatal(format!("{error:#}"));
+            console.error("nothing was sent; `--out DIR` names another folder");
+            return Exit::BadInput;
+        }
+    };
+    let manifest = manifest(&folder, &plan);
+    console.remark(&announcement(&plan, &models));
+    let conversations = manifest.conversations;
+    let started = Instant::now();
+    let ended = match journal.append(&[Event::Run(Box::new(manifest))]) {
+        Ok(()) => {
+            let watcher: Box<dyn Watcher + Send> =
+                if args.show { Box::new(Show::new(console)) } else { Box::new(Bar::new(console, conversations)) };
+            play(Job { plan, models, concurrency }, journal, watcher, console)
+        }
+        Err(error) => Err(error.into()),
+    };
+    let wall = started.elapsed();
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(error) => {
+            console.fatal(format!("{error:#}"));
+            console.error(&format!("what was done until then is in {}", folder.join("journal.jsonl").display()));
+            return Exit::NotWritten;
+        }
+    };
+    let settings = SnapshotSettings::new(args.snapshots, config.folder());
+    finish(&folder, ended, wall, &settings, console)
+}
+
+struct Prepared {
+    config: Config,
+    plan: Plan,
+    models: Models,
+    concurrency: usize,
+}
+
+/// Reads everything that the run needs, and shows everything that is wrong with it.
+fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepared, Exit> {
+    let bad = |diagnostics: &[Diagnostic]| {
+        show_diagnostics(console, diagnostics);
+        Exit::BadInput
+    };
+    let config = config::load(global.config.as_deref()).map_err(|diagnostics| bad(&diagnostics))?;
+    let loaded = sources::load(&args.paths);
+    if !loaded.diagnostics.is_empty() {
+        return Err(bad(&loaded.diagnostics));
+    }
+    if loaded.files == 0 {
+        console.fatal("no scenario found; scenarios are `*.yaml` and `*.yml`");
+        return Err(Exit::NothingToDo);
+    }
+    let personas: Vec<String> = loaded.scenarios.iter().flat_map(|scenario| scenario.personas.clone()).collect();
+    let plan = Plan::new(loaded.scenarios, &overrides(args, &config)).map_err(|error| {
+        console.fatal(error);
+        console.error("help: `--max-conversations N` allows a larger plan");
+        Exit::BadInput
+    })?;
+    if plan.conversations.is_empty() {
+        console.fatal("the filters leave no conversation");
+        let unknown = args.persona.iter().find(|name| !personas.contains(name));
+        if let Some(near) = unknown.and_then(|name| nearest(name, personas.iter().map(String::as_str))) {
+            console.error(&format!("help: did you mean the persona `{near}`?"));
+        }
+        return Err(Exit::NothingToDo);
+    }
+    let settings = CallSettings { timeout: Duration::from_secs_f64(args.timeout), retries: args.retries };
+    let models = models::connect(&config, &plan.models(), settings).map_err(|diagnostics| bad(&diagnostics))?;
+    let wrong = plan_errors(&plan, &models);
+    if !wrong.is_empty() {
+        return Err(bad(&wrong));
+    }
+    let asked = args.concurrency.map(|n| n as usize).or(config.concurrency).unwrap_or(DEFAULT_CONCURRENCY);
+    if args.show && args.concurrency.is_some_and(|n| n > 1) {
+        console.fatal("`--show` plays one conversation at a time; leave out `-j`");
+        return Err(Exit::BadInput);
+    }
+    let concurrency = if args.show { 1 } else { asked };
+    Ok(Prepared { config, plan, models, concurrency })
+}
+
+fn overrides(args: &RunArgs, config: &Config) -> Overrides {
+    Overrides {
+        models: distinct(&args.model),
+        default_model: config.model.clone().unwrap_or_else(|| "builtin".to_owned()),
+        personas: args.persona.clone(),
+        windows: distinct(&args.window),
+        trials: args.trials,
+        stream: match (args.stream, args.no_stream) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        },
+        tags: args.tag.clone(),
+        filters: args.filter.clone(),
+        max_conversations: args.max_conversations,
+    }
+}
+
+/// A value given twice would plan every conversation twice, under one id.
+fn distinct<T: Clone + PartialEq>(values: &[T]) -> Vec<T> {
+    let mut kept: Vec<T> = Vec::new();
+    for value in values {
+        if !kept.contains(value) {
+            kept.push(value.clone());
+        }
+    }
+    kept
+}
+
+/// What is wrong with a plan whose files are right.
+pub fn plan_errors(plan: &Plan, models: &Models) -> Vec<Diagnostic> {
+    let tokenizer_of = |model: &str| models.get(model).map(|model| model.tokenizer).unwrap_or_default();
+    let mut wrong = overflows(plan, &tokenizer_of);
+    wrong.extend(name_clashes(plan));
+    wrong
+}
+
+/// Snapshots whose names differ by case alone overwrite one another on some file systems.
+pub fn name_clashes(plan: &Plan) -> Vec<Diagnostic> {
+    let variants = plan.conversations.iter().filter(|planned| planned.trial == 1).map(|planned| &*planned.key);
+    let clashes = snapshot::clashes(variants);
+    let diagnostics = clashes.into_iter().map(|(first, second)| {
+        Diagnostic::error("name-clash", format!("`{first}` and `{second}` differ by upper and lower case alone"))
+            .help("their snapshots would share a file on some systems: rename a persona, model or case")
+    });
+    diagnostics.collect()
+}
+
+/// Makes the run's folder, named after time and chance, with its journal.
+fn open_run(out: &Path) -> anyhow::Result<(PathBuf, Writer)> {
+    use anyhow::Context;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder `{}`", out.display()))?;
+    let folder = loop {
+        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        let folder = out.join(format!("{now}-{:04x}", fastrand::u16(..)));
+        match std::fs::create_dir(&folder) {
+            Ok(()) => break folder,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot make a folder in `{}`", out.display()));
+            }
+        }
+    };
+    let journal = Writer::create(folder.join("journal.jsonl"))?;
+    Ok((folder, journal))
+}
+
+fn manifest(folder: &Path, plan: &Plan) -> Manifest {
+    let file = |scenario: &crate::scenario::Scenario| ScenarioFile {
+        name: scenario.name.clone(),
+        path: scenario.source.path.clone(),
+        sha256: ConversationId(Sha256::digest(scenario.source.text.as_bytes()).into()).to_string(),
+    };
+    Manifest {
+        format: FORMAT,
+        run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        arguments: std::env::args().skip(1).collect(),
+        started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        commit: git_commit(),
+        plan_digest: plan.digest(),
+        conversations: u32::try_from(plan.conversations.len()).unwrap_or(u32::MAX),
+        scenarios: plan.scenarios.iter().map(file).collect(),
+    }
+}
+
+/// The commit of the working directory; without git or a repository there is none.
+fn git_commit() -> Option<String> {
+    let mut git = std::process::Command::new("git");
+    let output = git.args(["rev-parse", "--verify", "--quiet", "HEAD"]).stderr(Stdio::null()).output().ok()?;
+    let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !commit.is_empty()).then_some(commit)
+}
+
+fn announcement(plan: &Plan, models: &Models) -> String {
+    let mut by_model: Vec<(&str, u64)> = models.keys().map(|name| (name.as_str(), 0)).collect();
+    by_model.sort_unstable();
+    let mut calls = 0;
+    let mut scenarios: Vec<usize> = Vec::new();
+    for planned in &plan.conversations {
+        if let Some((_, count)) = by_model.iter_mut().find(|(name, _)| *name == planned.key.model) {
+            *count += 1;
+        }
+        if scenarios.last() != Some(&planned.scenario) {
+            scenarios.push(planned.scenario);
+        }
+        let script = plan.scenarios[planned.scenario].script(planned.case, planned.cell);
+        calls += script.map_or(0, |script| script.turns.iter().filter(|turn| turn.reply.is_none()).count() as u64);
+    }
+    let conversations = plan.conversations.len() as u64;
+    first_line(env!("CARGO_PKG_VERSION"), scenarios.len() as u64, conversations, calls, &by_model)
+}
+
+/// Plays the job with the journal's consumer on a thread of its own.
+fn play(
+    job: Job,
+    mut journal: Writer,
+    mut watcher: Box<dyn Watcher + Send>,
+    console: &Console,
+) -> anyhow::Result<Ended> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (outlet, notes) = Outlet::new();
+    let consumer = std::thread::Builder::new()
+        .name("journal".to_owned())
+        .spawn(move || consume(&notes, &mut journal, watcher.as_mut()))?;
+    let ended = runtime.block_on(dispatch(job, outlet, interrupted(console.clone())));
+    // What is still in flight is dropped here, and with it the last way to the consumer.
+    runtime.shutdown_background();
+    match consumer.join() {
+        Ok(Ok(())) => Ok(ended),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(anyhow::anyhow!("the journal's thread ended abnormally")),
+    }
+}
+
+/// Ends at the first Ctrl-C or SIGTERM; a second one ends the program at once.
+async fn interrupted(console: Console) {
+    signal().await;
+    console.error("\nstopping: requests in flight get 10 s to finish; a second Ctrl-C ends at once");
+    tokio::spawn(async {
+        signal().await;
+        #[expect(clippy::exit, reason = "the user asked twice; the journal holds everything that was acknowledged")]
+        std::process::exit(Exit::Interrupted.code().into());
+    });
+}
+
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending::<()>().await },
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Makes the reports from the journal, compares the snapshots, prints the summary.
+fn finish(folder: &Path, ended: Ended, wall: Duration, settings: &SnapshotSettings, console: &Console) -> Exit {
+    let mut outcomes = Vec::new();
+    if ended == Ended::Interrupted {
+        outcomes.push(Exit::Interrupted);
+    }
+    let journal_path = folder.join("journal.jsonl");
+    let written = Reader::open(&journal_path).map_err(anyhow::Error::from).and_then(|journal| {
+        let summary = files::write_all(folder, &journal, Some(wall))?;
+        files::point_latest(folder)?;
+        let compared = snapshots::compare(&journal, settings)?;
+        Ok((summary, compared))
+    });
+    match written {
+        Err(error) => {
+            console.fatal(format!("{error:#}"));
+            console.error(&format!("everything that was said is in {}", journal_path.display()));
+            outcomes.push(Exit::NotWritten);
+        }
+        Ok((summary, compared)) => {
+            for error in &compared.errors {
+                console.fatal(error);
+                outcomes.push(Exit::NotWritten);
+            }
+            let folder = folder.display().to_string();
+            let around = terminal::Around { folder: &folder, wall: Some(wall), snapshots: &compared.notes };
+            console.print(&terminal::render(&summary, around, look(console)));
+            if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {
+                outcomes.push(Exit::Failed);
+            }
+            if summary.totals.has_errors() {
+                outcomes.push(Exit::Errored);
+            }
+        }
+    }
+    Exit::worst(&outcomes)
+}
+
+impl SnapshotSettings {
+    /// From the flag and the environment. `source` in a snapshot is relative to the config's folder.
+    fn new(flag: Snapshots, config_folder: Option<&Path>) -> Self {
+        let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0");
+        let mode = match flag {
+            Snapshots::Auto if is_ci => snapshot::Mode::No,
+            Snapshots::Auto | Snapshots::New => snapshot::Mode::New,
+            Snapshots::No => snapshot::Mode::No,
+            Snapshots::Always => snapshot::Mode::Always,
+            Snapshots::Off => snapshot::Mode::Off,
+        };
+        let base = config_folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self { mode, is_ci, base: base.to_owned() }
+    }
+}

@@ -1,0 +1,183 @@
+//! The config file: which models there are, where they are, which keys they need. Trusted like code.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::sources::read_text;
+use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::provider::{Builtin, BuiltinKind};
+use crate::run::Price;
+use crate::scenario::decode::{Fields, Findings};
+use crate::scenario::yaml::{self, Node, Value};
+use crate::text::tokens::Tokenizer;
+
+/// The name that is looked for, from the working directory upwards.
+pub const FILE_NAME: &str = "chat-eval.yaml";
+const KEYS: &[&str] = &["model", "concurrency", "models"];
+const MODEL_KEYS: &[&str] = &["provider", "model", "base_url", "api_key_env", "price", "tokenizer"];
+const PROVIDERS: &[&str] = &["builtin", "openai"];
+
+/// What the config file says; empty where there is none.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// The file.
+    pub path: Option<PathBuf>,
+    /// The model of scenarios that name none.
+    pub model: Option<String>,
+    /// Conversations in flight.
+    pub concurrency: Option<usize>,
+    /// The models, where it lists any: scenarios may use only these then.
+    pub models: Option<IndexMap<String, ModelConfig>>,
+}
+
+/// One model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelConfig {
+    /// Who answers.
+    pub provider: ProviderConfig,
+    /// Its price, where it is known.
+    pub price: Option<Price>,
+    /// What token windows count with.
+    pub tokenizer: Tokenizer,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ProviderConfig {
+    /// The embedded model.
+    Builtin(BuiltinKind),
+    /// A server that speaks `OpenAI`'s chat completions.
+    OpenAi {
+        /// The model's name there.
+        model: String,
+        /// Where it is; `None` for `OPENAI_BASE_URL`, else `OpenAI` itself.
+        base_url: Option<String>,
+        /// Which key it needs.
+        key: KeyConfig,
+    },
+}
+
+/// Which key a model needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyConfig {
+    /// None.
+    None,
+    /// The one in this environment variable.
+    Env(String),
+}
+
+impl Config {
+    /// The folder of the config file.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.path.as_deref().and_then(Path::parent)
+    }
+}
+
+/// Reads the config: the file that is named, else the nearest `chat-eval.yaml`, else nothing.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(named: Option<&Path>) -> Result<Config, Vec<Diagnostic>> {
+    let Some(path) = named.map(Path::to_owned).or_else(nearest_config) else { return Ok(Config::default()) };
+    let text = read_text(&path).map_err(|diagnostic| vec![*diagnostic])?;
+    let source = Arc::new(SourceFile { path: path.display().to_string(), text });
+    let root = yaml::parse(&source).map_err(|diagnostic| vec![*diagnostic])?;
+    let mut findings = Findings::new(source);
+    let config = read(&mut findings, &root, path);
+    if findings.is_empty() { Ok(config) } else { Err(findings.into_diagnostics()) }
+}
+
+fn nearest_config() -> Option<PathBuf> {
+    let folder = std::env::current_dir().ok()?;
+    let found = folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())?;
+    // In the working directory itself the short name is what people expect to read.
+    Some(if found.parent() == Some(&folder) { PathBuf::from(FILE_NAME) } else { found })
+}
+
+fn read(findings: &mut Findings, root: &Node, path: PathBuf) -> Config {
+    let mut config = Config { path: Some(path), ..Config::default() };
+    if matches!(root.value, Value::Null) {
+        return config;
+    }
+    let Some(fields) = findings.fields(root, "the config", KEYS) else { return config };
+    config.model = fields.get("model").and_then(|node| findings.filled_text(node, "model"));
+    config.concurrency = fields
+        .get("concurrency")
+        .and_then(|node| findings.whole(node, "concurrency", 1..=100_000))
+        .and_then(|n| usize::try_from(n).ok());
+    if let Some(models) = fields.get("models").and_then(|node| findings.open_fields(node, "`models`")) {
+        let read = models.iter().filter_map(|(name, key, node)| {
+            if Builtin::kind_of(name).is_some() {
+                findings.error("reserved-name", key, format!("`{name}` is the embedded model's own name"), "");
+                return None;
+            }
+            Some((name.to_owned(), model(findings, name, node)?))
+        });
+        config.models = Some(read.collect());
+    }
+    config
+}
+
+fn model(findings: &mut Findings, name: &str, node: &Node) -> Option<ModelConfig> {
+    let fields = findings.fields(node, &format!("the model `{name}`"), MODEL_KEYS)?;
+    let provider = fields.require(findings, "provider", &format!("the model `{name}`"))?;
+    let word = findings.filled_text(provider, "provider")?;
+    let text = |findings: &mut Findings, key: &str| fields.get(key).and_then(|node| findings.filled_text(node, key));
+    let provider = match word.as_str() {
+        "openai" => ProviderConfig::OpenAi {
+            model: text(findings, "model").unwrap_or_else(|| name.to_owned()),
+            base_url: text(findings, "base_url"),
+            key: match text(findings, "api_key_env").as_deref() {
+                Some("none") => KeyConfig::None,
+                Some(variable) => KeyConfig::Env(variable.to_owned()),
+                None => KeyConfig::Env("OPENAI_API_KEY".to_owned()),
+            },
+        },
+        "builtin" => {
+            let kind = match text(findings, "model") {
+                Some(kind) => Builtin::kind_of(&kind),
+                None => Some(BuiltinKind::Reader),
+            };
+            let Some(kind) = kind else {
+                let message = format!("the model `{name}` is no kind of the embedded model");
+                findings.error("unknown-model", node, message, "");
+                return None;
+            };
+            ProviderConfig::Builtin(kind)
+        }
+        _ => {
+            let message = format!("`{word}` is no provider");
+            findings.unknown_word("unknown-provider", provider, message, &word, PROVIDERS);
+            return None;
+        }
+    };
+    let tokenizer = match fields.get("tokenizer") {
+        Some(node) => tokenizer(findings, node)?,
+        None => Tokenizer::default(),
+    };
+    let price = fields.get("price").and_then(|node| price(findings, node));
+    Some(ModelConfig { provider, price, tokenizer })
+}
+
+fn price(findings: &mut Findings, node: &Node) -> Option<Price> {
+    let fields: Fields<'_> = findings.fields(node, "`price`", &["input", "output"])?;
+    let mut amount = |key: &str| {
+        let node = fields.require(findings, key, "`price`")?;
+        findings.number(node, key, 0.0..=1e6)
+    };
+    let (input, output) = (amount("input"), amount("output"));
+    Some(Price { input: input?, output: output? })
+}
+
+fn tokenizer(findings: &mut Findings, node: &Node) -> Option<Tokenizer> {
+    let word = findings.filled_text(node, "tokenizer")?;
+    let found = Tokenizer::ALL.iter().find(|(name, _)| *name == word);
+    if found.is_none() {
+        let known: Vec<&str> = Tokenizer::ALL.iter().map(|(name, _)| *name).collect();
+        findings.unknown_word("unknown-tokenizer", node, format!("`{word}` is no tokenizer"), &word, &known);
+    }
+    found.map(|(_, tokenizer)| *tokenizer)
+}

@@ -1,0 +1,129 @@
+//! The only place that prints.
+//!
+//! Results go to standard output, everything about the way there to standard error. A reader that went away
+//! (`| head`) ends the output and nothing else.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+use console::Term;
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set; everywhere, where `CLICOLOR_FORCE` is.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The width of what is no terminal.
+const PLAIN_WIDTH: usize = 100;
+const MIN_WIDTH: usize = 40;
+
+/// Where the program speaks.
+#[derive(Debug, Clone)]
+pub struct Console {
+    color: Color,
+    is_quiet: bool,
+}
+
+#[expect(clippy::unused_self, reason = "whoever prints needs a console in hand: nothing prints behind its back")]
+impl Console {
+    /// A console; a quiet one keeps remarks to itself.
+    #[must_use]
+    pub const fn new(color: Color, is_quiet: bool) -> Self {
+        Self { color, is_quiet }
+    }
+
+    /// Prints a result.
+    pub fn print(&self, text: &str) {
+        // A closed pipe is the reader's decision; what the run wrote to files does not depend on it.
+        let _ = io::stdout().lock().write_all(text.as_bytes()).and_then(|()| io::stdout().lock().flush());
+    }
+
+    /// Prints a result and a line feed.
+    pub fn line(&self, text: &str) {
+        self.print(&format!("{text}\n"));
+    }
+
+    /// Prints an error or a warning.
+    pub fn error(&self, text: &str) {
+        let _ = io::stderr().lock().write_all(format!("{}\n", text.trim_end_matches('\n')).as_bytes());
+    }
+
+    /// Prints `error: …`, for what has no place in a file.
+    pub fn fatal(&self, message: impl std::fmt::Display) {
+        let mark = if self.is_error_coloured() { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+        self.error(&format!("{mark}: {message}"));
+    }
+
+    /// Prints a remark about the way there.
+    pub fn remark(&self, text: &str) {
+        if !self.is_quiet {
+            self.error(text);
+        }
+    }
+
+    /// What the command line's parser has to say: help on standard output, errors on standard error.
+    pub fn usage(error: &clap::Error) {
+        let _ = error.print();
+    }
+
+    /// Whether standard output takes colours.
+    #[must_use]
+    pub fn is_coloured(&self) -> bool {
+        self.allows_color(io::stdout().is_terminal())
+    }
+
+    /// Whether standard error takes colours.
+    #[must_use]
+    pub fn is_error_coloured(&self) -> bool {
+        self.allows_color(io::stderr().is_terminal())
+    }
+
+    fn allows_color(&self, is_terminal: bool) -> bool {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if is_set("NO_COLOR") => false,
+            Color::Auto if std::env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0" && !value.is_empty()) => true,
+            Color::Auto => is_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+        }
+    }
+
+    /// Whether progress may be drawn.
+    #[must_use]
+    pub fn has_progress(&self) -> bool {
+        !self.is_quiet && io::stderr().is_terminal()
+    }
+
+    /// Columns of standard output.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        match Term::stdout().size_checked() {
+            Some((_, columns)) if io::stdout().is_terminal() => usize::from(columns).max(MIN_WIDTH),
+            _ => PLAIN_WIDTH,
+        }
+    }
+
+    /// Whether the terminal shows more than ASCII.
+    #[must_use]
+    pub fn is_unicode(&self) -> bool {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        match locale {
+            // Files and CI logs are UTF-8 where nothing says otherwise.
+            None => true,
+            Some(locale) => {
+                let locale = locale.to_lowercase();
+                locale.contains("utf-8") || locale.contains("utf8") || !io::stdout().is_terminal()
+            }
+        }
+    }
+}

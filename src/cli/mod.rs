@@ -1,0 +1,59 @@
+//! Arguments to settings, commands, what is printed, exit codes.
+
+mod args;
+mod commands;
+mod config;
+mod console;
+mod exit;
+mod models;
+mod progress;
+mod snapshots;
+mod sources;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::diagnostic::{self, Diagnostic, Severity};
+use crate::report::terminal::Look;
+use args::{Cli, Command};
+use console::Console;
+use exit::Exit;
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            Console::usage(&error);
+            let is_error = error.use_stderr();
+            return if is_error { Exit::BadInput.into() } else { Exit::Passed.into() };
+        }
+    };
+    let console = Console::new(cli.global.color, cli.global.quiet);
+    let exit = match cli.command {
+        Command::Run(args) => commands::run::run(&args, &cli.global, &console),
+        Command::Check(args) => commands::check::check(&args, &cli.global, &console),
+        Command::Review(args) => commands::review::review(&args, &console),
+        Command::Report(args) => commands::report::report(&args, &console),
+        Command::Init(args) => commands::init::init(&args, &console),
+    };
+    exit.into()
+}
+
+/// How reports look on this console.
+fn look(console: &Console) -> Look {
+    Look { width: console.width(), is_coloured: console.is_coloured(), is_ascii: !console.is_unicode() }
+}
+
+/// Shows what is wrong with the input, and says how much it is.
+fn show_diagnostics(console: &Console, diagnostics: &[Diagnostic]) {
+    let shown = diagnostic::render(diagnostics, console.is_error_coloured());
+    console.error(&shown);
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    let word = if errors == 1 { "error" } else { "errors" };
+    if errors > 0 {
+        console.error(&format!("\n{errors} {word}; nothing was sent"));
+    }
+}

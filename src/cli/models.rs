@@ -1,0 +1,130 @@
+//! From the names of models to providers, with their keys from the environment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::config::{Config, KeyConfig, ModelConfig, ProviderConfig};
+use crate::diagnostic::Diagnostic;
+use crate::provider::openai::{OpenAi, OpenAiSettings, http_client};
+use crate::provider::{Builtin, ChatModel, RetryPolicy};
+use crate::run::{Model, Models};
+use crate::text::nearest::nearest;
+use crate::text::tokens::Tokenizer;
+
+const OPENAI: &str = "https://api.openai.com/v1";
+
+const WAY_OUT: &str = "`--model builtin` plays the scenarios on the embedded model, without a key";
+
+/// How calls are made.
+#[derive(Debug, Clone, Copy)]
+pub struct CallSettings {
+    /// For one attempt; of a stream, between two pieces.
+    pub timeout: Duration,
+    /// Attempts after the first.
+    pub retries: u32,
+}
+
+/// What the config says of a model, where it may be used.
+///
+/// # Errors
+/// When it is no model that may be used here.
+pub fn resolve(config: &Config, name: &str) -> Result<ModelConfig, Diagnostic> {
+    if let Some(kind) = Builtin::kind_of(name) {
+        return Ok(ModelConfig {
+            provider: ProviderConfig::Builtin(kind),
+            price: None,
+            tokenizer: Tokenizer::default(),
+        });
+    }
+    let unknown = |known: Vec<&str>, help: &str| {
+        let near = nearest(name, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        Diagnostic::error("unknown-model", format!("`{name}` is no model{near}")).help(help)
+    };
+    if name.starts_with("builtin:") {
+        let known = Builtin::MODELS.to_vec();
+        return Err(unknown(
+            known,
+            "the embedded model is `builtin`, `builtin:echo`, `builtin:amnesiac` or `builtin:omniscient`",
+        ));
+    }
+    match &config.models {
+        Some(models) => models.get(name).cloned().ok_or_else(|| {
+            let known = models.keys().map(String::as_str).chain(Builtin::MODELS).collect();
+            unknown(known, "the config lists its models under `models:`, and only those may be used")
+        }),
+        None => Ok(ModelConfig {
+            provider: ProviderConfig::OpenAi {
+                model: name.to_owned(),
+                base_url: None,
+                key: KeyConfig::Env("OPENAI_API_KEY".to_owned()),
+            },
+            price: None,
+            tokenizer: Tokenizer::default(),
+        }),
+    }
+}
+
+/// Makes the providers of all these models.
+///
+/// # Errors
+/// Everything that keeps one of them from being called: nothing may be sent then.
+pub fn connect(config: &Config, names: &[&str], settings: CallSettings) -> Result<Models, Vec<Diagnostic>> {
+    let mut models = Models::new();
+    let mut wrong = Vec::new();
+    let mut http = None;
+    for name in names {
+        let made = resolve(config, name).and_then(|model| {
+            let chat = provider(name, &model.provider, settings, &mut http)?;
+            Ok(Model { chat, price: model.price, tokenizer: model.tokenizer })
+        });
+        match made {
+            Ok(model) => drop(models.insert((*name).to_owned(), model)),
+            Err(diagnostic) => wrong.push(diagnostic),
+        }
+    }
+    if wrong.is_empty() { Ok(models) } else { Err(wrong) }
+}
+
+fn provider(
+    name: &str,
+    config: &ProviderConfig,
+    settings: CallSettings,
+    http: &mut Option<reqwest::Client>,
+) -> Result<Arc<dyn ChatModel>, Diagnostic> {
+    let (model, base_url, key) = match config {
+        ProviderConfig::Builtin(kind) => return Ok(Arc::new(Builtin::new(*kind))),
+        ProviderConfig::OpenAi { model, base_url, key } => (model, base_url, key),
+    };
+    let unusable = |error: &dyn std::fmt::Display| {
+        Diagnostic::error("unusable-model", format!("the model `{name}` cannot be called: {error}"))
+    };
+    let base_url = match base_url {
+        Some(url) => url.clone(),
+        None => variable("OPENAI_BASE_URL").unwrap_or_else(|| OPENAI.to_owned()),
+    };
+    let api_key = match key {
+        KeyConfig::None => None,
+        KeyConfig::Env(name_of_key) => Some(variable(name_of_key).map(SecretString::from).ok_or_else(|| {
+            Diagnostic::error(
+                "missing-key",
+                format!("the model `{name}` needs the environment variable `{name_of_key}`"),
+            )
+            .help(WAY_OUT)
+        })?),
+    };
+    let client = match http {
+        Some(client) => client,
+        None => http.insert(http_client().map_err(|error| unusable(&error))?),
+    };
+    let retry = RetryPolicy { retries: settings.retries, ..RetryPolicy::default() };
+    let settings = OpenAiSettings { base_url, model: model.clone(), api_key, timeout: settings.timeout, retry };
+    let openai = OpenAi::new(settings, client).map_err(|error| unusable(&error))?;
+    Ok(Arc::new(openai))
+}
+
+/// An environment variable that is set and not empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}

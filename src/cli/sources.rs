@@ -1,0 +1,227 @@
+//! Finds scenario files and reads them, with all that they name.
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::scenario::yaml::MAX_FILE_BYTES;
+use crate::scenario::{self, FileProblem, Files, Scenario};
+
+/// Folders in which nothing is a scenario.
+const NO_SCENARIOS: [&str; 2] = ["snapshots", "cassettes"];
+
+/// A scenario file that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Found {
+    /// Its path, as given or found; `None` for standard input.
+    path: Option<PathBuf>,
+    /// The folder that files it names must lie in.
+    root: PathBuf,
+}
+
+/// Everything that was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The scenarios without errors, in the order of their paths.
+    pub scenarios: Vec<Scenario>,
+    /// What is wrong with the others.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many files were looked at.
+    pub files: usize,
+}
+
+/// Finds and reads the scenarios of these paths. Nothing stops at the first error.
+#[must_use]
+pub fn load(paths: &[PathBuf]) -> Loaded {
+    let mut diagnostics = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
+    let mut seen = HashSet::new();
+    for path in paths {
+        for file in find(path, &mut diagnostics) {
+            // A file that two arguments lead to is one scenario.
+            let identity = file.path.as_ref().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone()));
+            if seen.insert(identity) {
+                found.push(file);
+            }
+        }
+    }
+    let mut scenarios = Vec::with_capacity(found.len());
+    for file in &found {
+        let (scenario, mut wrong) = read_scenario(file);
+        scenarios.extend(scenario);
+        diagnostics.append(&mut wrong);
+    }
+    diagnostics.extend(scenario::duplicate_names(&scenarios));
+    Loaded { scenarios, diagnostics, files: found.len() }
+}
+
+fn find(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Vec<Found> {
+    if path == Path::new("-") {
+        return vec![Found { path: None, root: PathBuf::from(".") }];
+    }
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => {
+            let mut files = Vec::new();
+            walk(path, &mut files, diagnostics);
+            files.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
+            files.into_iter().map(|file| Found { path: Some(file), root: path.to_owned() }).collect()
+        }
+        Ok(_) => {
+            let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            vec![Found { path: Some(path.to_owned()), root: folder.to_owned() }]
+        }
+        Err(error) => {
+            diagnostics.push(unreadable("missing-path", path, &error));
+            Vec::new()
+        }
+    }
+}
+
+fn unreadable(code: &'static str, path: &Path, error: &std::io::Error) -> Diagnostic {
+    use std::io::ErrorKind;
+    let path = path.display();
+    match error.kind() {
+        ErrorKind::NotFound => Diagnostic::error(code, format!("`{path}` does not exist")),
+        ErrorKind::PermissionDenied => Diagnostic::error("unreadable", format!("`{path}` may not be read"))
+            .help("change its permissions, or leave it out"),
+        _ => Diagnostic::error("unreadable", format!("`{path}` cannot be read: {error}")),
+    }
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnostic>) {
+    let walker = ignore::WalkBuilder::new(folder)
+        .standard_filters(false)
+        .filter_entry(|entry| {
+            let name = entry.file_name().to_string_lossy();
+            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            let is_left_out =
+                name.starts_with('.') || name.starts_with('_') || is_folder && NO_SCENARIOS.contains(&&*name);
+            entry.depth() == 0 || !is_left_out
+        })
+        .build();
+    for entry in walker {
+        match entry {
+            Ok(entry) => {
+                let is_yaml = entry.path().extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+                if is_yaml && entry.depth() > 0 && !entry.file_type().is_some_and(|kind| kind.is_dir()) {
+                    files.push(entry.into_path());
+                }
+            }
+            Err(error) => {
+                diagnostics.push(Diagnostic::error("unreadable", format!("cannot look for scenarios: {error}")));
+            }
+        }
+    }
+}
+
+fn read_scenario(found: &Found) -> (Option<Scenario>, Vec<Diagnostic>) {
+    let (text, path, stem) = match &found.path {
+        Some(path) => {
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            (read_text(path), path.display().to_string(), stem)
+        }
+        None => (read_input(), "-".to_owned(), "stdin".to_owned()),
+    };
+    let text = match text {
+        Ok(text) => text,
+        Err(diagnostic) => return (None, vec![*diagnostic]),
+    };
+    let folder = found.path.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+    let source = Arc::new(SourceFile { path, text });
+    scenario::load(&source, &stem, &Folder { folder, root: found.root.clone() })
+}
+
+/// Reads a text file of at most 10 MiB.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_text(path: &Path) -> Result<String, Box<Diagnostic>> {
+    let file = std::fs::File::open(path).map_err(|error| Box::new(unreadable("missing-file", path, &error)))?;
+    read_all(file, &path.display().to_string()).map_err(|error| match error {
+        Unread::Io(error) => Box::new(unreadable("missing-file", path, &error)),
+        Unread::Diagnostic(diagnostic) => diagnostic,
+    })
+}
+
+fn read_input() -> Result<String, Box<Diagnostic>> {
+    read_all(std::io::stdin().lock(), "-").map_err(|error| match error {
+        Unread::Io(error) => {
+            Box::new(Diagnostic::error("unreadable", format!("standard input cannot be read: {error}")))
+        }
+        Unread::Diagnostic(diagnostic) => diagnostic,
+    })
+}
+
+enum Unread {
+    Io(std::io::Error),
+    Diagnostic(Box<Diagnostic>),
+}
+
+fn read_all(reader: impl Read, path: &str) -> Result<String, Unread> {
+    let mut bytes = Vec::new();
+    reader.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(Unread::Io)?;
+    if bytes.len() > MAX_FILE_BYTES {
+        let diagnostic = Diagnostic::error("file-too-large", format!("`{path}` has more than 10 MiB"))
+            .help("split it, or move long texts into files of their own");
+        return Err(Unread::Diagnostic(Box::new(diagnostic)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].split(|byte| *byte == b'\n').count();
+        let message = format!("`{path}` is no text: byte {at}, in line {line}, is not UTF-8");
+        Unread::Diagnostic(Box::new(Diagnostic::error("not-utf8", message).help("save it as UTF-8")))
+    })
+}
+
+/// The files that a scenario names.
+struct Folder {
+    /// The scenario's own folder.
+    folder: PathBuf,
+    /// The folder that must hold them, after symbolic links are resolved.
+    root: PathBuf,
+}
+
+impl Files for Folder {
+    fn read(&self, relative: &str) -> Result<Arc<SourceFile>, FileProblem> {
+        let problem =
+            |code, message: String, help: Option<&str>| FileProblem { code, message, help: help.map(str::to_owned) };
+        let name = Path::new(relative);
+        let is_hidden =
+            |part: Component<'_>| matches!(part, Component::Normal(part) if part.to_string_lossy().starts_with('.'));
+        if name.components().any(is_hidden) {
+            return Err(problem(
+                "hidden-file",
+                format!("`{relative}` is a hidden file; scenarios may not read those"),
+                None,
+            ));
+        }
+        let path = self.folder.join(name);
+        let outside = || {
+            let help = "files that a scenario names lie in the folder given to the command";
+            problem("path-outside", format!("`{relative}` lies outside of `{}`", self.root.display()), Some(help))
+        };
+        if name.is_absolute() {
+            return Err(outside());
+        }
+        let unread = |error: std::io::Error| {
+            let diagnostic = unreadable("missing-file", &path, &error);
+            problem(diagnostic.code, diagnostic.message, Some("file names are relative to the scenario's own folder"))
+        };
+        let real = path.canonicalize().map_err(unread)?;
+        let root = self.root.canonicalize().map_err(unread)?;
+        if !real.starts_with(&root) {
+            return Err(outside());
+        }
+        if real.strip_prefix(&root).is_ok_and(|inner| inner.components().any(is_hidden)) {
+            return Err(problem("hidden-file", format!("`{relative}` leads to a hidden file"), None));
+        }
+        let text = read_text(&path).map_err(|diagnostic| FileProblem {
+            code: diagnostic.code,
+            message: diagnostic.message,
+            help: diagnostic.help,
+        })?;
+        Ok(Arc::new(SourceFile { path: path.display().to_string(), text }))
+    }
+}

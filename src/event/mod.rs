@@ -1,0 +1,288 @@
+//! What a run does, as one stream of events: the runner writes it, the journal keeps it, every report reads it.
+//!
+//! The types here are the journal's line format (`format: 1`): a field is only ever added, with a default.
+//! What exists only while a run is going (deltas of a stream, progress) is in [`Live`] and never in the journal.
+
+mod record;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::model::{ConversationKey, End, Outcome, Role, Source, Usage, Verdict, Visibility};
+
+pub use record::{Record, ranges};
+
+/// The journal's format. A reader refuses a newer one by name.
+pub const FORMAT: u32 = 1;
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The first line: what this run is.
+    Run(Box<Manifest>),
+    /// A conversation begins.
+    Begin(Box<Begin>),
+    /// One try of a call that did not succeed.
+    Attempt(Attempt),
+    /// A turn was played.
+    Turn(Box<TurnDone>),
+    /// A check was decided.
+    Check(Box<CheckDone>),
+    /// A conversation ended.
+    Conversation(ConversationDone),
+}
+
+impl Event {
+    /// The place in the plan of the conversation that it belongs to; `None` for the run's own.
+    #[must_use]
+    pub fn plan_index(&self) -> Option<u32> {
+        match self {
+            Self::Run(_) => None,
+            Self::Begin(event) => Some(event.plan),
+            Self::Attempt(event) => Some(event.plan),
+            Self::Turn(event) => Some(event.plan),
+            Self::Check(event) => Some(event.plan),
+            Self::Conversation(event) => Some(event.plan),
+        }
+    }
+}
+
+/// What a run is: also the content of `run.json`, with the totals behind it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The journal's format.
+    pub format: u32,
+    /// The run's id, which names its folder.
+    pub run: String,
+    /// The tool's version.
+    pub version: String,
+    /// The arguments, as given.
+    pub arguments: Vec<String>,
+    /// When it started (RFC 3339, UTC).
+    pub started: String,
+    /// The git commit of the working directory, where it is a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// SHA-256 over the plan: the conversations' ids in their order and the scenario files.
+    pub plan_digest: String,
+    /// The number of conversations planned.
+    pub conversations: u32,
+    /// The scenario files, in plan order.
+    pub scenarios: Vec<ScenarioFile>,
+}
+
+/// A scenario file of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScenarioFile {
+    /// The scenario's name.
+    pub name: String,
+    /// The path as it was given or found.
+    pub path: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+}
+
+/// A message as the journal keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireMessage {
+    /// `user` or `assistant`.
+    pub role: Role,
+    /// The text.
+    pub content: String,
+}
+
+/// A conversation begins.
+///
+/// Every conversation has one list of messages to which the ranges of [`TurnDone::sent`] point: the system message
+/// where there is one, then `history`, then user message and reply of each turn in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Begin {
+    /// Place in the plan, from 0.
+    pub plan: u32,
+    /// The conversation's id.
+    pub conversation: String,
+    /// Its names.
+    #[serde(flatten)]
+    pub key: ConversationKey,
+    /// How many trials the variant has.
+    pub trials: u32,
+    /// The share of decided trials in which a check must pass.
+    pub pass_rate: f64,
+    /// The scenario file, as given or found.
+    pub file: String,
+    /// The names of the matrix variables, slowest first; empty without a matrix.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub matrix: Map<String, Value>,
+    /// The system message, where one is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Messages that stand before turn 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<WireMessage>,
+    /// How many turns the script has.
+    pub turns: u32,
+}
+
+/// One try of a call that did not succeed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Place in the plan.
+    pub plan: u32,
+    /// The turn.
+    pub turn: u32,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// The HTTP status, where one came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What went wrong.
+    pub error: String,
+    /// How long is waited before the next try, in milliseconds; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+}
+
+/// A turn was played, or its call failed for good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TurnDone {
+    /// Place in the plan.
+    pub plan: u32,
+    /// The turn, from 1.
+    pub turn: u32,
+    /// The user message.
+    pub user: String,
+    /// The messages really sent, as half-open ranges `[from, to)` of the conversation's own list. Ranges, not single
+    /// indexes, so that a long conversation with its full history costs a line of fixed size a turn. Empty for a
+    /// canned turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<(u32, u32)>,
+    /// Where the reply came from.
+    pub source: Source,
+    /// The reply; absent when the call failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
+    /// What a reasoning model thought, which is neither history nor judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
+    /// Why the reply ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// Token counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Tokens that the whole history would have taken: what the window saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_full_history: Option<u64>,
+    /// What the call cost, where the price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// Tries, the last one included; 0 for a canned turn.
+    pub attempts: u32,
+    /// From the last try's sending to the reply's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+    /// From the last try's sending to the first token; streamed replies only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<f64>,
+    /// The model that the server says it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_reported: Option<String>,
+    /// The server's fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// Why the call failed for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A check was decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckDone {
+    /// Place in the plan.
+    pub plan: u32,
+    /// The turn; absent for a check on the whole transcript.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u32>,
+    /// The check's number in its conversation, from 0, the same in every trial.
+    pub index: u32,
+    /// Its key: `contains`, `forgets`, `not`, …
+    pub check: String,
+    /// The user's name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What was asserted, in words: `150`, `"Priya"`, `name`.
+    pub expected: String,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// Its measure, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// Why, in words; empty for a pass that needs none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// Why it was expected to fail, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_failure: Option<String>,
+    /// The evidence of a retention check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// The line of the check in its scenario file.
+    pub line: u32,
+}
+
+/// The evidence of a retention check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// The fact's name.
+    pub fact: String,
+    /// The value that counted as the present one.
+    pub value: String,
+    /// Where in the request it stood.
+    pub visible: Visibility,
+    /// Whole exchanges since its last mention in the history (0: the previous one); absent where it was never mentioned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<u32>,
+    /// Whether the reply has it; absent where there was no reply to judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalled: Option<bool>,
+    /// What became of it; absent where there was no reply to judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// The position in the conversation's own list of the message that carried it, where it was visible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<u32>,
+}
+
+/// A conversation ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationDone {
+    /// Place in the plan.
+    pub plan: u32,
+    /// How it ended.
+    pub end: End,
+    /// Why, where it errored before or beside a turn's own error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What happens while a run is going and is in no journal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Live {
+    /// A turn's request goes out.
+    TurnBegins {
+        /// Place in the plan.
+        plan: u32,
+        /// The turn.
+        turn: u32,
+        /// The user message.
+        user: String,
+    },
+    /// A piece of a streamed reply.
+    Delta {
+        /// Place in the plan.
+        plan: u32,
+        /// The piece.
+        text: String,
+    },
+}

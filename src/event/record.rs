@@ -1,0 +1,87 @@
+//! One conversation put together from its events: what every report is made of.
+
+use super::{Attempt, Begin, CheckDone, ConversationDone, Event, TurnDone};
+use crate::model::{End, Message, Origin, Role};
+
+/// One conversation as it went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// How it began.
+    pub begin: Begin,
+    /// Its turns, in order.
+    pub turns: Vec<TurnDone>,
+    /// Its checks, in order of their index.
+    pub checks: Vec<CheckDone>,
+    /// Tries that did not succeed, in order.
+    pub attempts: Vec<Attempt>,
+    /// How it ended; absent where the run was cut off.
+    pub done: Option<ConversationDone>,
+}
+
+impl Record {
+    /// A conversation of which nothing but its beginning is known.
+    #[must_use]
+    pub fn new(begin: Begin) -> Self {
+        Self { begin, turns: Vec::new(), checks: Vec::new(), attempts: Vec::new(), done: None }
+    }
+
+    /// Adds an event of this conversation. Events of the run itself and a second beginning change nothing.
+    pub fn add(&mut self, event: Event) {
+        match event {
+            Event::Run(_) | Event::Begin(_) => {}
+            Event::Attempt(attempt) => self.attempts.push(attempt),
+            Event::Turn(turn) => self.turns.push(*turn),
+            Event::Check(check) => self.checks.push(*check),
+            Event::Conversation(done) => self.done = Some(done),
+        }
+    }
+
+    /// How it ended; `interrupted` where the journal has no end.
+    #[must_use]
+    pub fn end(&self) -> End {
+        self.done.as_ref().map_or(End::Interrupted, |done| done.end)
+    }
+
+    /// The conversation's own list of messages, to which the ranges of [`TurnDone::sent`] point.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
+        let system = self.begin.system.iter().map(|text| Message::new(Role::System, Origin::System, text.as_str()));
+        let history = (1..)
+            .zip(&self.begin.history)
+            .map(|(n, message)| Message::new(message.role, Origin::History(n), message.content.as_str()));
+        let turns = self.turns.iter().flat_map(|turn| {
+            let user = Message::new(Role::User, Origin::User(turn.turn), turn.user.as_str());
+            let reply =
+                turn.reply.iter().map(|text| Message::new(Role::Assistant, Origin::Reply(turn.turn), text.as_str()));
+            std::iter::once(user).chain(reply)
+        });
+        system.chain(history).chain(turns).collect()
+    }
+}
+
+impl TurnDone {
+    /// The positions, in the conversation's own list, of the messages that were sent.
+    pub fn sent_positions(&self) -> impl Iterator<Item = usize> + '_ {
+        self.sent.iter().flat_map(|&(from, to)| from as usize..to as usize)
+    }
+
+    /// How many messages were sent.
+    #[must_use]
+    pub fn messages_sent(&self) -> u64 {
+        self.sent.iter().map(|&(from, to)| u64::from(to.saturating_sub(from))).sum()
+    }
+}
+
+/// Increasing positions as half-open ranges.
+#[must_use]
+pub fn ranges(positions: impl IntoIterator<Item = usize>) -> Vec<(u32, u32)> {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for position in positions {
+        let position = u32::try_from(position).unwrap_or(u32::MAX);
+        match ranges.last_mut() {
+            Some((_, to)) if *to == position => *to += 1,
+            _ => ranges.push((position, position + 1)),
+        }
+    }
+    ranges
+}

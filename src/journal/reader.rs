@@ -1,0 +1,259 @@
+//! Reads a journal back, conversation by conversation in plan order.
+//!
+//! [`Reader::open`] passes over the file once and notes where each line stands and which conversation it belongs to:
+//! 16 bytes an event. [`Reader::records`] then reads one conversation at a time, so that memory does not grow with
+//! what the conversations say, however they were interleaved when they were written.
+//!
+//! A last line without its line feed, or that is no JSON, was torn by a crash: it was never acknowledged, is passed
+//! over, and [`Reader::is_torn`] says so. Anything else that is wrong is an error that names its line.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
+
+use super::JournalError;
+use crate::event::{Event, FORMAT, Manifest, Record};
+
+/// How much of the file is read at a time when the index is made.
+const READ_AHEAD: usize = 256 * 1024;
+
+/// All that the index needs of a line; the rest is skipped unparsed.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    event: Cow<'a, str>,
+    plan: Option<u32>,
+    format: Option<u32>,
+}
+
+/// Where the line of an event stands.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    plan: u32,
+    length: u32,
+    offset: u64,
+}
+
+impl Line {
+    fn end(self) -> u64 {
+        self.offset + u64::from(self.length)
+    }
+}
+
+/// A journal that was written, whole or torn.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    /// Behind a lock because seeking and reading are two steps.
+    file: Mutex<File>,
+    manifest: Manifest,
+    /// By conversation in plan order; within one, as written.
+    lines: Vec<Line>,
+    is_torn: bool,
+}
+
+impl Reader {
+    /// Opens a journal and makes its index.
+    ///
+    /// # Errors
+    /// When it cannot be read, is of a newer format, does not begin with the event `run`, or has a damaged line that
+    /// is not a torn last one.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, JournalError> {
+        let path = path.into();
+        let not_read = |source| JournalError::NotRead { path: path.clone(), source };
+        let mut pass = Pass::new(&path, File::open(&path).map_err(not_read)?);
+        let manifest = pass.manifest()?;
+        while pass.line()? {}
+        let Pass { source, mut lines, is_torn, .. } = pass;
+        // The sort is stable: within one conversation the order of writing stays.
+        lines.sort_by_key(|line| line.plan);
+        Ok(Self { file: Mutex::new(source.into_inner()), manifest, lines, is_torn, path })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the run is.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Whether the last line was torn and passed over.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        self.is_torn
+    }
+
+    /// The conversations that were begun, in plan order, each read from the file when it is asked for.
+    pub fn records(&self) -> Records<'_> {
+        Records { reader: self, rest: &self.lines }
+    }
+
+    fn record(&self, lines: &[Line]) -> Result<Record, JournalError> {
+        let mut record: Option<Record> = None;
+        // Lines that stand one behind the other are read at once.
+        for run in lines.chunk_by(|line, next| line.end() == next.offset) {
+            let bytes = self.read(run)?;
+            for line in run {
+                let from = usize::try_from(line.offset - run[0].offset).unwrap_or(usize::MAX);
+                let text = &bytes[from..from + line.length as usize];
+                let event = serde_json::from_slice(text).map_err(|error| self.damaged(*line, &error.to_string()))?;
+                match (&mut record, event) {
+                    (Some(record), event) => record.add(event),
+                    (none, Event::Begin(begin)) => *none = Some(Record::new(*begin)),
+                    _ => return Err(self.damaged(*line, "its conversation has not begun")),
+                }
+            }
+        }
+        let mut record = record.ok_or_else(|| JournalError::NoBeginning { path: self.path.clone() })?;
+        record.checks.sort_by_key(|check| check.index);
+        Ok(record)
+    }
+
+    fn read(&self, run: &[Line]) -> Result<Vec<u8>, JournalError> {
+        let read = || {
+            let length: usize = run.iter().map(|line| line.length as usize).sum();
+            let mut bytes = vec![0; length];
+            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.seek(SeekFrom::Start(run[0].offset))?;
+            file.read_exact(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().map_err(|source| JournalError::NotRead { path: self.path.clone(), source })
+    }
+
+    /// The error for a line. Its number is counted only now: the index need not hold what hardly anyone asks for.
+    fn damaged(&self, line: Line, reason: &str) -> JournalError {
+        let count = || -> io::Result<u64> {
+            let mut before = BufReader::new(File::open(&self.path)?.take(line.offset));
+            let mut count = 1;
+            loop {
+                let bytes = before.fill_buf()?;
+                if bytes.is_empty() {
+                    return Ok(count);
+                }
+                count += bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+                let length = bytes.len();
+                before.consume(length);
+            }
+        };
+        match count() {
+            Ok(line) => JournalError::DamagedLine { path: self.path.clone(), line, reason: reason.to_owned() },
+            Err(source) => JournalError::NotRead { path: self.path.clone(), source },
+        }
+    }
+}
+
+/// The conversations of a journal, one at a time; made by [`Reader::records`].
+#[derive(Debug)]
+pub struct Records<'a> {
+    reader: &'a Reader,
+    rest: &'a [Line],
+}
+
+impl Iterator for Records<'_> {
+    type Item = Result<Record, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let plan = self.rest.first()?.plan;
+        let (lines, rest) = self.rest.split_at(self.rest.partition_point(|line| line.plan == plan));
+        self.rest = rest;
+        Some(self.reader.record(lines))
+    }
+}
+
+/// The one pass that makes the index.
+struct Pass<'a> {
+    path: &'a Path,
+    source: BufReader<File>,
+    text: Vec<u8>,
+    number: u64,
+    offset: u64,
+    lines: Vec<Line>,
+    is_torn: bool,
+}
+
+impl<'a> Pass<'a> {
+    fn new(path: &'a Path, file: File) -> Self {
+        let source = BufReader::with_capacity(READ_AHEAD, file);
+        Self { path, source, text: Vec::new(), number: 0, offset: 0, lines: Vec::new(), is_torn: false }
+    }
+
+    /// Takes the next line into `text`; `false` at the end of the file or before a last line without line feed.
+    fn advance(&mut self) -> Result<bool, JournalError> {
+        self.offset += self.text.len() as u64;
+        self.text.clear();
+        self.number += 1;
+        self.source.read_until(b'\n', &mut self.text).map_err(|source| self.not_read(source))?;
+        self.is_torn = self.text.last().is_some_and(|byte| *byte != b'\n');
+        Ok(!self.text.is_empty() && !self.is_torn)
+    }
+
+    /// Reads the first line. Its format is looked at before anything else: a newer one may not parse as ours.
+    fn manifest(&mut self) -> Result<Manifest, JournalError> {
+        let path = || self.path.to_owned();
+        if !self.advance()? {
+            return Err(JournalError::NoBeginning { path: self.path.to_owned() });
+        }
+        match serde_json::from_slice::<Head<'_>>(&self.text) {
+            Ok(Head { event, format: Some(format), .. }) if event == "run" && format > FORMAT => {
+                return Err(JournalError::NewerFormat { path: path(), format, known: FORMAT });
+            }
+            Ok(Head { event, .. }) if event == "run" => {}
+            _ => return Err(JournalError::NoBeginning { path: path() }),
+        }
+        match serde_json::from_slice(&self.text).map_err(|error| self.damaged(error.to_string()))? {
+            Event::Run(manifest) => Ok(*manifest),
+            _ => Err(JournalError::NoBeginning { path: path() }),
+        }
+    }
+
+    /// Puts the next line into the index; `false` when there is none.
+    fn line(&mut self) -> Result<bool, JournalError> {
+        if !self.advance()? {
+            return Ok(false);
+        }
+        match serde_json::from_slice::<Head<'_>>(&self.text) {
+            Ok(Head { event, plan: None, .. }) if event == "run" => Ok(true),
+            Ok(Head { plan: Some(plan), .. }) => {
+                let length =
+                    u32::try_from(self.text.len()).map_err(|_| self.damaged("it is over 4 GiB long".into()))?;
+                self.lines.push(Line { plan, length, offset: self.offset });
+                Ok(true)
+            }
+            Ok(Head { event, .. }) => Err(self.damaged(format!("the event `{event}` names no conversation"))),
+            Err(error) => self.torn_or_damaged(&error).map(|()| false),
+        }
+    }
+
+    fn torn_or_damaged(&mut self, error: &serde_json::Error) -> Result<(), JournalError> {
+        let is_last = match self.source.fill_buf() {
+            Ok(rest) => rest.is_empty(),
+            Err(source) => return Err(self.not_read(source)),
+        };
+        if is_last && !error.is_data() {
+            self.is_torn = true;
+            return Ok(());
+        }
+        Err(self.damaged(error.to_string()))
+    }
+
+    fn damaged(&self, reason: String) -> JournalError {
+        JournalError::DamagedLine { path: self.path.to_owned(), line: self.number, reason }
+    }
+
+    fn not_read(&self, source: io::Error) -> JournalError {
+        JournalError::NotRead { path: self.path.to_owned(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests;

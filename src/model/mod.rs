@@ -1,0 +1,26 @@
+//! The words of the domain as plain values: scenario, message, window, fact, check, verdict, plan ids.
+//!
+//! Nothing here reads a file, a clock or a random number, and nothing here knows a file format. Words that other
+//! programs read (verdicts, outcomes, sources) serialise as the lower-case word that they display as.
+
+mod check;
+mod fact;
+mod message;
+mod params;
+mod pattern;
+mod plan;
+mod reply;
+mod script;
+mod verdict;
+mod window;
+
+pub use check::{Admits, Check, CheckKind, FactRef, SentCheck, Text};
+pub use fact::{Fact, MatchKind};
+pub use message::{Message, Origin, Role};
+pub use params::Params;
+pub use pattern::Pattern;
+pub use plan::{ConversationId, ConversationKey, VariantKey};
+pub use reply::{Reply, Source, Usage};
+pub use script::{EachReply, Persona, Position, Script, Turn};
+pub use verdict::{End, Outcome, Verdict, Visibility};
+pub use window::{OrphanReply, Tail, Window, WindowLabelError};

@@ -1,0 +1,24 @@
+//! Sampling parameters of a request.
+
+use serde_json::{Map, Value};
+
+/// What goes along with the messages. `None` leaves a parameter to the provider's default.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Params {
+    /// 0 to 2.
+    pub temperature: Option<f64>,
+    /// 0 to 1.
+    pub top_p: Option<f64>,
+    /// The longest reply, in tokens.
+    pub max_tokens: Option<u32>,
+    /// For providers that can repeat a draw.
+    pub seed: Option<i64>,
+    /// Texts that end a reply.
+    pub stop: Vec<String>,
+    /// -2 to 2.
+    pub presence_penalty: Option<f64>,
+    /// -2 to 2.
+    pub frequency_penalty: Option<f64>,
+    /// What a vendor adds, sent as it stands.
+    pub extra: Map<String, Value>,
+}

@@ -1,0 +1,94 @@
+//! A regular expression together with the text that it was written as.
+
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+
+/// A compiled regular expression of the `regex` crate: linear time, no look-around, no back-references.
+#[derive(Debug, Clone)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles `source`.
+    ///
+    /// # Errors
+    /// When `source` is no regular expression, or one that compiles to more than 1 MiB.
+    pub fn new(source: &str) -> Result<Self, regex::Error> {
+        RegexBuilder::new(source).size_limit(1 << 20).build().map(Self)
+    }
+
+    /// The text that it was written as.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Whether it matches anywhere in `text`.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
+    /// Whether it matches in `beginning` and would in every text that goes on from there: so a text that was cut off
+    /// can be judged.
+    #[must_use]
+    pub fn is_match_whatever_follows(&self, beginning: &str) -> bool {
+        // A match is known to hold at the earliest position where the automaton needs to read no further. Beyond that
+        // position it looks at one character at most, and only for an anchor or a word boundary: what holds before a
+        // letter and before a space holds before anything.
+        ["a", " "].iter().all(|next| {
+            let known = self.0.shortest_match(&format!("{beginning}{next}"));
+            known.is_some_and(|end| end <= beginning.len())
+        })
+    }
+
+    /// The first match in `text`.
+    #[must_use]
+    pub fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
+        self.0.find(text).map(|found| found.as_str())
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_match_is_certain_only_where_nothing_that_follows_can_undo_it() {
+        for (source, beginning, expected) in [
+            ("Priya", "I am Priya", true),
+            ("Priya.*", "I am Priya and", true),
+            (r"\d+", "T-1", true),
+            (r"Priya\b", "I am Priya", false),
+            (r"Priya\b", "I am Priya,", true),
+            (r"Pri\B", "I am Pri", false),
+            ("Priya$", "I am Priya", false),
+            ("(?m)Priya$", "I am Priya", false),
+            ("(?m)Priya$", "I am Priya\n", true),
+            ("^[^!]*$", "No mark", false),
+            ("^.{0,20}$", "short", false),
+            ("a$|b", "b a", true),
+            ("x", "none", false),
+            // The letter that stands for what follows must not be taken for the text's own.
+            ("Priya.", "I am Priya", false),
+            ("[ a]", "none", false),
+        ] {
+            let pattern = Pattern::new(source).unwrap();
+            assert_eq!(pattern.is_match_whatever_follows(beginning), expected, "{source} on {beginning}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What names a conversation.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The names of one variant of one scenario and case: everything but the trial.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct VariantKey {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The case's name; empty without cases.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub case: String,
+    /// The persona's name.
+    pub persona: String,
+    /// The model's name in the config.
+    pub model: String,
+    /// The window's label.
+    pub window: String,
+    /// JSON of the matrix values; empty without a matrix.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vars: String,
+}
+
+impl fmt::Display for VariantKey {
+    /// `scenario · case · persona · model · window 2 · vars`, leaving out what is empty.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.scenario)?;
+        if !self.case.is_empty() {
+            write!(f, " · {}", self.case)?;
+        }
+        write!(f, " · {} · {} · window {}", self.persona, self.model, self.window)?;
+        if !self.vars.is_empty() {
+            write!(f, " · {}", self.vars)?;
+        }
+        Ok(())
+    }
+}
+
+/// The names of one conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ConversationKey {
+    /// Its variant.
+    #[serde(flatten)]
+    pub variant: VariantKey,
+    /// The repetition, counted from 1.
+    pub trial: u32,
+}
+
+/// A conversation's id: SHA-256 over its names, never over any text, so that editing a turn changes no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConversationId(pub [u8; 32]);
+
+impl ConversationId {
+    /// The id of the conversation with these names.
+    #[must_use]
+    pub fn new(key: &ConversationKey) -> Self {
+        let ConversationKey { variant, trial } = key;
+        let mut hash = Sha256::new();
+        let trial = trial.to_string();
+        for part in
+            [&variant.scenario, &variant.case, &variant.persona, &variant.model, &variant.window, &variant.vars, &trial]
+        {
+            // The length in front keeps `ab` + `c` apart from `a` + `bc`.
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+impl fmt::Display for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_depends_on_every_name_and_on_their_borders() {
+        let variant = VariantKey {
+            scenario: "ab".into(),
+            case: "c".into(),
+            persona: "p".into(),
+            model: "m".into(),
+            window: "2".into(),
+            vars: String::new(),
+        };
+        let base = ConversationKey { variant, trial: 1 };
+        let mut moved = base.clone();
+        moved.variant.scenario = "a".into();
+        moved.variant.case = "bc".into();
+        let again = ConversationKey { trial: 2, ..base.clone() };
+        let ids = [&base, &moved, &again].map(|key| ConversationId::new(key).to_string());
+        assert_ne!(ids[0], ids[1]);
+        assert_ne!(ids[0], ids[2]);
+        assert_eq!(ids[0].len(), 64);
+        assert_eq!(ids[0], ConversationId::new(&base).to_string());
+    }
+}

@@ -1,0 +1,66 @@
+//! A script: one scenario with every variable filled in, ready to be played.
+
+use std::sync::Arc;
+
+use super::{Check, Fact, Role};
+
+/// A place in a scenario file, both counted from 1; columns are characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    /// The line.
+    pub line: u32,
+    /// The column.
+    pub column: u32,
+}
+
+/// A named system prompt with the checks that every live reply under it must pass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Persona {
+    /// Its name.
+    pub name: String,
+    /// The system prompt; empty sends none.
+    pub system: Arc<str>,
+    /// Checks on every live reply.
+    pub checks: Vec<Check>,
+}
+
+/// One scripted user message, and the reply where it is canned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// The name by which the scenario refers to it.
+    pub id: Option<String>,
+    /// The user message.
+    pub user: Arc<str>,
+    /// The canned reply: no call is made.
+    pub reply: Option<Arc<str>>,
+    /// Checks on the live reply.
+    pub checks: Vec<Check>,
+    /// Where it stands in its file.
+    pub position: Position,
+}
+
+/// A check on every live reply of a stretch of turns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EachReply {
+    /// The check.
+    pub check: Check,
+    /// The first turn that it holds for, counted from 1.
+    pub from: u32,
+    /// The last turn that it holds for, if there is one.
+    pub until: Option<u32>,
+}
+
+/// One scenario for one case and one cell of the matrix, with every variable filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Script {
+    /// The facts, in the order of the file.
+    pub facts: Vec<Fact>,
+    /// The personas, in the order of the file; at least one.
+    pub personas: Vec<Persona>,
+    /// Messages that stand before turn 1.
+    pub history: Vec<(Role, Arc<str>)>,
+    /// The turns, fillers unfolded; at least one.
+    pub turns: Vec<Turn>,
+    /// Checks on every live reply.
+    pub each_reply: Vec<EachReply>,
+}

@@ -1,0 +1,163 @@
+//! The contract between the runner and whatever answers.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::model::{Fact, Message, Params, Reply, Source, Usage};
+
+/// One request: exactly what is sent, in its order.
+#[derive(Debug, Clone, Copy)]
+pub struct ChatRequest<'a> {
+    /// The messages, the system message first where there is one, the user message last.
+    pub messages: &'a [Message],
+    /// Sampling parameters.
+    pub params: &'a Params,
+    /// Whether the reply is asked for as server-sent events.
+    pub stream: bool,
+    /// The script's facts: read by the embedded model alone, which needs to know what may be asked.
+    pub facts: &'a [Fact],
+}
+
+/// A whole reply. Half a streamed reply never becomes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatReply {
+    /// Text and finish reason.
+    pub reply: Reply,
+    /// What a reasoning model thought (`reasoning_content`, or a leading `<think>` block), kept out of the text.
+    pub thinking: Option<String>,
+    /// Token counts as the provider reports them; `None` where it reports none.
+    pub usage: Option<Usage>,
+    /// From the sending of the request to the end of the reply.
+    pub latency: Duration,
+    /// From the sending of the request to the first piece of text that is not empty; streamed replies only.
+    pub ttft: Option<Duration>,
+    /// The model that the server says it is.
+    pub model_reported: Option<String>,
+    /// The server's fingerprint.
+    pub fingerprint: Option<String>,
+    /// Tries, the last one included.
+    pub attempts: u32,
+}
+
+/// A try that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptFailed {
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// The HTTP status, where one came.
+    pub status: Option<u16>,
+    /// What went wrong, in words.
+    pub error: String,
+    /// How long is waited before the next try; `None` when there is none.
+    pub wait: Option<Duration>,
+}
+
+/// Why a call failed. The message is fit to be shown: it names what happened and has no key in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// No answer came: connection refused or reset, DNS, a time-out, a stream that broke.
+    #[error("{0}")]
+    Connection(String),
+    /// The provider asks to come back later (408, 409, 425, 429).
+    #[error("{message}")]
+    RateLimited {
+        /// The HTTP status.
+        status: u16,
+        /// What the provider said.
+        message: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The provider failed (5xx).
+    #[error("{message}")]
+    Server {
+        /// The HTTP status.
+        status: u16,
+        /// What the provider said.
+        message: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Something came back that is no reply: not JSON, an error object with status 200, no choices, a stream that
+    /// ended without finish reason or `[DONE]`.
+    #[error("{0}")]
+    Malformed(String),
+    /// The provider refuses this request (400, 404, 413, 422, …): it would refuse it again.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What the provider said.
+        message: String,
+    },
+    /// The provider refuses every call to this model (401, 403, an unknown model, an exhausted quota).
+    #[error("{message}")]
+    ModelUnusable {
+        /// The HTTP status.
+        status: u16,
+        /// What the provider said.
+        message: String,
+    },
+}
+
+impl CallError {
+    /// Whether another try can help.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Connection(_) | Self::RateLimited { .. } | Self::Server { .. } | Self::Malformed(_))
+    }
+
+    /// The HTTP status, where one came.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Connection(_) | Self::Malformed(_) => None,
+            Self::RateLimited { status, .. }
+            | Self::Server { status, .. }
+            | Self::Refused { status, .. }
+            | Self::ModelUnusable { status, .. } => Some(*status),
+        }
+    }
+
+    /// How long the provider asks to wait before the next try.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// Who watches a call while it goes on.
+pub trait Observer: Send + Sync {
+    /// A piece of the reply's text arrived.
+    fn delta(&self, text: &str);
+    /// A try failed. Pieces that it gave are void.
+    fn attempt_failed(&self, attempt: AttemptFailed);
+}
+
+/// What turns a request into a reply.
+///
+/// An implementation holds no memory between calls: equal requests are answered as if each were the first. It returns
+/// whole replies only, retries by itself what another try can help, and never writes a key into an error.
+pub trait ChatModel: Send + Sync {
+    /// Where its replies come from.
+    fn source(&self) -> Source;
+
+    /// Whether it is a language model, so that checks on wording mean something.
+    fn is_language_model(&self) -> bool {
+        true
+    }
+
+    /// Answers one request.
+    ///
+    /// # Errors
+    /// When no whole reply could be had, after all tries.
+    fn chat<'a>(
+        &'a self,
+        request: ChatRequest<'a>,
+        observer: &'a dyn Observer,
+    ) -> BoxFuture<'a, Result<ChatReply, CallError>>;
+}

@@ -1,0 +1,10 @@
+//! What turns a request into a reply.
+
+mod builtin;
+mod chat_model;
+pub mod openai;
+mod retry;
+
+pub use builtin::{Builtin, BuiltinKind};
+pub use chat_model::{AttemptFailed, CallError, ChatModel, ChatReply, ChatRequest, Observer};
+pub use retry::{RetryPolicy, with_retries};

@@ -1,0 +1,190 @@
+//! Where requests go and with which key: checks both once, builds the headers, and keeps the key out of every text.
+//!
+//! A key has no `Display`; it leaves this file only inside a header that is marked sensitive.
+
+use std::net::IpAddr;
+
+use async_openai::config::Config;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::SettingsError;
+
+/// A key shorter than this is a filler for a server that wants none (`x`, `-`): to blot it out would blot out letters.
+const SHORTEST_SECRET: usize = 4;
+
+/// A checked base URL with its key.
+pub(super) struct Endpoint {
+    base: String,
+    query: Vec<(String, String)>,
+    key: SecretString,
+    header: Option<HeaderValue>,
+}
+
+impl Endpoint {
+    /// Checks the URL and the key.
+    ///
+    /// # Errors
+    /// When the URL is none that requests can go to, when the key cannot stand in a header, or when it would travel
+    /// readable through a network.
+    pub(super) fn new(base_url: &str, key: Option<&SecretString>) -> Result<Self, SettingsError> {
+        let url = parse(base_url)?;
+        let key = key.filter(|key| !key.expose_secret().is_empty());
+        if key.is_some() && url.scheme() != "https" && !is_loopback(&url) {
+            return Err(SettingsError::KeyInTheClear { base_url: base_url.to_owned() });
+        }
+        let header = key.map(bearer).transpose()?;
+        let query = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        let base = bare(&url);
+        Ok(Self { base, query, key: key.cloned().unwrap_or_default(), header })
+    }
+
+    /// The base URL as it is shown: without a query.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The text with `***` wherever the key stood, as it is or as it is spelled inside JSON.
+    pub(super) fn mask(&self, text: &str) -> String {
+        let key = self.key.expose_secret();
+        if key.len() < SHORTEST_SECRET {
+            return text.to_owned();
+        }
+        let in_json = serde_json::Value::from(key).to_string();
+        let in_json = &in_json[1..in_json.len() - 1];
+        text.replace(key, "***").replace(in_json, "***")
+    }
+}
+
+impl Config for Endpoint {
+    fn headers(&self) -> HeaderMap {
+        self.header.iter().map(|header| (AUTHORIZATION, header.clone())).collect()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn query(&self) -> Vec<(&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    fn api_base(&self) -> &str {
+        &self.base
+    }
+
+    fn api_key(&self) -> &SecretString {
+        &self.key
+    }
+}
+
+fn parse(base_url: &str) -> Result<Url, SettingsError> {
+    let invalid = |reason: &str| SettingsError::BaseUrl { base_url: base_url.to_owned(), reason: reason.to_owned() };
+    let url = Url::parse(base_url).map_err(|error| invalid(&error.to_string()))?;
+    // Asked before anything else, because the other errors show the URL.
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(SettingsError::PasswordInUrl);
+    }
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(invalid("it must begin with http:// or https://"));
+    }
+    Ok(url)
+}
+
+/// The URL without query and fragment and without a slash at its end, so that a path can be put behind it.
+fn bare(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// A key of other letters than ASCII's could be sent, but is one that was pasted wrongly: no provider gives such keys.
+fn bearer(key: &SecretString) -> Result<HeaderValue, SettingsError> {
+    let key = key.expose_secret();
+    let header = HeaderValue::from_str(&format!("Bearer {key}")).ok().filter(|_| key.is_ascii());
+    let mut header = header.ok_or(SettingsError::UnsendableKey)?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(base_url: &str, key: Option<&str>) -> Result<Endpoint, SettingsError> {
+        Endpoint::new(base_url, key.map(SecretString::from).as_ref())
+    }
+
+    fn error(base_url: &str, key: Option<&str>) -> String {
+        endpoint(base_url, key).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_key_goes_to_https_and_to_this_machine_only() {
+        for base_url in [
+            "https://api.openai.com/v1",
+            "http://127.0.0.1:8089/v1",
+            "http://127.9.9.9",
+            "http://[::1]:1/",
+            "http://localhost:1/v1",
+        ] {
+            assert!(endpoint(base_url, Some("sk-secret")).is_ok(), "{base_url}");
+        }
+        for base_url in
+            ["http://example.com/v1", "http://10.0.0.1/v1", "http://localhost.example.com", "http://0.0.0.0:1"]
+        {
+            let error = error(base_url, Some("sk-secret"));
+            assert!(error.contains("only to https and to loopback"), "{error}");
+            assert!(!error.contains("sk-secret"));
+            assert!(endpoint(base_url, None).is_ok(), "no key, nothing to protect");
+        }
+    }
+
+    #[test]
+    fn a_key_that_no_header_can_carry_is_an_error_and_is_not_shown() {
+        for key in ["sk-secret\n", "sk\r\nX: y", "sk-\u{0}", "schlüssel"] {
+            assert_eq!(error("https://example.com", Some(key)), "key contains characters that no header can carry");
+        }
+    }
+
+    #[test]
+    fn an_empty_key_is_no_key() {
+        assert!(endpoint("http://example.com", Some("")).unwrap().headers().is_empty());
+    }
+
+    #[test]
+    fn the_header_is_marked_sensitive() {
+        let headers = endpoint("https://example.com", Some("sk-secret")).unwrap().headers();
+        assert!(headers[AUTHORIZATION].is_sensitive());
+        assert!(!format!("{headers:?}").contains("sk-secret"));
+    }
+
+    #[test]
+    fn a_url_that_is_none_or_has_a_password_is_refused() {
+        assert_eq!(error("127.0.0.1:80", None), "base URL `127.0.0.1:80` cannot be used: relative URL without a base");
+        assert!(error("ftp://example.com", None).contains("http:// or https://"));
+        let error = error("https://user:hunter2@example.com", None);
+        assert!(error.contains("user name or password") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_slash_at_the_end_a_query_and_a_fragment_do_not_disturb_the_path() {
+        let endpoint = endpoint("https://example.com/openai/?api-version=2026-01#x", None).unwrap();
+        assert_eq!(endpoint.url("/chat/completions"), "https://example.com/openai/chat/completions");
+        assert_eq!(endpoint.query(), [("api-version", "2026-01")]);
+    }
+
+    #[test]
+    fn a_key_is_blotted_out_as_it_is_and_as_json_spells_it() {
+        let endpoint = endpoint("https://example.com", Some(r#"sk-"quoted""#)).unwrap();
+        assert_eq!(endpoint.mask(r#"a sk-"quoted" b"#), "a *** b");
+        assert_eq!(endpoint.mask(r#"{"key": "sk-\"quoted\""}"#), r#"{"key": "***"}"#);
+    }
+}

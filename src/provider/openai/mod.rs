@@ -1,0 +1,265 @@
+//! Chat completions of OpenAI and of every server that speaks the same format.
+//!
+//! async-openai makes the request, its URL and its headers; the status, the error texts and the tap on the body are ours
+//! (`service.rs`), and replies are read leniently (`wire.rs`). A call is tried again by the rules of [`with_retries`], and
+//! no half reply ever leaves this room.
+
+mod endpoint;
+mod failure;
+mod http;
+mod service;
+mod stream;
+mod thinking;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_openai::Client;
+use async_openai::config::Config;
+use async_openai::error::OpenAIError;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use secrecy::SecretString;
+use tokio::time::{Instant, timeout};
+
+use self::endpoint::Endpoint;
+pub use self::http::http_client;
+use self::service::Exchange;
+use self::thinking::Split;
+use self::wire::Answer;
+use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
+use super::retry::{RetryPolicy, with_retries};
+use crate::model::{Reply, Source, Usage};
+
+/// How one model is reached.
+#[derive(Debug, Clone)]
+pub struct OpenAiSettings {
+    /// Where the API is: `https://api.openai.com/v1`. A query in it goes along with every request.
+    pub base_url: String,
+    /// The model's name as the provider knows it.
+    pub model: String,
+    /// The key. `None` or an empty one sends no `Authorization` header.
+    pub api_key: Option<SecretString>,
+    /// The longest wait for the answer to one try; for a stream, between two of its chunks.
+    pub timeout: Duration,
+    /// When and how often a failed try is followed by another.
+    pub retry: RetryPolicy,
+}
+
+/// Why a model cannot be reached as its settings say. Nothing was sent; no text has a key in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// The base URL is none that requests can go to.
+    #[error("base URL `{base_url}` cannot be used: {reason}")]
+    BaseUrl {
+        /// The URL.
+        base_url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The base URL has a secret in it, which would be shown in messages and files.
+    #[error("the base URL has a user name or password in it; keys come from the environment")]
+    PasswordInUrl,
+    /// The key would travel readable through a network.
+    #[error("keys are sent only to https and to loopback addresses, and `{base_url}` is neither")]
+    KeyInTheClear {
+        /// The URL.
+        base_url: String,
+    },
+    /// The key has a line feed or another character in it that HTTP cannot send.
+    #[error("key contains characters that no header can carry")]
+    UnsendableKey,
+    /// The file that `SSL_CERT_FILE` names.
+    #[error("`SSL_CERT_FILE` names `{path}`, which cannot be used: {reason}")]
+    Certificates {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A proxy of the environment. Its value is not shown: it may hold a password.
+    #[error("`{variable}` is no URL of a proxy")]
+    Proxy {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// The HTTP client cannot be made.
+    #[error("the HTTP client cannot be made: {0}")]
+    Client(String),
+}
+
+/// A model behind an OpenAI-compatible API.
+pub struct OpenAi {
+    http: reqwest::Client,
+    endpoint: Arc<Endpoint>,
+    client: Client<Arc<dyn Config>>,
+    model: String,
+    timeout: Duration,
+    retry: RetryPolicy,
+}
+
+impl fmt::Debug for OpenAi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAi")
+            .field("base_url", &self.endpoint.base())
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+impl OpenAi {
+    /// A model that is reached through `http`, which [`http_client`] makes and all models share.
+    ///
+    /// # Errors
+    /// When the base URL or the key cannot be used, or the key would be sent where it could be read.
+    pub fn new(settings: OpenAiSettings, http: &reqwest::Client) -> Result<Self, SettingsError> {
+        let OpenAiSettings { base_url, model, api_key, timeout, retry } = settings;
+        let endpoint = Arc::new(Endpoint::new(&base_url, api_key.as_ref())?);
+        let config: Arc<dyn Config> = Arc::clone(&endpoint) as Arc<dyn Config>;
+        Ok(Self { http: http.clone(), endpoint, client: Client::build(http.clone(), config), model, timeout, retry })
+    }
+
+    /// One try.
+    async fn attempt(&self, request: ChatRequest<'_>, observer: &dyn Observer) -> Result<ChatReply, CallError> {
+        let exchange = Arc::new(Exchange::new(&self.endpoint, request.stream));
+        let result = if request.stream {
+            self.streamed(request, &exchange, observer).await
+        } else {
+            self.whole(request, &exchange).await
+        };
+        result
+            .map(Read::into_reply)
+            .map_err(|error| failure::polish(error, exchange.request_id(), &|text| self.endpoint.mask(text)))
+    }
+
+    async fn whole(&self, request: ChatRequest<'_>, exchange: &Arc<Exchange>) -> Result<Read, CallError> {
+        let body = wire::request_body(&self.model, &request);
+        let client = self.client(exchange);
+        let started = Instant::now();
+        let answer: Answer = self.in_time(client.chat().create_byot(body), exchange).await?;
+        let latency = started.elapsed();
+        if let Some(error) = &answer.error {
+            return Err(failure::of_error_object(error));
+        }
+        let Some(choice) = answer.choice else {
+            return Err(exchange.malformed("the answer has no choices", &answer.whole.to_string()));
+        };
+        let mut split = Split::new();
+        let mut text = split.push(&choice.text);
+        let (rest, thought) = split.finish();
+        text.push_str(&rest);
+        let mut read = Read {
+            text,
+            thinking: choice.thinking,
+            finish_reason: choice.finish_reason,
+            usage: answer.usage,
+            model: answer.model,
+            fingerprint: answer.fingerprint,
+            ttft: None,
+            latency: Some(latency),
+        };
+        read.add_thought(thought);
+        Ok(read)
+    }
+
+    async fn streamed(
+        &self,
+        request: ChatRequest<'_>,
+        exchange: &Arc<Exchange>,
+        observer: &dyn Observer,
+    ) -> Result<Read, CallError> {
+        let body = wire::request_body(&self.model, &request);
+        let client = self.client(exchange);
+        let started = Instant::now();
+        let chunks = self.in_time(client.chat().create_stream_byot(body), exchange).await?;
+        stream::collect(chunks, exchange, self.timeout, started, observer).await
+    }
+
+    /// The library's client over a service that knows this try.
+    fn client(&self, exchange: &Arc<Exchange>) -> Client<Arc<dyn Config>> {
+        let (http, exchange) = (self.http.clone(), Arc::clone(exchange));
+        let send = move |request| service::send(http.clone(), Arc::clone(&exchange), request);
+        self.client.clone().with_http_service(tower::service_fn(send))
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, OpenAIError>>,
+        exchange: &Exchange,
+    ) -> Result<T, CallError> {
+        match timeout(self.timeout, answer).await {
+            Ok(answer) => answer.map_err(|error| self.explain(error, exchange)),
+            Err(_) => Err(failure::no_answer(self.timeout)),
+        }
+    }
+
+    /// What an error of the library stands for. Ours come back as they went in.
+    fn explain(&self, error: OpenAIError, exchange: &Exchange) -> CallError {
+        if let Some(broken) = exchange.broken() {
+            return broken;
+        }
+        match error {
+            OpenAIError::Boxed(error) => match error.downcast::<CallError>() {
+                Ok(error) => *error,
+                Err(other) => CallError::Connection(other.to_string()),
+            },
+            OpenAIError::Reqwest(error) => failure::of_transport(&error, self.endpoint.base()),
+            OpenAIError::JSONDeserialize(_, body) => exchange.malformed("the answer is not JSON", &body),
+            other => CallError::Malformed(other.to_string()),
+        }
+    }
+}
+
+impl ChatModel for OpenAi {
+    fn source(&self) -> Source {
+        Source::Live
+    }
+
+    fn chat<'a>(
+        &'a self,
+        request: ChatRequest<'a>,
+        observer: &'a dyn Observer,
+    ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
+        with_retries(self.retry, observer, move || self.attempt(request, observer)).boxed()
+    }
+}
+
+/// What was read of an answer.
+#[derive(Debug, Default)]
+struct Read {
+    text: String,
+    thinking: String,
+    finish_reason: Option<String>,
+    usage: Option<Usage>,
+    model: Option<String>,
+    fingerprint: Option<String>,
+    ttft: Option<Duration>,
+    latency: Option<Duration>,
+}
+
+impl Read {
+    /// Adds what stood in a `<think>` block to what came as thinking of its own.
+    fn add_thought(&mut self, thought: Option<String>) {
+        if let Some(thought) = thought {
+            if !self.thinking.is_empty() {
+                self.thinking.push('\n');
+            }
+            self.thinking.push_str(&thought);
+        }
+    }
+
+    fn into_reply(self) -> ChatReply {
+        ChatReply {
+            reply: Reply { text: self.text, finish_reason: self.finish_reason },
+            thinking: Some(self.thinking).filter(|thinking| !thinking.trim().is_empty()),
+            usage: self.usage,
+            latency: self.latency.unwrap_or_default(),
+            ttft: self.ttft,
+            model_reported: self.model,
+            fingerprint: self.fingerprint,
+            attempts: 1,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The wire format of chat completions: what is asked, and whatever comes back read leniently.
+//!
+//! Compatible servers leave fields out, add their own and change types. So a reply is read as a plain JSON value and only
+//! what is understood is taken from it: nothing that is missing or odd is an error here. Whether what was taken makes a
+//! reply is decided by the callers.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::model::{Params, Usage};
+use crate::provider::ChatRequest;
+
+/// The body of a request. What `extra` names replaces what the other parameters say, but never the model, the messages
+/// or whether the reply is streamed: those are what the run records.
+pub(super) fn request_body(model: &str, request: &ChatRequest<'_>) -> Map<String, Value> {
+    let messages: Vec<Value> = request
+        .messages
+        .iter()
+        .map(|message| json!({"role": message.role.as_str(), "content": &*message.content}))
+        .collect();
+    let mut body = Map::new();
+    body.insert("model".to_owned(), model.into());
+    body.insert("messages".to_owned(), messages.into());
+    body.extend(sampling(request.params));
+    if request.stream {
+        body.insert("stream".to_owned(), true.into());
+        body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    }
+    for (name, value) in &request.params.extra {
+        if !matches!(name.as_str(), "model" | "messages" | "stream") {
+            body.insert(name.clone(), value.clone());
+        }
+    }
+    body
+}
+
+fn sampling(params: &Params) -> impl Iterator<Item = (String, Value)> {
+    let stop = (!params.stop.is_empty()).then(|| params.stop.clone().into());
+    [
+        ("temperature", params.temperature.map(Value::from)),
+        ("top_p", params.top_p.map(Value::from)),
+        ("max_tokens", params.max_tokens.map(Value::from)),
+        ("seed", params.seed.map(Value::from)),
+        ("stop", stop),
+        ("presence_penalty", params.presence_penalty.map(Value::from)),
+        ("frequency_penalty", params.frequency_penalty.map(Value::from)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+}
+
+/// A whole completion, or one chunk of a streamed one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "Value")]
+pub(super) struct Answer {
+    /// The error that came in place of a reply, or instead of its rest.
+    pub(super) error: Option<ErrorObject>,
+    /// The first choice.
+    pub(super) choice: Option<Choice>,
+    /// Token counts, where both are there.
+    pub(super) usage: Option<Usage>,
+    /// The model that the server says it is.
+    pub(super) model: Option<String>,
+    /// The server's fingerprint.
+    pub(super) fingerprint: Option<String>,
+    /// All that came, to be shown where nothing else can be made of it.
+    pub(super) whole: Value,
+}
+
+impl From<Value> for Answer {
+    fn from(whole: Value) -> Self {
+        let choice = whole["choices"].as_array().and_then(|choices| choices.iter().find(|choice| is_first(choice)));
+        let error = [Some(&whole), choice].into_iter().flatten().find_map(ErrorObject::in_answer);
+        Self {
+            error,
+            choice: choice.and_then(Choice::read),
+            usage: usage(&whole["usage"]),
+            model: text(&whole["model"]),
+            fingerprint: text(&whole["system_fingerprint"]),
+            whole,
+        }
+    }
+}
+
+/// What one choice, or one piece of it, says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Choice {
+    /// The text; a refusal where there is no text.
+    pub(super) text: String,
+    /// What a reasoning model thought.
+    pub(super) thinking: String,
+    /// Why it ended, in the provider's word.
+    pub(super) finish_reason: Option<String>,
+}
+
+impl Choice {
+    /// `None` where the choice has neither a message nor a piece of one nor an end.
+    fn read(choice: &Value) -> Option<Self> {
+        let message = ["message", "delta"].iter().map(|name| &choice[name]).find(|message| message.is_object());
+        let finish_reason = text(&choice["finish_reason"]);
+        let Some(message) = message else {
+            return finish_reason.map(|reason| Self { finish_reason: Some(reason), ..Self::default() });
+        };
+        let mut spoken = Self { finish_reason, ..Self::default() };
+        spoken.thinking =
+            text(&message["reasoning_content"]).or_else(|| text(&message["reasoning"])).unwrap_or_default();
+        spoken.take_content(&message["content"]);
+        if spoken.text.is_empty() {
+            spoken.text = text(&message["refusal"]).unwrap_or_default();
+        }
+        Some(spoken)
+    }
+
+    /// Content is a text, a list of parts, or null.
+    fn take_content(&mut self, content: &Value) {
+        match content {
+            Value::String(text) => self.text.push_str(text),
+            Value::Array(parts) => parts.iter().for_each(|part| self.take_part(part)),
+            _ => {}
+        }
+    }
+
+    fn take_part(&mut self, part: &Value) {
+        if let Some(thought) = part.get("thinking") {
+            let mut inner = Self::default();
+            inner.take_content(thought);
+            self.thinking.push_str(&inner.text);
+        } else {
+            let said = part.as_str().or_else(|| part["text"].as_str()).or_else(|| part["refusal"].as_str());
+            self.text.push_str(said.unwrap_or_default());
+        }
+    }
+}
+
+/// A provider's error, whatever shape it came in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct ErrorObject {
+    /// What it says in words.
+    pub(super) message: Option<String>,
+    /// Its code: `rate_limit_exceeded`, `model_not_found`, …
+    pub(super) code: Option<String>,
+    /// Its code where that is a number, as a rule an HTTP status.
+    pub(super) number: Option<u64>,
+    /// Its type: `invalid_request_error`, …
+    pub(super) kind: Option<String>,
+}
+
+impl ErrorObject {
+    /// The error inside an answer that claims to be good.
+    fn in_answer(answer: &Value) -> Option<Self> {
+        let error = &answer["error"];
+        let is_marked = answer["object"] == "error" || answer["type"] == "error";
+        let is_there = !matches!(error, Value::Null | Value::Bool(false)) && error != "" && *error != json!({});
+        if is_there { Some(Self::read(error)) } else { is_marked.then(|| Self::read(answer)) }
+    }
+
+    /// The error of a body that came with an error status: `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`,
+    /// `{"detail": …}`, or a list with one of them.
+    pub(super) fn in_error_body(body: &Value) -> Self {
+        let body = body.get(0).unwrap_or(body);
+        let error = &body["error"];
+        let mut read = if error.is_null() { Self::read(body) } else { Self::read(error) };
+        // Some put the words beside the error's name: {"error": "bad_request", "message": "…"}.
+        if let (Some(name), Some(words)) = (error.as_str(), text(&body["message"])) {
+            read = Self { message: Some(words), code: Some(name.to_owned()), ..Self::default() };
+        }
+        read
+    }
+
+    fn read(error: &Value) -> Self {
+        if let Some(message) = text(error) {
+            return Self { message: Some(message), ..Self::default() };
+        }
+        let number = |code: &Value| code.as_u64().or_else(|| code.as_str()?.parse().ok());
+        let word = |code: &Value| text(code).filter(|word| word.parse::<u64>().is_err());
+        Self {
+            message: text(&error["message"]).or_else(|| detail(&error["detail"])),
+            code: word(&error["code"]).or_else(|| word(&error["status"])),
+            number: number(&error["code"]),
+            kind: text(&error["type"]),
+        }
+    }
+
+    /// Whether the code or the type is one of these.
+    pub(super) fn is(&self, names: &[&str]) -> bool {
+        [&self.code, &self.kind]
+            .into_iter()
+            .flatten()
+            .any(|label| names.iter().any(|name| label.eq_ignore_ascii_case(name)))
+    }
+}
+
+/// The `detail` of Python frameworks: words, or a list of what is wrong where.
+fn detail(detail: &Value) -> Option<String> {
+    let said = |item: &Value| text(&item["msg"]).or_else(|| text(item));
+    match detail {
+        Value::Array(items) => {
+            Some(items.iter().filter_map(said).collect::<Vec<_>>().join("; ")).filter(|all| !all.is_empty())
+        }
+        other => text(other).or_else(|| text(&other["message"])),
+    }
+}
+
+/// Where several choices were asked for, the first is the reply.
+fn is_first(choice: &Value) -> bool {
+    choice["index"].as_u64().unwrap_or_default() == 0
+}
+
+/// Half a usage is none: a missing number must not become a zero in a sum.
+fn usage(usage: &Value) -> Option<Usage> {
+    Some(Usage {
+        sent: usage["prompt_tokens"].as_u64()?,
+        reply: usage["completion_tokens"].as_u64()?,
+        estimated: false,
+    })
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}

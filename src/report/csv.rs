@@ -1,0 +1,323 @@
+//! The four CSV tables, written while the records go by.
+//!
+//! Columns are a promise: they are only ever added at the end. Every cell that holds text goes through the formula
+//! guard; numbers have a fixed number of decimals; an empty cell means *not known*.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use csv::{Terminator, WriterBuilder};
+
+use super::Tally;
+use super::tally::Variants;
+use crate::event::{CheckDone, Record, Retention, TurnDone};
+use crate::model::VariantKey;
+use crate::stats::{quantile, wilson};
+use crate::text::escape::csv_cell;
+
+const NAMES: [&str; 7] = ["run", "scenario", "case", "persona", "model", "window", "vars"];
+
+const TRANSCRIPTS: &[&str] = &[
+    "trial",
+    "turn",
+    "user",
+    "reply",
+    "source",
+    "finish_reason",
+    "messages_sent",
+    "tokens_sent",
+    "tokens_reply",
+    "cost_usd",
+    "latency_ms",
+    "ttft_ms",
+    "attempts",
+    "error",
+];
+
+const CHECKS: &[&str] = &["trial", "turn", "check", "name", "expected", "verdict", "score", "detail"];
+
+const RETENTION: &[&str] =
+    &["trial", "turn", "fact", "value", "visible", "distance", "recalled", "outcome", "expected", "verdict"];
+
+const SUMMARY: &[&str] = &[
+    "trials",
+    "checks",
+    "passed",
+    "failed",
+    "unknown",
+    "skipped",
+    "known_failures",
+    "pass_rate",
+    "ci_low",
+    "ci_high",
+    "retained",
+    "missed",
+    "forgotten",
+    "leaked",
+    "stale",
+    "tokens_sent",
+    "tokens_reply",
+    "tokens_full_history",
+    "cost_usd",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "ttft_p50_ms",
+];
+
+/// A table could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {file}: {source}")]
+pub struct TableError {
+    /// The table's file name.
+    pub file: &'static str,
+    /// What its writer said.
+    pub source: io::Error,
+}
+
+/// The four tables, each going to its own writer.
+pub struct Tables<W: Write> {
+    run: String,
+    variants: Variants,
+    transcripts: Table<W>,
+    checks: Table<W>,
+    retention: Table<W>,
+    summary: Table<W>,
+}
+
+/// The writers behind the four tables.
+#[derive(Debug)]
+pub struct Sheets<W> {
+    /// `transcripts.csv`, a row a turn.
+    pub transcripts: W,
+    /// `checks.csv`, a row a check and trial.
+    pub checks: W,
+    /// `retention.csv`, a row a retention check and trial.
+    pub retention: W,
+    /// `summary.csv`, a row a scenario and variant.
+    pub summary: W,
+}
+
+impl<W: Write> Tables<W> {
+    /// Begins the tables of a run with their header rows.
+    ///
+    /// # Errors
+    /// When a writer does not take them.
+    pub fn new(run: &str, sheets: Sheets<W>) -> Result<Self, TableError> {
+        Ok(Self {
+            run: run.to_owned(),
+            variants: Variants::default(),
+            transcripts: Table::new("transcripts.csv", sheets.transcripts, TRANSCRIPTS)?,
+            checks: Table::new("checks.csv", sheets.checks, CHECKS)?,
+            retention: Table::new("retention.csv", sheets.retention, RETENTION)?,
+            summary: Table::new("summary.csv", sheets.summary, SUMMARY)?,
+        })
+    }
+
+    /// Adds the next record of the plan.
+    ///
+    /// # Errors
+    /// When a writer does not take its rows.
+    pub fn add(&mut self, record: &Record) -> Result<(), TableError> {
+        if let Some(tally) = self.variants.add(record) {
+            self.summary.add(summary_row(&self.run, &tally))?;
+        }
+        for turn in &record.turns {
+            self.transcripts.add(transcript_row(&self.run, record, turn))?;
+        }
+        for check in &record.checks {
+            self.checks.add(check_row(&self.run, record, check))?;
+            if let Some(retention) = &check.retention {
+                self.retention.add(retention_row(&self.run, record, check, retention))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the tables and gives the writers back.
+    ///
+    /// # Errors
+    /// When a writer does not take the last rows.
+    pub fn finish(mut self) -> Result<Sheets<W>, TableError> {
+        if let Some(tally) = self.variants.finish() {
+            self.summary.add(summary_row(&self.run, &tally))?;
+        }
+        Ok(Sheets {
+            transcripts: self.transcripts.finish()?,
+            checks: self.checks.finish()?,
+            retention: self.retention.finish()?,
+            summary: self.summary.finish()?,
+        })
+    }
+}
+
+/// One table on its way to its writer.
+struct Table<W: Write> {
+    file: &'static str,
+    rows: csv::Writer<W>,
+}
+
+impl<W: Write> Table<W> {
+    fn new(file: &'static str, sheet: W, columns: &[&str]) -> Result<Self, TableError> {
+        let rows = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(sheet);
+        let mut table = Self { file, rows };
+        table.add(Cells(NAMES.iter().chain(columns).map(|name| (*name).to_owned()).collect()))?;
+        Ok(table)
+    }
+
+    fn add(&mut self, row: Cells) -> Result<(), TableError> {
+        self.rows.write_record(row.0).map_err(|error| TableError { file: self.file, source: error.into() })
+    }
+
+    fn finish(self) -> Result<W, TableError> {
+        let Self { file, rows } = self;
+        // The error of the crate holds the writer; its own error is what happened.
+        rows.into_inner().map_err(|error| {
+            let source = io::Error::new(error.error().kind(), error.error().to_string());
+            TableError { file, source }
+        })
+    }
+}
+
+/// A row in the making.
+struct Cells(Vec<String>);
+
+impl Cells {
+    fn of(run: &str, key: &VariantKey) -> Self {
+        let VariantKey { scenario, case, persona, model, window, vars } = key;
+        let mut cells = Self(Vec::with_capacity(32));
+        for name in [run, scenario, case, persona, model, window, vars] {
+            cells = cells.text(name);
+        }
+        cells
+    }
+
+    /// A stranger's text, or one that may have come from a stranger's file.
+    fn text(mut self, text: &str) -> Self {
+        self.0.push(csv_cell(text).into_owned());
+        self
+    }
+
+    /// A word or number of ours.
+    fn word(mut self, word: impl Display + Copy) -> Self {
+        self.0.push(word.to_string());
+        self
+    }
+
+    fn known(mut self, word: Option<impl Display + Copy>) -> Self {
+        self.0.push(word.map(|word| word.to_string()).unwrap_or_default());
+        self
+    }
+
+    fn fixed(mut self, number: Option<f64>, decimals: usize) -> Self {
+        self.0.push(number.map(|number| format!("{number:.decimals$}")).unwrap_or_default());
+        self
+    }
+
+    fn ms(self, milliseconds: Option<f64>) -> Self {
+        self.fixed(milliseconds, 3)
+    }
+
+    fn usd(self, usd: Option<f64>) -> Self {
+        self.fixed(usd, 6)
+    }
+
+    fn rate(self, rate: Option<f64>) -> Self {
+        self.fixed(rate, 4)
+    }
+}
+
+fn of_record(run: &str, record: &Record) -> Cells {
+    Cells::of(run, &record.begin.key.variant).word(record.begin.key.trial)
+}
+
+fn transcript_row(run: &str, record: &Record, turn: &TurnDone) -> Cells {
+    of_record(run, record)
+        .word(turn.turn)
+        .text(&turn.user)
+        .text(turn.reply.as_deref().unwrap_or_default())
+        .word(turn.source)
+        .text(turn.finish_reason.as_deref().unwrap_or_default())
+        .word(turn.messages_sent())
+        .known(turn.usage.map(|usage| usage.sent))
+        .known(turn.usage.map(|usage| usage.reply))
+        .usd(turn.cost_usd)
+        .ms(turn.latency_ms)
+        .ms(turn.ttft_ms)
+        .word(turn.attempts)
+        .text(turn.error.as_deref().unwrap_or_default())
+}
+
+fn check_row(run: &str, record: &Record, check: &CheckDone) -> Cells {
+    of_record(run, record)
+        .known(check.turn)
+        .text(&check.check)
+        .text(check.name.as_deref().unwrap_or_default())
+        .text(&check.expected)
+        .word(check.verdict)
+        .rate(check.score)
+        .text(&check.detail)
+}
+
+fn retention_row(run: &str, record: &Record, check: &CheckDone, retention: &Retention) -> Cells {
+    of_record(run, record)
+        .known(check.turn)
+        .text(&retention.fact)
+        .text(&retention.value)
+        .word(retention.visible)
+        .known(retention.distance)
+        .known(retention.recalled)
+        .known(retention.outcome)
+        .text(expected_outcome(check))
+        .word(check.verdict)
+}
+
+/// The outcome that the check wants, so that it can be read against the column `outcome`; an inverted check says what
+/// it inverts.
+fn expected_outcome(check: &CheckDone) -> &str {
+    match check.check.as_str() {
+        "recalls" => "retained",
+        "forgets" => "forgotten",
+        "retains_iff_visible" => "retained or forgotten",
+        _ => &check.expected,
+    }
+}
+
+fn summary_row(run: &str, tally: &Tally) -> Cells {
+    let sorted = |times: &[f64]| {
+        let mut times = times.to_vec();
+        times.sort_by(f64::total_cmp);
+        times
+    };
+    let (latencies, ttfts) = (sorted(&tally.latencies_ms), sorted(&tally.ttfts_ms));
+    let (verdicts, outcomes, usage) = (&tally.verdicts, &tally.outcomes, &tally.usage);
+    let decided = verdicts.pass + verdicts.fail;
+    #[expect(clippy::cast_precision_loss, reason = "numbers of checks lie far below 2^52")]
+    let rate = (decided > 0).then(|| verdicts.pass as f64 / decided as f64);
+    let interval = wilson(verdicts.pass, decided);
+    Cells::of(run, &tally.key)
+        .word(tally.trials)
+        .word(verdicts.total())
+        .word(verdicts.pass)
+        .word(verdicts.fail)
+        .word(verdicts.unknown)
+        .word(verdicts.skip)
+        .word(verdicts.known_failure)
+        .rate(rate)
+        .rate(interval.map(|interval| interval.low))
+        .rate(interval.map(|interval| interval.high))
+        .word(outcomes.retained)
+        .word(outcomes.missed)
+        .word(outcomes.forgotten)
+        .word(outcomes.leaked)
+        .word(outcomes.stale)
+        .known(usage.tokens_sent)
+        .known(usage.tokens_reply)
+        .known(usage.tokens_full_history)
+        .usd(usage.cost_usd)
+        .ms(quantile(&latencies, 0.5))
+        .ms(quantile(&latencies, 0.95))
+        .ms(quantile(&ttfts, 0.5))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! One failure with its evidence, put together from the record in which it happened.
+//!
+//! It decides what a person needs to see of a failure; how that is laid out is the business of the format that shows
+//! it. Its texts are as they came: nothing is escaped here.
+
+use crate::event::{CheckDone, Record, Retention, TurnDone};
+use crate::model::{Message, Origin, OrphanReply, Role, Tail, VariantKey, Verdict, Window};
+use crate::text::count::words;
+
+use super::VerdictCounts;
+
+/// What kind of failure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// A check failed.
+    Failed,
+    /// A check stayed unknown.
+    Unknown,
+    /// The conversation could not be carried through.
+    Errored,
+}
+
+/// What a failure is shown with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// Nothing: the reason says it all.
+    None,
+    /// The exchange that was judged.
+    Exchange {
+        /// The user message.
+        user: String,
+        /// The reply.
+        reply: String,
+        /// How many words the reply has.
+        words: usize,
+    },
+    /// The request behind a retention check.
+    Request(Request),
+}
+
+/// What was sent, for a retention check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The messages sent.
+    pub sent: Vec<Origin>,
+    /// Earlier messages that the window cut.
+    pub cut: Vec<Origin>,
+    /// The message that carried the fact, with its text.
+    pub carrier: Option<(Origin, String)>,
+    /// The reply, where there was one.
+    pub reply: Option<String>,
+    /// The window kept a reply without its question, and that reply carried the fact.
+    pub is_carried_by_orphan: bool,
+}
+
+/// One failure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// What kind it is.
+    pub kind: FailureKind,
+    /// The variant.
+    pub key: VariantKey,
+    /// The trial that is shown, where there are several.
+    pub trial: Option<u32>,
+    /// The turn; none for what concerns the whole conversation.
+    pub turn: Option<u32>,
+    /// What was asserted: `forgets name`, `max_words 150`; for a conversation that errored, what did not work.
+    pub title: String,
+    /// The reason.
+    pub detail: String,
+    /// What it is shown with.
+    pub evidence: Evidence,
+    /// The trials of the check by verdict, where there are several.
+    pub trials: Option<VerdictCounts>,
+    /// File and line.
+    pub place: String,
+}
+
+impl Failure {
+    /// The failure that a check of a record is: `None` where its verdict is neither `fail` nor `unknown`.
+    #[must_use]
+    pub fn of_check(record: &Record, check: &CheckDone) -> Option<Self> {
+        let kind = match check.verdict {
+            Verdict::Fail => FailureKind::Failed,
+            Verdict::Unknown => FailureKind::Unknown,
+            Verdict::Pass | Verdict::Skip | Verdict::KnownFailure => return None,
+        };
+        let turn = check.turn.and_then(|number| record.turns.iter().find(|turn| turn.turn == number));
+        let evidence = match (turn, &check.retention) {
+            (Some(turn), Some(retention)) => Evidence::Request(request(record, turn, retention)),
+            (Some(TurnDone { user, reply: Some(reply), .. }), None) => {
+                Evidence::Exchange { user: user.clone(), reply: reply.clone(), words: words(reply) }
+            }
+            _ => Evidence::None,
+        };
+        let place = format!("{}:{}", record.begin.file, check.line);
+        Some(Self {
+            turn: check.turn,
+            title: title(check),
+            detail: detail(check),
+            evidence,
+            ..Self::bare(kind, record, place)
+        })
+    }
+
+    /// The failure of a conversation that could not be carried through.
+    #[must_use]
+    pub fn of_conversation(record: &Record) -> Self {
+        let bare = Self::bare(FailureKind::Errored, record, record.begin.file.clone());
+        match record.turns.iter().find_map(|turn| turn.error.as_ref().map(|error| (turn, error))) {
+            Some((turn, error)) => {
+                let tries = if turn.attempts > 1 { format!(" (after {} tries)", turn.attempts) } else { String::new() };
+                Self {
+                    turn: Some(turn.turn),
+                    title: "the call failed".into(),
+                    detail: format!("{error}{tries}"),
+                    ..bare
+                }
+            }
+            None => Self {
+                title: "the conversation broke off".into(),
+                detail: record.done.as_ref().and_then(|done| done.error.clone()).unwrap_or_default(),
+                ..bare
+            },
+        }
+    }
+
+    fn bare(kind: FailureKind, record: &Record, place: String) -> Self {
+        Self {
+            kind,
+            key: record.begin.key.variant.clone(),
+            trial: (record.begin.trials > 1).then_some(record.begin.key.trial),
+            turn: None,
+            title: String::new(),
+            detail: String::new(),
+            evidence: Evidence::None,
+            trials: None,
+            place,
+        }
+    }
+}
+
+/// The user's name for a check, or its key with what it asserts.
+pub(super) fn title(check: &CheckDone) -> String {
+    match &check.name {
+        Some(name) => name.clone(),
+        None => format!("{} {}", check.check, check.expected).trim_end().to_owned(),
+    }
+}
+
+fn detail(check: &CheckDone) -> String {
+    match &check.known_failure {
+        Some(reason) if check.verdict == Verdict::Fail => {
+            format!("it passed, though it is marked as a known failure ({reason}): take the mark away")
+        }
+        _ => check.detail.clone(),
+    }
+}
+
+fn request(record: &Record, turn: &TurnDone, retention: &Retention) -> Request {
+    let messages = record.messages();
+    let sent: Vec<usize> = turn.sent_positions().filter(|position| *position < messages.len()).collect();
+    let last = sent.last().copied().unwrap_or(0);
+    let origins = |positions: &[usize]| positions.iter().map(|position| messages[*position].origin).collect();
+    let cut: Vec<usize> = (0..last).filter(|position| sent.binary_search(position).is_err()).collect();
+    let carrier = retention.carrier.map(|carrier| carrier as usize).filter(|carrier| *carrier < messages.len());
+    Request {
+        sent: origins(&sent),
+        cut: origins(&cut),
+        carrier: carrier.map(|carrier| (messages[carrier].origin, messages[carrier].content.to_string())),
+        reply: turn.reply.clone(),
+        is_carried_by_orphan: carrier.is_some_and(|carrier| {
+            keeps_orphans(&record.begin.key.variant.window) && is_orphan(&messages, &sent, carrier)
+        }),
+    }
+}
+
+/// Whether the window is one for which `orphan_reply: drop` would be something else.
+fn keeps_orphans(label: &str) -> bool {
+    label.parse::<Window>().is_ok_and(|window| {
+        window.orphan_reply == OrphanReply::Keep
+            && matches!(window.tail, Tail::Exchanges(_) | Tail::Messages(_) | Tail::Tokens(_))
+    })
+}
+
+/// A reply is an orphan when, going back over replies that were sent, one comes to a message that was not.
+fn is_orphan(messages: &[Message], sent: &[usize], carrier: usize) -> bool {
+    let is_sent = |position: &usize| sent.binary_search(position).is_ok();
+    let is_reply = |position: &usize| messages[*position].role == Role::Assistant;
+    is_reply(&carrier)
+        && (0..carrier)
+            .rev()
+            .find(|position| !(is_sent(position) && is_reply(position)))
+            .is_some_and(|position| !is_sent(&position) && messages[position].role != Role::System)
+}

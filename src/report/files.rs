@@ -1,0 +1,196 @@
+//! The only writer of result files: the tables and `run.json` of a run's folder, and the link to the latest run.
+//!
+//! All are written beside their places first and renamed only when every one is whole, so that a disk that is full
+//! leaves what was there. Two calls on one journal give the same bytes.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::csv::{Sheets, TableError, Tables};
+use super::summary::{Summary, SummaryBuilder, Totals};
+use super::{EndCounts, ReportError, SourceCounts, VerdictCounts};
+use crate::event::Manifest;
+use crate::journal::Reader;
+
+/// The link to the latest run, beside the runs' folders.
+pub const LATEST_LINK: &str = "latest";
+/// The file that names the latest run, where links do not work.
+pub const LATEST_FILE: &str = "LATEST";
+
+/// `run.json`: the manifest, and what the run came to.
+#[derive(Serialize)]
+struct RunFile<'a> {
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+    totals: RunTotals,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wall_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct RunTotals {
+    conversations: EndCounts,
+    checks: VerdictCounts,
+    calls: u64,
+    retries: u64,
+    replies: SourceCounts,
+    tokens_sent: Option<u64>,
+    tokens_reply: Option<u64>,
+    tokens_full_history: Option<u64>,
+    cost_usd: Option<f64>,
+}
+
+impl RunTotals {
+    fn of(totals: &Totals) -> Self {
+        let usage = &totals.usage;
+        Self {
+            conversations: totals.conversations,
+            checks: totals.checks,
+            calls: usage.calls,
+            retries: usage.retries,
+            replies: usage.replies,
+            tokens_sent: usage.tokens_sent,
+            tokens_reply: usage.tokens_reply,
+            tokens_full_history: usage.tokens_full_history,
+            // A sum of decimal prices shows binary dust behind the sixth decimal.
+            cost_usd: usage.cost_usd.map(|usd| (usd * 1e6).round() / 1e6),
+        }
+    }
+}
+
+/// Writes all result files of a run into its folder, and gives the summary that was made on the way.
+///
+/// `wall` is how long the run took, which no journal knows.
+///
+/// # Errors
+/// When the journal cannot be read or a file cannot be written; then none of them is changed, unless renaming itself
+/// fails.
+pub fn write_all(folder: &Path, journal: &Reader, wall: Option<Duration>) -> Result<Summary, ReportError> {
+    let draft = |file| Draft::new(folder, file);
+    let drafts = Sheets {
+        transcripts: draft("transcripts.csv")?,
+        checks: draft("checks.csv")?,
+        retention: draft("retention.csv")?,
+        summary: draft("summary.csv")?,
+    };
+    let not_written = |TableError { file, source }| ReportError::NotWritten { path: folder.join(file), source };
+    let mut tables = Tables::new(&journal.manifest().run, drafts).map_err(not_written)?;
+    let mut summary = SummaryBuilder::new();
+    for record in journal.records() {
+        let record = record?;
+        tables.add(&record).map_err(not_written)?;
+        summary.add(&record);
+    }
+    let sheets = tables.finish().map_err(not_written)?;
+    let summary = summary.finish();
+    let mut run = draft("run.json")?;
+    let text = run_file(journal.manifest(), &summary.totals, wall);
+    text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;
+    let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, run];
+    for draft in &drafts {
+        draft.file.as_file().sync_all().map_err(|source| draft.not_written(source))?;
+    }
+    drafts.into_iter().try_for_each(Draft::persist)?;
+    Ok(summary)
+}
+
+fn run_file(manifest: &Manifest, totals: &Totals, wall: Option<Duration>) -> io::Result<Vec<u8>> {
+    let wall_ms = wall.map(|wall| u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
+    let mut text = serde_json::to_vec_pretty(&RunFile { manifest, totals: RunTotals::of(totals), wall_ms })?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// Makes `latest`, beside the run's folder, name this run: a symbolic link, or the file `LATEST` where links do not
+/// work. It is replaced in one step: whoever looks sees the old or the new one.
+///
+/// # Errors
+/// When neither can be made.
+pub fn point_latest(run_folder: &Path) -> Result<(), ReportError> {
+    let (Some(runs), Some(name)) = (run_folder.parent(), run_folder.file_name()) else {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "it names no folder of a run");
+        return Err(ReportError::NotWritten { path: run_folder.to_owned(), source });
+    };
+    let mut fresh = std::ffi::OsString::from(".latest-");
+    fresh.push(name);
+    if replace_link(Path::new(name), &runs.join(fresh), &runs.join(LATEST_LINK)).is_ok() {
+        return Ok(());
+    }
+    let mut draft = Draft::new(runs, LATEST_FILE)?;
+    writeln!(draft, "{}", name.to_string_lossy()).map_err(|source| draft.not_written(source))?;
+    draft.persist()
+}
+
+fn replace_link(target: &Path, fresh: &Path, link: &Path) -> io::Result<()> {
+    // One that a killed run left behind.
+    let _ = fs::remove_file(fresh);
+    symlink(target, fresh)?;
+    fs::rename(fresh, link).inspect_err(|_| {
+        let _ = fs::remove_file(fresh);
+    })
+}
+
+#[cfg(unix)]
+fn symlink(target: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, link)
+}
+
+#[cfg(not(unix))]
+fn symlink(_target: &Path, _link: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A file that is being written beside its place. Dropped, it leaves nothing.
+struct Draft {
+    path: PathBuf,
+    file: NamedTempFile,
+}
+
+impl Draft {
+    fn new(folder: &Path, file: &str) -> Result<Self, ReportError> {
+        let path = folder.join(file);
+        match drafts().tempfile_in(folder) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(ReportError::NotWritten { path, source }),
+        }
+    }
+
+    fn not_written(&self, source: io::Error) -> ReportError {
+        ReportError::NotWritten { path: self.path.clone(), source }
+    }
+
+    fn persist(self) -> Result<(), ReportError> {
+        let Self { path, file } = self;
+        match file.persist(&path) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ReportError::NotWritten { path, source: error.error }),
+        }
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Temporary files are for their owner alone; result files are as readable as any other file that the user makes.
+fn drafts() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".draft-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
+}
+
+#[cfg(test)]
+mod tests;

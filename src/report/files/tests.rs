@@ -1,0 +1,104 @@
+//! Tests of the module beside this file.
+
+use super::super::sample::{RUN, journal, story};
+use super::*;
+
+const NAMES: [&str; 5] = ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv", "run.json"];
+
+fn contents(folder: &Path) -> Vec<(String, String)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn two_calls_on_one_journal_give_the_same_bytes_and_leave_nothing_else() {
+    let (folder, reader) = journal(&story());
+    let wall = Some(Duration::from_secs(3));
+    let one = write_all(folder.path(), &reader, wall).unwrap();
+    let first = contents(folder.path());
+    let two = write_all(folder.path(), &Reader::open(reader.path()).unwrap(), wall).unwrap();
+    assert_eq!(contents(folder.path()), first);
+    assert_eq!(one, two);
+    let names: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
+    let mut expected = NAMES.to_vec();
+    expected.push("journal.jsonl");
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    for (name, text) in first {
+        assert!(text.ends_with('\n') && !text.contains("\r\n"), "{name}");
+    }
+}
+
+#[test]
+fn run_json_is_the_manifest_with_the_totals() {
+    let (folder, reader) = journal(&story());
+    write_all(folder.path(), &reader, Some(Duration::from_millis(12_400))).unwrap();
+    insta::assert_snapshot!(fs::read_to_string(folder.path().join("run.json")).unwrap());
+}
+
+#[test]
+fn the_order_of_completion_changes_no_byte() {
+    let (folder, reader) = journal(&story());
+    write_all(folder.path(), &reader, None).unwrap();
+    let mut reversed = story();
+    reversed.reverse();
+    let (other, reader) = journal(&reversed);
+    write_all(other.path(), &reader, None).unwrap();
+    for name in NAMES {
+        assert_eq!(fs::read(folder.path().join(name)).unwrap(), fs::read(other.path().join(name)).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_and_the_old_ones_stay() {
+    let (folder, reader) = journal(&story());
+    let missing = folder.path().join("gone");
+    let error = write_all(&missing, &reader, None).unwrap_err().to_string();
+    assert!(error.contains("gone/transcripts.csv"), "{error}");
+
+    // A damaged journal is found out after the tables were begun.
+    let text = fs::read_to_string(reader.path()).unwrap() + "{\"event\":\"dream\",\"plan\":3}\n";
+    fs::write(reader.path(), text).unwrap();
+    fs::write(folder.path().join("checks.csv"), "old\n").unwrap();
+    let error = write_all(folder.path(), &Reader::open(reader.path()).unwrap(), None).unwrap_err();
+    assert!(matches!(error, ReportError::Journal(_)), "{error}");
+    assert_eq!(fs::read_to_string(folder.path().join("checks.csv")).unwrap(), "old\n");
+    assert_eq!(contents(folder.path()).len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn result_files_are_as_readable_as_others_that_the_user_makes() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, reader) = journal(&story());
+    write_all(folder.path(), &reader, None).unwrap();
+    let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+    assert_eq!(mode("run.json"), mode("journal.jsonl"));
+}
+
+#[cfg(unix)]
+#[test]
+fn latest_is_a_relative_link_that_is_replaced() {
+    let runs = tempfile::tempdir().unwrap();
+    for name in ["older", RUN] {
+        fs::create_dir(runs.path().join(name)).unwrap();
+        point_latest(&runs.path().join(name)).unwrap();
+        assert_eq!(fs::read_link(runs.path().join(LATEST_LINK)).unwrap(), Path::new(name));
+    }
+    assert_eq!(fs::read_dir(runs.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn where_the_link_cannot_be_made_a_file_names_the_latest_run() {
+    let runs = tempfile::tempdir().unwrap();
+    // The user's own folder of that name is in the way, and stays.
+    fs::create_dir(runs.path().join(LATEST_LINK)).unwrap();
+    point_latest(&runs.path().join(RUN)).unwrap();
+    assert_eq!(fs::read_to_string(runs.path().join(LATEST_FILE)).unwrap(), format!("{RUN}\n"));
+    assert_eq!(fs::read_dir(runs.path()).unwrap().count(), 2);
+}

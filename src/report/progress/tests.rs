@@ -1,0 +1,36 @@
+//! Tests of the module beside this file.
+
+use super::super::sample::{events, record, story};
+use super::*;
+
+fn after_the_story(total: u32) -> Progress {
+    let mut progress = Progress::new(total);
+    story().iter().flat_map(events).for_each(|event| progress.update(&event));
+    progress
+}
+
+#[test]
+fn the_line_tells_what_the_events_told() {
+    let mut progress = after_the_story(31);
+    progress.update(&events(&record(7, "s"))[0]);
+    assert_eq!(
+        progress.line(Duration::from_secs(7)),
+        "7/31 · 1 in flight · 2 failed · 2 errored · 1 retry · 1,100 tokens · $0.002 · 24 s left"
+    );
+    assert_eq!(progress.ticker(), "7/31 · 1 in flight · 2 failed · 2 errored");
+}
+
+#[test]
+fn what_there_is_none_of_is_left_out() {
+    assert_eq!(Progress::new(31).line(Duration::from_secs(3)), "0/31 · 0 in flight");
+    assert_eq!(Progress::new(31).ticker(), "0/31 · 0 in flight · 0 failed");
+    assert_eq!(after_the_story(7).left(Duration::from_secs(3)), None);
+}
+
+#[test]
+fn the_first_line_says_what_will_be_done() {
+    assert_eq!(
+        first_line("0.1.0", 1, 31, 1180, &[("builtin", 24), ("qwen", 7)]),
+        "chat-eval 0.1.0 · 1 scenario · 31 conversations · 1,180 calls at most · builtin 24, qwen 7"
+    );
+}

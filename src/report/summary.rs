@@ -1,0 +1,247 @@
+//! A run folded into what the terminal shows and the exit code is told from.
+//!
+//! Records come in plan order, one at a time; of each variant one row stays, and of its failures at most
+//! [`FAILURES_IN_FULL`] in the whole run with their texts, so that memory does not grow with what was said.
+
+use std::collections::BTreeMap;
+
+use super::failure::{Failure, title};
+use super::tally::{Decided, Variants, is_broken};
+use super::{EndCounts, OutcomeCounts, Tally, Usage, VerdictCounts};
+use crate::event::Record;
+use crate::model::{End, VariantKey, Verdict};
+
+/// So many failures are kept and shown in full; of the rest, only how many there are.
+pub const FAILURES_IN_FULL: usize = 20;
+
+/// One variant, a line of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The variant.
+    pub key: VariantKey,
+    /// How many of its trials there are records of.
+    pub trials: u32,
+    /// How it ended, its checks decided over its trials.
+    pub end: End,
+    /// Its checks by verdict, each decided over its trials.
+    pub checks: VerdictCounts,
+    /// Trials of retention checks by outcome.
+    pub outcomes: OutcomeCounts,
+    /// How many retention checks one trial has.
+    pub retention_checks: u32,
+    /// What its calls took.
+    pub usage: Usage,
+}
+
+/// A check that failed as its mark says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFailure {
+    /// The variant.
+    pub key: VariantKey,
+    /// The turn.
+    pub turn: Option<u32>,
+    /// What was asserted.
+    pub title: String,
+    /// What the mark says.
+    pub reason: String,
+}
+
+/// What became of a snapshot, told by who compared it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotNote {
+    /// The snapshot's file.
+    pub path: String,
+    /// What is so: `new snapshot, pending: run chat-eval review`.
+    pub what: String,
+    /// Whether it fails the run.
+    pub is_failure: bool,
+}
+
+/// The sums of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Totals {
+    /// Conversations by how each ended by itself.
+    pub conversations: EndCounts,
+    /// Variants by how they ended, their checks decided over their trials.
+    pub variants: EndCounts,
+    /// Checks by verdict, decided over their trials.
+    pub checks: VerdictCounts,
+    /// Conversations that could not be carried through.
+    pub broken: u64,
+    /// What all calls took.
+    pub usage: Usage,
+}
+
+impl Totals {
+    /// Whether a check failed.
+    #[must_use]
+    pub fn has_failures(&self) -> bool {
+        self.checks.fail > 0
+    }
+
+    /// Whether a conversation could not be carried through, or a check stayed unknown.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.broken > 0 || self.checks.unknown > 0
+    }
+
+    fn add(&mut self, tally: &Tally, row: &Row) {
+        self.conversations.add(&tally.ends);
+        self.variants.count(row.end);
+        self.checks.add(&row.checks);
+        self.broken += u64::from(tally.broken);
+        self.usage.add(&row.usage);
+    }
+}
+
+/// A run as the terminal shows it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Summary {
+    /// The variants, in plan order.
+    pub rows: Vec<Row>,
+    /// The first failures, in plan order.
+    pub failures: Vec<Failure>,
+    /// How many more there are.
+    pub more_failures: u64,
+    /// The first known failures, in plan order.
+    pub known_failures: Vec<KnownFailure>,
+    /// How many more of these there are.
+    pub more_known_failures: u64,
+    /// The sums.
+    pub totals: Totals,
+}
+
+/// Folds records into a [`Summary`].
+#[derive(Debug, Default)]
+pub struct SummaryBuilder {
+    summary: Summary,
+    variants: Variants,
+    findings: Findings,
+}
+
+/// What the variant at hand may have to show, by check: which of it is a failure is known when all trials are in.
+#[derive(Debug, Default)]
+struct Findings {
+    broken: Option<Failure>,
+    broken_trials: u32,
+    failed: BTreeMap<u32, Failure>,
+    unknown: BTreeMap<u32, Failure>,
+    known: BTreeMap<u32, KnownFailure>,
+}
+
+impl SummaryBuilder {
+    /// A summary of nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the next record of the plan.
+    pub fn add(&mut self, record: &Record) {
+        if let Some(tally) = self.variants.add(record) {
+            self.close(&tally);
+        }
+        let is_full = self.summary.failures.len() >= FAILURES_IN_FULL;
+        self.findings.add(record, is_full);
+    }
+
+    /// The summary of all that was added.
+    #[must_use]
+    pub fn finish(mut self) -> Summary {
+        if let Some(tally) = std::mem::take(&mut self.variants).finish() {
+            self.close(&tally);
+        }
+        self.summary
+    }
+
+    fn close(&mut self, tally: &Tally) {
+        let decided: Vec<Decided> = tally.decided().collect();
+        let mut checks = VerdictCounts::default();
+        for check in &decided {
+            checks.count(check.verdict);
+        }
+        let row = Row {
+            key: tally.key.clone(),
+            trials: tally.trials,
+            end: tally.end(&checks),
+            checks,
+            outcomes: tally.outcomes,
+            retention_checks: tally.retention_checks,
+            usage: tally.usage.clone(),
+        };
+        self.summary.totals.add(tally, &row);
+        self.summary.rows.push(row);
+        let findings = std::mem::take(&mut self.findings);
+        self.report(findings, &decided);
+    }
+
+    fn report(&mut self, mut findings: Findings, decided: &[Decided]) {
+        let is_broken = findings.broken_trials > 0;
+        for check in decided {
+            let several = (check.trials.total() > 1).then_some(check.trials);
+            let with_trials = |failure: Failure| Failure { trials: several, ..failure };
+            match check.verdict {
+                Verdict::Fail => self.failure(findings.failed.remove(&check.index).map(with_trials)),
+                // What a broken call left undecided is said once, by the call's own error.
+                Verdict::Unknown if !is_broken => {
+                    self.failure(findings.unknown.remove(&check.index).map(with_trials));
+                }
+                Verdict::KnownFailure => self.known_failure(findings.known.remove(&check.index)),
+                Verdict::Unknown | Verdict::Pass | Verdict::Skip => {}
+            }
+        }
+        if is_broken {
+            self.failure(findings.broken.take());
+        }
+    }
+
+    fn failure(&mut self, failure: Option<Failure>) {
+        match failure {
+            Some(failure) if self.summary.failures.len() < FAILURES_IN_FULL => self.summary.failures.push(failure),
+            _ => self.summary.more_failures += 1,
+        }
+    }
+
+    fn known_failure(&mut self, known: Option<KnownFailure>) {
+        match known {
+            Some(known) if self.summary.known_failures.len() < FAILURES_IN_FULL => {
+                self.summary.known_failures.push(known);
+            }
+            _ => self.summary.more_known_failures += 1,
+        }
+    }
+}
+
+impl Findings {
+    /// Notes what may be a failure; with `is_full`, only that there is one.
+    fn add(&mut self, record: &Record, is_full: bool) {
+        if is_broken(record) {
+            self.broken_trials += 1;
+            if self.broken.is_none() && !is_full {
+                self.broken = Some(Failure::of_conversation(record));
+            }
+        }
+        for check in &record.checks {
+            match (&check.known_failure, check.verdict) {
+                (Some(reason), Verdict::KnownFailure) => {
+                    self.known.entry(check.index).or_insert_with(|| KnownFailure {
+                        key: record.begin.key.variant.clone(),
+                        turn: check.turn,
+                        title: title(check),
+                        reason: reason.clone(),
+                    });
+                }
+                (_, Verdict::Fail | Verdict::Unknown) if !is_full => {
+                    let found = if check.verdict == Verdict::Fail { &mut self.failed } else { &mut self.unknown };
+                    if !found.contains_key(&check.index) {
+                        found.extend(Failure::of_check(record, check).map(|failure| (check.index, failure)));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! The text that ends a run on the terminal: table, retention grids, failures, counts, where to look.
+//!
+//! The answer first, then the evidence. A pure function of the [`Summary`]: who prints it, and where, is decided
+//! elsewhere. Everything that a model, a user or a file said is made visible before it is laid out, and no line can be
+//! taken for a command by a CI service.
+
+mod evidence;
+mod table;
+
+use std::time::Duration;
+
+use self::evidence::heading;
+use super::grid::grids;
+use super::paint::{self, Tone};
+use super::summary::{KnownFailure, SnapshotNote, Summary, Totals};
+use super::wording::{grouped, money, one_line, several, time};
+use super::{EndCounts, SourceCounts};
+use crate::model::{Source, Verdict};
+use crate::text::escape::no_command;
+use crate::text::layout::{width, wrap};
+
+pub use super::paint::Look;
+
+/// So many notes on snapshots are shown.
+const SNAPSHOTS_SHOWN: usize = 20;
+
+/// What is shown of a run beside its records.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// The run's folder, as the user may type it.
+    pub folder: &'a str,
+    /// How long the run took; `None` where that is not known any more.
+    pub wall: Option<Duration>,
+    /// What became of the snapshots.
+    pub snapshots: &'a [SnapshotNote],
+}
+
+/// The whole text, ending in a line feed.
+#[must_use]
+pub fn render(summary: &Summary, around: Around<'_>, look: Look) -> String {
+    let mut parts = vec![table::table(&summary.rows, look)];
+    parts.extend(grids(&summary.rows, look));
+    parts.extend(summary.failures.iter().map(|failure| evidence::failure(failure, around.folder, look)));
+    parts.push(more(summary, around.folder));
+    parts.push(known_failures(summary, look));
+    parts.push(snapshots(around.snapshots, look));
+    parts.push(closing(summary, around, look));
+    parts.retain(|part| !part.is_empty());
+    let text = parts.join("\n");
+    no_command(&look.spell(&text)).into_owned()
+}
+
+fn more(summary: &Summary, folder: &str) -> String {
+    match summary.more_failures {
+        0 => String::new(),
+        more => format!("… and {}: see {folder}/checks.csv\n", several(more, "more failure", "more failures")),
+    }
+}
+
+fn known_failures(summary: &Summary, look: Look) -> String {
+    let (sign, tone) = paint::of_verdict(Verdict::KnownFailure);
+    let known = summary.known_failures.iter().flat_map(|KnownFailure { key, turn, title, reason }| {
+        let text = format!("{} (known: {})", heading(key, None, *turn, title), one_line(reason));
+        let starts = [sign].into_iter().chain(std::iter::repeat(' '));
+        let lines = starts.zip(wrap(&text, look.width.saturating_sub(2)));
+        lines.map(|(start, line)| look.paint(tone, &format!("{start} {line}"))).collect::<Vec<_>>()
+    });
+    let more = summary.more_known_failures;
+    lines(known.chain((more > 0).then(|| format!("{sign} and {} more known to fail", grouped(more)))))
+}
+
+fn snapshots(notes: &[SnapshotNote], look: Look) -> String {
+    let (sign, tone) = paint::of_verdict(Verdict::Fail);
+    // Those that fail the run come first: they must not be among the ones that are left out.
+    let (failures, others): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.is_failure);
+    let shown = failures.iter().chain(&others).take(SNAPSHOTS_SHOWN).map(|note| {
+        let sign = if note.is_failure { look.paint(tone, &sign.to_string()) } else { " ".into() };
+        format!("{sign} {}: {}", one_line(&note.path), one_line(&note.what))
+    });
+    let more = notes.len().saturating_sub(SNAPSHOTS_SHOWN);
+    lines(shown.chain((more > 0).then(|| format!("  … and {more} more snapshots"))))
+}
+
+fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
+    let totals = &summary.totals;
+    let usage = &totals.usage;
+    let failed_snapshots = around.snapshots.iter().filter(|note| note.is_failure).count() as u64;
+    let calls = several(usage.calls, "call", "calls");
+    let parts = [
+        Some(look.paint(Tone::Heading, &ends(&totals.variants)) + &of_trials(totals)),
+        (failed_snapshots > 0).then(|| several(failed_snapshots, "snapshot failed", "snapshots failed")),
+        Some(around.wall.map_or_else(|| calls.clone(), |wall| format!("{calls} in {}", time(wall)))),
+        (usage.retries > 0).then(|| several(usage.retries, "retry", "retries")),
+        usage.cost_usd.map(money),
+        usage.saved().and_then(saved),
+    ];
+    let counts = joined(parts.into_iter().flatten(), " · ", look);
+    let replies = replies(&usage.replies).map(|replies| joined(replies, ", ", look));
+    lines([Some(counts), replies, Some(around.folder.to_owned())].into_iter().flatten())
+}
+
+/// With several trials the counts are, as the signs of the table, those of variants; then it is said.
+fn of_trials(totals: &Totals) -> String {
+    let (variants, conversations) = (totals.variants.total(), totals.conversations.total());
+    if conversations == variants {
+        return String::new();
+    }
+    format!(" of {} ({} conversations)", several(variants, "variant", "variants"), grouped(conversations))
+}
+
+/// Parts on one line, or on as many as the width asks for.
+fn joined(parts: impl Iterator<Item = String>, between: &str, look: Look) -> String {
+    let plain_width = |text: &str| width(&console::strip_ansi_codes(text));
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(line) if plain_width(line) + width(between) + plain_width(&part) <= look.width => {
+                *line = format!("{line}{between}{part}");
+            }
+            _ => lines.push(part),
+        }
+    }
+    lines.join("\n")
+}
+
+fn lines(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+fn ends(ends: &EndCounts) -> String {
+    let is_shown = |word: &str, number: u64| number > 0 || word == "passed";
+    let words = ends.each().into_iter().filter(|(end, number)| is_shown(end.as_str(), *number));
+    words.map(|(end, number)| format!("{} {end}", grouped(number))).collect::<Vec<_>>().join(", ")
+}
+
+/// Replies by where they came from; `None` without any.
+fn replies(replies: &SourceCounts) -> Option<impl Iterator<Item = String>> {
+    let words = replies.each().into_iter().filter(|(_, number)| *number > 0).map(|(source, number)| match source {
+        Source::Builtin => format!("{} builtin (a measuring instrument, no language model)", grouped(number)),
+        other => format!("{} {other}", grouped(number)),
+    });
+    (replies.total() > 0).then_some(words.enumerate().map(
+        |(place, word)| {
+            if place == 0 { format!("replies: {word}") } else { word }
+        },
+    ))
+}
+
+fn saved(share: f64) -> Option<String> {
+    let percent = (share * 100.0).round();
+    (percent >= 1.0).then(|| format!("{percent:.0} % fewer tokens than full history"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Tests of the module beside this file.
+
+use super::super::sample::{check, ended, key, record, story, summary, turn};
+use super::*;
+use crate::event::Record;
+use crate::model::{End, Source};
+use crate::report::FAILURES_IN_FULL;
+
+const PLAIN: Look = Look { width: 80, is_coloured: false, is_ascii: false };
+
+fn shown(records: &[Record], look: Look) -> String {
+    let around = Around { folder: "results/latest", wall: Some(Duration::from_millis(12_400)), snapshots: &[] };
+    render(&summary(records), around, look)
+}
+
+fn failing(plan: u32) -> Record {
+    let mut record = record(plan, &format!("s{plan:03}"));
+    turn(&mut record, "Hi", "Hello");
+    check(&mut record, "contains", "\"x\"", Verdict::Fail).detail = "`x` is not in the reply".into();
+    ended(&mut record, End::Failed);
+    record
+}
+
+#[test]
+fn a_run_reads_well_at_80_columns() {
+    insta::assert_snapshot!(shown(&story(), PLAIN));
+}
+
+#[test]
+fn a_run_uses_the_room_of_120_columns() {
+    insta::assert_snapshot!(shown(&story(), Look { width: 120, ..PLAIN }));
+}
+
+#[test]
+fn a_terminal_without_unicode_gets_ascii_signs_and_the_same_columns() {
+    let text = shown(&story(), Look { is_ascii: true, ..PLAIN });
+    assert!(text.is_ascii(), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn colours_stand_beside_the_same_text() {
+    let coloured = shown(&story(), Look { is_coloured: true, ..PLAIN });
+    assert!(coloured.contains("\u{1b}[31m✗\u{1b}[0m"));
+    assert_eq!(console::strip_ansi_codes(&coloured), shown(&story(), PLAIN));
+}
+
+#[test]
+fn no_line_of_a_models_text_is_a_command_to_a_ci_service() {
+    let mut hostile = failing(0);
+    hostile.turns[0].reply = Some("::error::a\n  ::set-output name=x::y\n\u{1b}]0;title\u{7}".into());
+    hostile.checks[0].detail = "::warning::b\n::c \u{1b}[2J".into();
+    hostile.turns[0].user = "::add-mask::d".into();
+    let text = shown(&[hostile], PLAIN);
+    assert!(text.lines().all(|line| !line.trim_start().starts_with("::")), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{7}']));
+}
+
+#[test]
+fn no_line_but_that_with_a_path_is_wider_than_the_terminal() {
+    for width in [80, 100, 120] {
+        let text = shown(&story(), Look { width, ..PLAIN });
+        for line in text.lines().filter(|line| !line.contains("results/latest")) {
+            assert!(crate::text::layout::width(line) <= width, "{width}: {line}");
+        }
+    }
+}
+
+#[test]
+fn after_twenty_failures_the_others_are_counted() {
+    let records: Vec<Record> = (0..25).map(failing).collect();
+    let text = shown(&records, PLAIN);
+    assert_eq!(text.matches("`x` is not in the reply").count(), FAILURES_IN_FULL);
+    assert!(text.contains("… and 5 more failures: see results/latest/checks.csv\n"), "{text}");
+    assert!(text.contains("\n0 passed, 25 failed · 25 calls in 12.4 s"), "{text}");
+}
+
+#[test]
+fn a_large_run_shows_the_variants_that_did_not_pass_and_counts_the_others() {
+    let mut records: Vec<Record> = (0..300).map(|plan| record(plan, &format!("s{plan}"))).collect();
+    records[7] = failing(7);
+    let text = shown(&records, PLAIN);
+    assert!(text.contains("\n    and 299 that passed\n"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("  ✗ s007")).count(), 1);
+    assert!(!text.contains("✓"));
+}
+
+#[test]
+fn trials_are_one_line_and_a_failure_says_how_many_of_them_failed() {
+    let trial = |trial: u32| {
+        let mut record = if trial == 2 { failing(trial) } else { record(trial, "s") };
+        key(&mut record).scenario = "s".into();
+        (record.begin.key.trial, record.begin.trials) = (trial, 3);
+        if trial != 2 {
+            turn(&mut record, "Hi", "Hello x");
+            check(&mut record, "contains", "\"x\"", Verdict::Pass);
+        }
+        record
+    };
+    let mut records: Vec<Record> = (1..=3).map(trial).collect();
+    let text = shown(&records, PLAIN);
+    assert!(text.contains("✗ s · default · builtin · trial 2 · turn 1 · contains \"x\"\n"), "{text}");
+    assert!(text.contains("    failed in 1 of 3 trials\n"), "{text}");
+    assert!(text.contains("\n0 passed, 1 failed of 1 variant (3 conversations) · 3 calls"), "{text}");
+
+    // What the rate allows is no failure.
+    for record in &mut records {
+        record.begin.pass_rate = 0.6;
+    }
+    let text = shown(&records, PLAIN);
+    assert!(text.contains("\n1 passed of 1 variant (3 conversations)"), "{text}");
+    assert!(!text.contains('✗'), "{text}");
+}
+
+#[test]
+fn snapshots_that_fail_the_run_come_first_and_are_counted() {
+    let notes = [
+        SnapshotNote { path: "a.snap".into(), what: "snapshot changed (words only)".into(), is_failure: false },
+        SnapshotNote { path: "b.snap".into(), what: "snapshot changed: turn 4 verdict".into(), is_failure: true },
+    ];
+    let around = Around { folder: "results/r", wall: None, snapshots: &notes };
+    let text = render(&summary(&[record(0, "s")]), around, PLAIN);
+    let notes = "✗ b.snap: snapshot changed: turn 4 verdict\n  a.snap: snapshot changed (words only)\n";
+    assert!(text.contains(notes), "{text}");
+    assert!(text.ends_with("\n1 passed · 1 snapshot failed · 0 calls\nresults/r\n"), "{text}");
+}
+
+#[test]
+fn a_long_request_is_listed_by_its_ends() {
+    let mut long = record(0, "s");
+    for number in 0..30 {
+        turn(&mut long, &format!("question {number}"), "answer").source = Source::Canned;
+    }
+    let forgets = super::super::sample::retention(&mut long, "forgets", crate::model::Outcome::Leaked, Verdict::Fail);
+    forgets.detail = "leaked".into();
+    ended(&mut long, End::Failed);
+    let text = shown(&[long], PLAIN);
+    assert!(text.contains("sent    system · u1 · a1 · … 51 more … · a27 · u28 · a28 · u29 · a29 · u30\n"), "{text}");
+}

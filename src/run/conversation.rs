@@ -1,0 +1,420 @@
+//! One conversation, from its first turn to its last: the heart of the tool.
+//!
+//! Each turn: the window chooses what goes along, the provider answers, the exchange joins the history, the journal
+//! takes the turn, the checks are decided. Turns are strictly in sequence and the history belongs to this
+//! conversation alone. Nothing here prints or touches a file.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use globset::Glob;
+
+use super::dispatch::{Model, Price};
+use super::outlet::{JournalLost, Outlet};
+use crate::check::{self, TurnView};
+use crate::event::{Attempt, Begin, CheckDone, ConversationDone, Event, Live, TurnDone, WireMessage, ranges};
+use crate::model::{
+    Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Role, Script, Source, Turn, Usage,
+    Verdict, Window,
+};
+use crate::provider::{AttemptFailed, CallError, ChatReply, ChatRequest, Observer};
+use crate::text::tokens;
+use crate::window;
+
+/// Everything that one conversation needs; it shares nothing that another could change.
+#[derive(Clone)]
+pub struct Conversation {
+    /// Place in the plan, from 0.
+    pub plan: u32,
+    /// Its names.
+    pub key: ConversationKey,
+    /// How many trials its variant has.
+    pub trials: u32,
+    /// The share of decided trials in which a check must pass.
+    pub pass_rate: f64,
+    /// The scenario file, as given or found.
+    pub file: String,
+    /// The matrix values.
+    pub matrix: serde_json::Map<String, serde_json::Value>,
+    /// What is played.
+    pub script: Arc<Script>,
+    /// Index of the persona in the script.
+    pub persona: usize,
+    /// Which messages go along.
+    pub window: Window,
+    /// Sampling parameters.
+    pub params: Params,
+    /// Whether replies are streamed.
+    pub stream: bool,
+    /// Who answers.
+    pub model: Model,
+}
+
+/// Plays a conversation to its end. `is_stopping` is asked before each turn.
+///
+/// # Errors
+/// When the journal is lost: the conversation has no end then.
+pub async fn play(
+    conversation: &Conversation,
+    outlet: &Outlet,
+    is_stopping: &(dyn Fn() -> bool + Sync),
+) -> Result<End, JournalLost> {
+    outlet.tell(Event::Begin(Box::new(begin(conversation))))?;
+    let mut stage = Stage::new(conversation, outlet);
+    let mut call_failed = false;
+    let mut interrupted = false;
+    for (number, turn) in (1..).zip(&conversation.script.turns) {
+        if !interrupted && !call_failed && turn.reply.is_none() && is_stopping() {
+            interrupted = true;
+        }
+        match &turn.reply {
+            _ if call_failed || interrupted => stage.skip_checks(number, turn)?,
+            Some(reply) => stage.canned(number, turn, reply)?,
+            None => call_failed = !stage.live(number, turn).await?,
+        }
+    }
+    let end = match stage.worst {
+        _ if interrupted => End::Interrupted,
+        _ if call_failed => End::Errored,
+        Some(Verdict::Fail) => End::Failed,
+        Some(_) => End::Errored,
+        None => End::Passed,
+    };
+    let done = ConversationDone { plan: conversation.plan, end, error: None };
+    outlet.keep(Event::Conversation(done)).await?;
+    Ok(end)
+}
+
+fn begin(conversation: &Conversation) -> Begin {
+    let persona = &conversation.script.personas[conversation.persona];
+    Begin {
+        plan: conversation.plan,
+        conversation: ConversationId::new(&conversation.key).to_string(),
+        key: conversation.key.clone(),
+        trials: conversation.trials,
+        pass_rate: conversation.pass_rate,
+        file: conversation.file.clone(),
+        matrix: conversation.matrix.clone(),
+        system: (!persona.system.is_empty()).then(|| persona.system.to_string()),
+        history: conversation
+            .script
+            .history
+            .iter()
+            .map(|(role, content)| WireMessage { role: *role, content: content.to_string() })
+            .collect(),
+        turns: u32::try_from(conversation.script.turns.len()).unwrap_or(u32::MAX),
+    }
+}
+
+/// A conversation while it is played.
+struct Stage<'c> {
+    conversation: &'c Conversation,
+    outlet: &'c Outlet,
+    persona: &'c Persona,
+    system: Option<Message>,
+    history: Vec<Message>,
+    /// The number of the next check, the same in every trial.
+    next_check: u32,
+    /// The worst verdict so far: `fail` before `unknown`; nothing where all is well.
+    worst: Option<Verdict>,
+    /// Tokens of each message, counted once, for token windows.
+    tokens: HashMap<Origin, usize>,
+}
+
+impl<'c> Stage<'c> {
+    fn new(conversation: &'c Conversation, outlet: &'c Outlet) -> Self {
+        let script = &conversation.script;
+        let persona = &script.personas[conversation.persona];
+        let system = (!persona.system.is_empty())
+            .then(|| Message::new(Role::System, Origin::System, Arc::clone(&persona.system)));
+        let history = (1..)
+            .zip(&script.history)
+            .map(|(n, (role, content))| Message::new(*role, Origin::History(n), Arc::clone(content)))
+            .collect();
+        Self { conversation, outlet, persona, system, history, next_check: 0, worst: None, tokens: HashMap::new() }
+    }
+
+    fn canned(&mut self, number: u32, turn: &Turn, reply: &Arc<str>) -> Result<(), JournalLost> {
+        self.history.push(Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user)));
+        self.history.push(Message::new(Role::Assistant, Origin::Reply(number), Arc::clone(reply)));
+        let mut done = self.turn_done(number, turn, Source::Canned);
+        done.reply = Some(reply.to_string());
+        self.outlet.tell(Event::Turn(Box::new(done)))
+    }
+
+    /// Plays one live turn. Says whether a reply came.
+    async fn live(&mut self, number: u32, turn: &Turn) -> Result<bool, JournalLost> {
+        let user = Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user));
+        let source = self.conversation.model.chat.source();
+        let mut done = self.turn_done(number, turn, source);
+        let request = match self.request(user.clone()) {
+            Ok(request) => request,
+            Err(too_long) => {
+                done.error = Some(too_long.to_string());
+                return self.failed(done, number, turn).await;
+            }
+        };
+        done.sent = ranges(request.positions.iter().copied());
+        self.outlet.live(Live::TurnBegins { plan: self.conversation.plan, turn: number, user: turn.user.to_string() });
+        match self.call(number, &request.messages).await {
+            Err((error, attempts)) => {
+                done.error = Some(error.to_string());
+                done.attempts = attempts;
+                self.failed(done, number, turn).await
+            }
+            Ok(reply) => {
+                self.keep_reply(done, &request, &reply).await?;
+                // The exchange joins the history before its checks run: a check that panics must not take the
+                // evidence with it. The checks see the history as it was when the request went out.
+                let before = self.history.len();
+                self.history.push(user);
+                self.history.push(Message::new(Role::Assistant, Origin::Reply(number), reply.reply.text.as_str()));
+                self.checks(number, turn, &request, &reply, before)?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn turn_done(&self, number: u32, turn: &Turn, source: Source) -> TurnDone {
+        TurnDone {
+            plan: self.conversation.plan,
+            turn: number,
+            user: turn.user.to_string(),
+            sent: Vec::new(),
+            source,
+            reply: None,
+            thinking: None,
+            finish_reason: None,
+            usage: None,
+            tokens_full_history: None,
+            cost_usd: None,
+            attempts: 0,
+            latency_ms: None,
+            ttft_ms: None,
+            model_reported: None,
+            fingerprint: None,
+            error: None,
+        }
+    }
+
+    /// What goes out for this turn.
+    fn request(&mut self, user: Message) -> Result<Request, window::TooLong> {
+        let tokenizer = self.conversation.model.tokenizer;
+        let counted = RefCell::new(std::mem::take(&mut self.tokens));
+        let count = |message: &Message| {
+            let mut counted = counted.borrow_mut();
+            *counted.entry(message.origin).or_insert_with(|| tokenizer.count(&message.content) + tokens::PER_MESSAGE)
+        };
+        let choice = window::choose(self.conversation.window, self.system.as_ref(), &self.history, &user, &count);
+        self.tokens = counted.into_inner();
+        let choice = choice?;
+        let offset = usize::from(self.system.is_some());
+        let last = offset + self.history.len();
+        let positions = (0..offset).chain(choice.history.iter().map(|at| at + offset)).chain([last]).collect();
+        let chosen = choice.history.iter().map(|at| self.history[*at].clone());
+        let messages = self.system.iter().cloned().chain(chosen).chain([user]).collect();
+        Ok(Request { messages, positions })
+    }
+
+    async fn call(&self, number: u32, messages: &[Message]) -> Result<ChatReply, (CallError, u32)> {
+        let observer = CallObserver {
+            outlet: self.outlet,
+            plan: self.conversation.plan,
+            turn: number,
+            tries: std::sync::atomic::AtomicU32::new(0),
+        };
+        let request = ChatRequest {
+            messages,
+            params: &self.conversation.params,
+            stream: self.conversation.stream,
+            facts: &self.conversation.script.facts,
+        };
+        let result = self.conversation.model.chat.chat(request, &observer).await;
+        result.map_err(|error| (error, observer.tries.into_inner().max(1)))
+    }
+
+    async fn keep_reply(&self, mut done: TurnDone, request: &Request, reply: &ChatReply) -> Result<(), JournalLost> {
+        let estimate = |message: &Message| tokens::estimate(&message.content) + tokens::PER_MESSAGE as u64;
+        let usage = reply.usage.unwrap_or_else(|| Usage {
+            sent: request.messages.iter().map(estimate).sum(),
+            reply: tokens::estimate(&reply.reply.text),
+            estimated: true,
+        });
+        let all = self.history.iter().map(estimate).sum::<u64>();
+        let sent_history: u64 = request.messages.iter().filter(|m| m.role != Role::System).map(estimate).sum::<u64>()
+            - request.messages.last().map_or(0, estimate);
+        done.reply = Some(reply.reply.text.clone());
+        done.thinking.clone_from(&reply.thinking);
+        done.finish_reason.clone_from(&reply.reply.finish_reason);
+        done.usage = Some(usage);
+        done.tokens_full_history = Some(usage.sent + all.saturating_sub(sent_history));
+        done.cost_usd = self.conversation.model.price.map(|price| price.of(usage));
+        done.attempts = reply.attempts;
+        done.latency_ms = Some(reply.latency.as_secs_f64() * 1000.0);
+        done.ttft_ms = reply.ttft.map(|ttft| ttft.as_secs_f64() * 1000.0);
+        done.model_reported.clone_from(&reply.model_reported);
+        done.fingerprint.clone_from(&reply.fingerprint);
+        self.outlet.keep(Event::Turn(Box::new(done))).await
+    }
+
+    /// Keeps a turn whose call failed for good; its checks have nothing to judge.
+    async fn failed(&mut self, done: TurnDone, number: u32, turn: &Turn) -> Result<bool, JournalLost> {
+        let error = done.error.clone().unwrap_or_default();
+        self.outlet.keep(Event::Turn(Box::new(done))).await?;
+        for check in checks_of(self.conversation, self.persona, number, turn) {
+            let (verdict, detail) = match self.not_for_this_model(check) {
+                Some(why) => (Verdict::Skip, why),
+                None => (Verdict::Unknown, format!("the call failed: {error}")),
+            };
+            let done = self.check_done(number, check, verdict, detail);
+            self.outlet.tell(Event::Check(Box::new(done)))?;
+        }
+        Ok(false)
+    }
+
+    fn skip_checks(&mut self, number: u32, turn: &Turn) -> Result<(), JournalLost> {
+        if turn.reply.is_some() {
+            return Ok(());
+        }
+        for check in checks_of(self.conversation, self.persona, number, turn) {
+            let done =
+                self.check_done(number, check, Verdict::Skip, "the conversation ended before this turn".to_owned());
+            self.outlet.tell(Event::Check(Box::new(done)))?;
+        }
+        Ok(())
+    }
+
+    fn checks(
+        &mut self,
+        number: u32,
+        turn: &Turn,
+        request: &Request,
+        reply: &ChatReply,
+        before: usize,
+    ) -> Result<(), JournalLost> {
+        let sent: Vec<&Message> = request.messages.iter().collect();
+        for check in checks_of(self.conversation, self.persona, number, turn) {
+            let done = if let Some(why) = self.not_for_this_model(check) {
+                self.check_done(number, check, Verdict::Skip, why)
+            } else {
+                let view = TurnView {
+                    turn: number,
+                    sent: &sent,
+                    history: &self.history[..before],
+                    list_positions: &request.positions,
+                    reply: &reply.reply,
+                    facts: &self.conversation.script.facts,
+                    system: self.system.as_ref(),
+                    tokens_sent: reply.usage.map(|usage| usage.sent),
+                };
+                let decision = check::decide(&check.kind, &view);
+                let (verdict, detail) = under_mark(check, decision.verdict, decision.detail);
+                let mut done = self.check_done(number, check, verdict, detail);
+                done.score = decision.score;
+                done.retention = decision.retention;
+                done
+            };
+            self.outlet.tell(Event::Check(Box::new(done)))?;
+        }
+        Ok(())
+    }
+
+    fn not_for_this_model(&self, check: &Check) -> Option<String> {
+        if check.needs_model && !self.conversation.model.chat.is_language_model() {
+            return Some("needs a language model".to_owned());
+        }
+        let model = &self.conversation.key.variant.model;
+        let is_asked = |glob: &String| Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(model));
+        (!check.models.is_empty() && !check.models.iter().any(is_asked)).then(|| "not for this model".to_owned())
+    }
+
+    fn check_done(&mut self, number: u32, check: &Check, verdict: Verdict, detail: String) -> CheckDone {
+        match verdict {
+            Verdict::Fail => self.worst = Some(Verdict::Fail),
+            Verdict::Unknown if self.worst.is_none() => self.worst = Some(Verdict::Unknown),
+            _ => {}
+        }
+        let index = self.next_check;
+        self.next_check += 1;
+        CheckDone {
+            plan: self.conversation.plan,
+            turn: Some(number),
+            index,
+            check: check.kind.key().to_owned(),
+            name: check.name.clone(),
+            expected: check::expected(&check.kind, &self.conversation.script.facts),
+            verdict,
+            score: None,
+            detail,
+            known_failure: check.known_failure.clone(),
+            retention: None,
+            line: check.position.line,
+        }
+    }
+}
+
+/// Every check of a live turn, in the order in which they are numbered.
+fn checks_of<'c>(
+    conversation: &'c Conversation,
+    persona: &'c Persona,
+    number: u32,
+    turn: &'c Turn,
+) -> impl Iterator<Item = &'c Check> + use<'c> {
+    let each = conversation.script.each_reply.iter();
+    let each = each.filter(move |each| each.from <= number && each.until.is_none_or(|until| number <= until));
+    turn.checks.iter().chain(&persona.checks).chain(each.map(|each| &each.check))
+}
+
+/// The verdict under a `known_failure` mark.
+fn under_mark(check: &Check, verdict: Verdict, detail: String) -> (Verdict, String) {
+    match (&check.known_failure, verdict) {
+        (Some(_), Verdict::Fail) => (Verdict::KnownFailure, detail),
+        (Some(why), Verdict::Pass) => {
+            (Verdict::Fail, format!("passes, and is marked as a known failure ({why}): remove the mark"))
+        }
+        (_, verdict) => (verdict, detail),
+    }
+}
+
+/// The messages of one request, and their positions in the conversation's own list.
+struct Request {
+    messages: Vec<Message>,
+    positions: Vec<usize>,
+}
+
+struct CallObserver<'c> {
+    outlet: &'c Outlet,
+    plan: u32,
+    turn: u32,
+    tries: std::sync::atomic::AtomicU32,
+}
+
+impl Observer for CallObserver<'_> {
+    fn delta(&self, text: &str) {
+        self.outlet.live(Live::Delta { plan: self.plan, text: text.to_owned() });
+    }
+
+    fn attempt_failed(&self, attempt: AttemptFailed) {
+        self.tries.store(attempt.attempt, std::sync::atomic::Ordering::Relaxed);
+        let event = Attempt {
+            plan: self.plan,
+            turn: self.turn,
+            attempt: attempt.attempt,
+            status: attempt.status,
+            error: attempt.error,
+            wait_ms: attempt.wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        };
+        // A lost journal is found out by the next event that is waited for.
+        let _ = self.outlet.tell(Event::Attempt(event));
+    }
+}
+
+impl Price {
+    /// What a call with this usage cost.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
+    pub fn of(self, usage: Usage) -> f64 {
+        (usage.sent as f64 * self.input + usage.reply as f64 * self.output) / 1e6
+    }
+}

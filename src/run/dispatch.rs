@@ -1,0 +1,196 @@
+//! Plays at most N conversations at once, and stops in good order when asked.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::conversation::{self, Conversation};
+use super::outlet::{JournalLost, Outlet};
+use super::plan::Plan;
+use crate::event::{Begin, ConversationDone, Event};
+use crate::model::{ConversationId, End};
+use crate::provider::ChatModel;
+use crate::text::tokens::Tokenizer;
+
+/// How long requests in flight may still take after a run was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Who answers, and what it costs.
+#[derive(Clone)]
+pub struct Model {
+    /// The provider.
+    pub chat: Arc<dyn ChatModel>,
+    /// Its price, where it is known.
+    pub price: Option<Price>,
+    /// What token windows count with.
+    pub tokenizer: Tokenizer,
+}
+
+/// USD a million tokens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    /// Of the request.
+    pub input: f64,
+    /// Of the reply.
+    pub output: f64,
+}
+
+/// The models of a run, by their names in the config.
+pub type Models = HashMap<String, Model>;
+
+/// Everything that a run needs.
+pub struct Job {
+    /// What is played.
+    pub plan: Plan,
+    /// Who answers.
+    pub models: Models,
+    /// Conversations in flight.
+    pub concurrency: usize,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Every conversation was played.
+    Complete,
+    /// It was told to stop.
+    Interrupted,
+    /// The journal could not be written.
+    JournalLost,
+}
+
+/// The switch that stops a run: no new turn is begun once it is thrown.
+#[derive(Debug, Default)]
+pub struct Stop(AtomicBool);
+
+impl Stop {
+    /// Throws the switch.
+    pub fn throw(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_thrown(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Plays the whole plan. `interrupt` ends when the run is to stop: turns in flight get ten seconds to finish then.
+pub async fn dispatch(job: Job, outlet: Outlet, interrupt: impl Future<Output = ()>) -> Ended {
+    let job = Arc::new(job);
+    let stop = Arc::new(Stop::default());
+    let lost = Arc::new(AtomicBool::new(false));
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut workers = JoinSet::new();
+    for _ in 0..job.concurrency.clamp(1, job.plan.conversations.len().max(1)) {
+        workers.spawn(worker(
+            Arc::clone(&job),
+            outlet.clone(),
+            Arc::clone(&stop),
+            Arc::clone(&lost),
+            Arc::clone(&next),
+        ));
+    }
+    drop(outlet);
+    let mut interrupted = false;
+    tokio::select! {
+        () = finish(&mut workers) => {}
+        () = interrupt => {
+            interrupted = true;
+            stop.throw();
+            // What does not finish in time is dropped with the set: its request ends, and no half reply was kept.
+            let _ = tokio::time::timeout(GRACE, finish(&mut workers)).await;
+        }
+    }
+    match (lost.load(Ordering::Relaxed), interrupted) {
+        (true, _) => Ended::JournalLost,
+        (false, true) => Ended::Interrupted,
+        (false, false) => Ended::Complete,
+    }
+}
+
+async fn finish(workers: &mut JoinSet<()>) {
+    while workers.join_next().await.is_some() {}
+}
+
+async fn worker(job: Arc<Job>, outlet: Outlet, stop: Arc<Stop>, lost: Arc<AtomicBool>, next: Arc<AtomicUsize>) {
+    while !stop.is_thrown() {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        if index >= job.plan.conversations.len() {
+            return;
+        }
+        let mut task = JoinSet::new();
+        task.spawn(play_one(Arc::clone(&job), index, outlet.clone(), Arc::clone(&stop)));
+        let end = match task.join_next().await {
+            Some(Ok(end)) => end,
+            // A panic ends this conversation and nothing else.
+            Some(Err(panic)) => {
+                let error = format!("this conversation's task ended abnormally: {panic}");
+                errored(&job, &outlet, index, error).await
+            }
+            None => return,
+        };
+        if end == Err(JournalLost) {
+            lost.store(true, Ordering::Relaxed);
+            stop.throw();
+        }
+    }
+}
+
+async fn play_one(job: Arc<Job>, index: usize, outlet: Outlet, stop: Arc<Stop>) -> Result<End, JournalLost> {
+    match conversation(&job, index) {
+        Ok(conversation) => conversation::play(&conversation, &outlet, &|| stop.is_thrown()).await,
+        Err(error) => errored(&job, &outlet, index, error).await,
+    }
+}
+
+/// Puts together what the conversation at a place of the plan needs, or says why it cannot be played.
+fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
+    let planned = &job.plan.conversations[index];
+    let scenario = &job.plan.scenarios[planned.scenario];
+    let name = &planned.key.model;
+    let model = job.models.get(name).ok_or_else(|| format!("there is no provider for the model `{name}`"))?;
+    let first_message = |diagnostics: Vec<crate::diagnostic::Diagnostic>| {
+        diagnostics.into_iter().next().map_or_else(String::new, |diagnostic| diagnostic.message)
+    };
+    Ok(Conversation {
+        plan: u32::try_from(index).unwrap_or(u32::MAX),
+        key: planned.conversation_key(),
+        trials: job.plan.trials_of(planned),
+        pass_rate: scenario.pass_rate,
+        file: scenario.source.path.clone(),
+        matrix: scenario.cells[planned.cell].clone(),
+        script: scenario.script(planned.case, planned.cell).map_err(first_message)?,
+        persona: planned.persona,
+        window: planned.window,
+        params: scenario.params.clone(),
+        stream: job.plan.is_streamed(planned),
+        model: model.clone(),
+    })
+}
+
+/// Ends a conversation that could not be played, or whose task panicked. A beginning that is in the journal already
+/// stays the one that counts.
+async fn errored(job: &Job, outlet: &Outlet, index: usize, error: String) -> Result<End, JournalLost> {
+    let planned = &job.plan.conversations[index];
+    let scenario = &job.plan.scenarios[planned.scenario];
+    let key = planned.conversation_key();
+    let plan = u32::try_from(index).unwrap_or(u32::MAX);
+    outlet.tell(Event::Begin(Box::new(Begin {
+        plan,
+        conversation: ConversationId::new(&key).to_string(),
+        key,
+        trials: job.plan.trials_of(planned),
+        pass_rate: scenario.pass_rate,
+        file: scenario.source.path.clone(),
+        matrix: scenario.cells[planned.cell].clone(),
+        system: None,
+        history: Vec::new(),
+        turns: 0,
+    })))?;
+    outlet.keep(Event::Conversation(ConversationDone { plan, end: End::Errored, error: Some(error) })).await?;
+    Ok(End::Errored)
+}

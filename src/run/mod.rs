@@ -1,0 +1,13 @@
+//! The runner: what is to be played, how one conversation goes (read [`conversation`] first), and how many at once.
+
+pub mod conversation;
+mod dispatch;
+mod filter;
+mod outlet;
+mod overflow;
+pub mod plan;
+
+pub use dispatch::{Ended, Job, Model, Models, Price, Stop, dispatch};
+pub use filter::{Filter, FilterError};
+pub use outlet::{JournalLost, Note, Outlet, Watcher, consume};
+pub use overflow::overflows;

@@ -1,0 +1,103 @@
+//! The part of a scenario that has variables in it, and how it becomes a script.
+
+use std::sync::{Arc, OnceLock};
+
+use super::decode::Findings;
+use super::matrix::{Case, Variables};
+use super::read_turns::{self, FillerFiles};
+use super::template::{Templates, has_templates, is_template};
+use super::yaml::Node;
+use super::{read_check, read_fact};
+use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::model::{Persona, Script};
+
+/// A persona before its variables are filled in.
+#[derive(Debug)]
+pub(super) struct PersonaNode {
+    pub name: String,
+    /// The system prompt in the scenario itself.
+    pub system: Option<Node>,
+    /// Where a system prompt's file is named, and its text.
+    pub file: Option<(Node, String)>,
+    pub expect: Option<Node>,
+}
+
+/// What is left to be filled in for a case and a cell.
+#[derive(Debug)]
+pub struct Body {
+    pub(super) vars: Variables,
+    pub(super) facts: Option<Node>,
+    pub(super) personas: Vec<PersonaNode>,
+    pub(super) history: Option<Node>,
+    pub(super) turns: Node,
+    pub(super) each_reply: Option<Node>,
+    pub(super) fillers: FillerFiles,
+    /// The script, where it is the same for every case and cell.
+    pub(super) fixed: OnceLock<Arc<Script>>,
+}
+
+impl Body {
+    /// Whether every case and cell has the same script.
+    pub(super) fn is_fixed(&self) -> bool {
+        let nodes = [&self.facts, &self.history, &self.each_reply].into_iter().flatten();
+        let personas =
+            self.personas.iter().flat_map(|persona| [&persona.system, &persona.expect].into_iter().flatten());
+        let files = self.personas.iter().filter_map(|persona| persona.file.as_ref());
+        !nodes.chain(personas).chain([&self.turns]).any(has_templates)
+            && !files.into_iter().any(|(_, text)| is_template(text))
+    }
+
+    pub(super) fn script(
+        &self,
+        source: &Arc<SourceFile>,
+        case: &Case,
+        cell: &Variables,
+    ) -> Result<Arc<Script>, Vec<Diagnostic>> {
+        if let Some(script) = self.fixed.get() {
+            return Ok(Arc::clone(script));
+        }
+        let mut findings = Findings::new(Arc::clone(source));
+        let script = self.fill(&mut findings, case, cell);
+        if !findings.is_empty() {
+            return Err(findings.into_diagnostics());
+        }
+        let script = Arc::new(script);
+        if self.is_fixed() {
+            // Lost only where another thread was first with the same script.
+            let _ = self.fixed.set(Arc::clone(&script));
+        }
+        Ok(script)
+    }
+
+    fn fill(&self, findings: &mut Findings, case: &Case, cell: &Variables) -> Script {
+        let mut variables = self.vars.clone();
+        variables.extend(case.variables.clone());
+        variables.extend(cell.clone());
+        let templates = Templates::new(&variables);
+        let mut filled = |node: &Option<Node>| node.as_ref().map(|node| templates.fill(findings, node));
+        let (facts, history, each_reply) = (filled(&self.facts), filled(&self.history), filled(&self.each_reply));
+        let turns = templates.fill(findings, &self.turns);
+        let facts = facts.map_or_else(Vec::new, |node| read_fact::facts(findings, &node));
+        let turns = read_turns::turns(findings, &turns, &facts, &self.fillers);
+        let personas = self.personas.iter().map(|persona| {
+            let system = match (&persona.system, &persona.file) {
+                (Some(node), _) => templates.fill(findings, node).scalar_text().unwrap_or_default().to_owned(),
+                (None, Some((node, text))) => templates.fill_text(findings, node, text).unwrap_or_default(),
+                (None, None) => String::new(),
+            };
+            let expect = persona.expect.as_ref().map(|node| templates.fill(findings, node));
+            Persona {
+                name: persona.name.clone(),
+                system: system.trim_end().into(),
+                checks: expect.map_or_else(Vec::new, |node| read_check::checks(findings, &node, &facts)),
+            }
+        });
+        let personas = personas.collect();
+        let each_reply = match each_reply {
+            Some(node) => read_turns::each_reply(findings, &node, &facts, &turns),
+            None => Vec::new(),
+        };
+        let history = history.map_or_else(Vec::new, |node| read_turns::history(findings, &node));
+        Script { facts, personas, history, turns, each_reply }
+    }
+}

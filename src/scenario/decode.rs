@@ -1,0 +1,312 @@
+//! Reads typed values out of a YAML tree and collects everything that is wrong on the way.
+//!
+//! A method that finds something wrong notes it and gives `None` (or leaves the item out), so that the rest of the
+//! file is still looked at. Nothing here knows scenarios: the config file is read with it too.
+
+use std::collections::HashMap;
+use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
+
+use super::yaml::{Node, Scalar, Value};
+use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::text::nearest::nearest;
+
+/// What was found wrong in one file so far.
+#[derive(Debug)]
+pub struct Findings {
+    source: Arc<SourceFile>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Findings {
+    /// Nothing found yet in this file.
+    #[must_use]
+    pub const fn new(source: Arc<SourceFile>) -> Self {
+        Self { source, diagnostics: Vec::new() }
+    }
+
+    /// The file.
+    #[must_use]
+    pub const fn source(&self) -> &Arc<SourceFile> {
+        &self.source
+    }
+
+    /// All that was found, without repetitions (a node that is read for several cells is wrong in each).
+    #[must_use]
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
+        let mut kept: Vec<Diagnostic> = Vec::with_capacity(self.diagnostics.len());
+        for diagnostic in self.diagnostics {
+            let place = |d: &Diagnostic| d.labels.first().map(|label| label.span.clone());
+            if !kept.iter().any(|other| other.code == diagnostic.code && place(other) == place(&diagnostic)) {
+                kept.push(diagnostic);
+            }
+        }
+        kept
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.diagnostics.is_empty()
+    }
+
+    /// Adds what was found elsewhere.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// The same, of several things.
+    pub fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+        self.diagnostics.extend(diagnostics);
+    }
+
+    /// Notes an error at a node.
+    pub fn error(&mut self, code: &'static str, at: &Node, message: impl Into<String>, label: impl Into<String>) {
+        let diagnostic = Diagnostic::error(code, message).at(&self.source, self.first_line(&at.span), label);
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// The same, with something to do about it.
+    pub fn error_help(
+        &mut self,
+        code: &'static str,
+        at: &Node,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let diagnostic = Diagnostic::error(code, message).at(&self.source, self.first_line(&at.span), label).help(help);
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// A text over many lines is marked on its first line only.
+    fn first_line(&self, span: &Range<usize>) -> Range<usize> {
+        let text = &self.source.text[span.clone()];
+        let line = text.split(['\n', '\r']).next().unwrap_or(text);
+        span.start..span.start + line.len()
+    }
+
+    /// Notes a node of the wrong type.
+    pub fn wrong_type(&mut self, at: &Node, what: &str, wanted: &str) {
+        let kind = at.kind();
+        self.error("wrong-type", at, format!("`{what}` must be {wanted}, and this is {kind}"), kind);
+    }
+
+    /// Notes a word that is none of the known ones.
+    pub fn unknown_word(&mut self, code: &'static str, at: &Node, message: String, word: &str, known: &[&str]) {
+        let label = match nearest(word, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => String::new(),
+        };
+        let help = format!("known are {}", list_words(known));
+        self.error_help(code, at, message, label, help);
+    }
+
+    /// Reads a map whose keys are all in `known`; `what` says in messages whose keys they are.
+    pub fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&str]) -> Option<Fields<'n>> {
+        let fields = self.open_fields(node, what)?;
+        for (key, _) in &fields.entries {
+            let word = key.scalar_text().unwrap_or_default();
+            if !known.contains(&word) {
+                self.unknown_word("unknown-key", key, format!("`{word}` is no key of {what}"), word, known);
+            }
+        }
+        Some(fields)
+    }
+
+    /// Reads a map with any keys, each there once.
+    pub fn open_fields<'n>(&mut self, node: &'n Node, what: &str) -> Option<Fields<'n>> {
+        let Value::Map(entries) = &node.value else {
+            let kind = node.kind();
+            self.error("wrong-type", node, format!("{what} must be a map, and this is {kind}"), kind);
+            return None;
+        };
+        let mut kept: Vec<(&Node, &Node)> = Vec::with_capacity(entries.len());
+        let mut seen: HashMap<&str, &Node> = HashMap::with_capacity(entries.len());
+        for (key, value) in entries {
+            let Some(word) = key.scalar_text() else {
+                self.error("wrong-type", key, format!("a key of {what} must be a text"), key.kind());
+                continue;
+            };
+            if let Some(first) = seen.get(word) {
+                let message = format!("`{word}` is there twice in {what}");
+                let diagnostic = Diagnostic::error("duplicate-key", message)
+                    .at(&self.source, key.span.clone(), "again here")
+                    .at(&self.source, first.span.clone(), "first here");
+                self.diagnostics.push(diagnostic);
+                continue;
+            }
+            seen.insert(word, key);
+            kept.push((key, value));
+        }
+        Some(Fields { entries: kept, node })
+    }
+
+    /// Reads any scalar as the text that it was written as.
+    pub fn text(&mut self, node: &Node, what: &str) -> Option<String> {
+        let Value::Scalar(_, text) = &node.value else {
+            self.wrong_type(node, what, "a text");
+            return None;
+        };
+        Some(text.clone())
+    }
+
+    /// Reads a text that must not be blank.
+    pub fn filled_text(&mut self, node: &Node, what: &str) -> Option<String> {
+        let text = self.text(node, what)?;
+        if text.trim().is_empty() {
+            self.error("empty-text", node, format!("`{what}` is empty"), "");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Reads `true` or `false`.
+    pub fn flag(&mut self, node: &Node, what: &str) -> Option<bool> {
+        let Value::Scalar(Scalar::Bool(value), _) = node.value else {
+            self.wrong_type(node, what, "`true` or `false`");
+            return None;
+        };
+        Some(value)
+    }
+
+    /// Reads a whole number within a range.
+    pub fn whole(&mut self, node: &Node, what: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let value = match &node.value {
+            Value::Scalar(Scalar::Int(value), _) => *value,
+            // What a template gave is a text that looks like a number.
+            Value::Scalar(Scalar::Text, text) if text.trim().parse::<i128>().is_ok() => text.trim().parse().ok()?,
+            _ => {
+                self.wrong_type(node, what, "a whole number");
+                return None;
+            }
+        };
+        match u64::try_from(value) {
+            Ok(value) if range.contains(&value) => Some(value),
+            _ => {
+                let message =
+                    format!("`{what}` must be from {} to {}, and this is {value}", range.start(), range.end());
+                self.error("out-of-range", node, message, "");
+                None
+            }
+        }
+    }
+
+    /// Reads a number within a range.
+    pub fn number(&mut self, node: &Node, what: &str, range: RangeInclusive<f64>) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "the ranges that are asked for are small")]
+        let value = match node.value {
+            Value::Scalar(Scalar::Int(value), _) => value as f64,
+            Value::Scalar(Scalar::Float(value), _) => value,
+            _ => {
+                self.wrong_type(node, what, "a number");
+                return None;
+            }
+        };
+        if range.contains(&value) {
+            return Some(value);
+        }
+        let message = format!("`{what}` must be from {} to {}, and this is {value}", range.start(), range.end());
+        self.error("out-of-range", node, message, "");
+        None
+    }
+
+    /// Reads a list.
+    pub fn list<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
+        let Value::List(items) = &node.value else {
+            self.wrong_type(node, what, "a list");
+            return None;
+        };
+        Some(items)
+    }
+
+    /// Reads a list that must have something in it.
+    pub fn filled_list<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
+        let items = self.list(node, what)?;
+        if items.is_empty() {
+            self.error("empty-list", node, format!("`{what}` is an empty list"), "");
+            return None;
+        }
+        Some(items)
+    }
+
+    /// Reads texts: a list of them, or one alone.
+    pub fn texts(&mut self, node: &Node, what: &str) -> Vec<String> {
+        one_or_many(node).iter().filter_map(|item| self.filled_text(item, what)).collect()
+    }
+}
+
+/// The items of a list, or the one node that stands where a list may stand.
+#[must_use]
+pub fn one_or_many(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::List(items) => items,
+        _ => std::slice::from_ref(node),
+    }
+}
+
+/// `a`, `b` and `c`, in backticks.
+#[must_use]
+pub fn list_words(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => "none".to_owned(),
+    }
+}
+
+/// The entries of a map, each key once.
+#[derive(Debug)]
+pub struct Fields<'n> {
+    entries: Vec<(&'n Node, &'n Node)>,
+    node: &'n Node,
+}
+
+impl<'n> Fields<'n> {
+    /// The value of a key. A key without a value (`system:` and nothing behind it) counts as absent.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&'n Node> {
+        self.pair(key).map(|(_, value)| value).filter(|value| !matches!(value.value, Value::Null))
+    }
+
+    /// The key itself and its value, `null` included.
+    #[must_use]
+    pub fn pair(&self, key: &str) -> Option<(&'n Node, &'n Node)> {
+        self.entries.iter().find(|(name, _)| name.scalar_text() == Some(key)).copied()
+    }
+
+    /// All entries, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = (&'n str, &'n Node, &'n Node)> + '_ {
+        self.entries.iter().map(|(key, value)| (key.scalar_text().unwrap_or_default(), *key, *value))
+    }
+
+    /// The map itself.
+    #[must_use]
+    pub const fn node(&self) -> &'n Node {
+        self.node
+    }
+
+    /// Reads a key that must be there, else notes its absence.
+    pub fn require(&self, findings: &mut Findings, key: &str, what: &str) -> Option<&'n Node> {
+        let value = self.get(key);
+        if value.is_none() {
+            let at = self.entries.first().map_or(self.node, |(key, _)| key);
+            findings.error("missing-key", at, format!("{what} needs `{key}`"), format!("`{key}` is missing here"));
+        }
+        value
+    }
+
+    /// Notes an error where two keys are there of which only one can be meant.
+    pub fn exclude(&self, findings: &mut Findings, one: &str, other: &str) {
+        if let (Some((first, _)), Some((second, _))) = (self.pair(one), self.pair(other)) {
+            let message = format!("`{one}` and `{other}` cannot stand together");
+            let source = Arc::clone(findings.source());
+            let diagnostic = Diagnostic::error("exclusive-keys", message)
+                .at(&source, second.span.clone(), "")
+                .at(&source, first.span.clone(), "")
+                .help("keep one of the two");
+            findings.push(diagnostic);
+        }
+    }
+}

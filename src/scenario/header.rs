@@ -1,0 +1,338 @@
+//! Reads a scenario file: everything that is said once for all its conversations, then each script to see whether
+//! it is right.
+
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
+
+use super::body::{Body, PersonaNode};
+use super::decode::{Fields, Findings, one_or_many};
+use super::matrix::{self, Case, CasesNode, Variables};
+use super::read_turns::{self, FillerFiles};
+use super::yaml::{self, Node, Value};
+use super::{Files, Scenario, read_params, read_window};
+use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::model::Window;
+
+const KEYS: &[&str] = &[
+    "name",
+    "description",
+    "tags",
+    "persona",
+    "personas",
+    "model",
+    "models",
+    "window",
+    "windows",
+    "params",
+    "stream",
+    "trials",
+    "pass_rate",
+    "facts",
+    "turns",
+    "history",
+    "vars",
+    "matrix",
+    "cases",
+    "each_reply",
+];
+const MAX_NAME: usize = 100;
+const MAX_TRIALS: u64 = 10_000;
+/// Cells are looked at until so many errors are known: more would repeat them.
+const ENOUGH_ERRORS: usize = 50;
+
+/// Reads one scenario file. `stem` is its name where it gives none.
+///
+/// The scenario is there exactly when no diagnostic is an error.
+pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<Scenario>, Vec<Diagnostic>) {
+    let root = match yaml::parse(source) {
+        Ok(root) => root,
+        Err(diagnostic) => return (None, vec![*diagnostic]),
+    };
+    let mut findings = Findings::new(Arc::clone(source));
+    if matches!(root.value, Value::Null) {
+        let help = "the smallest scenario is `turns: [{user: Hello}]`";
+        findings.error_help("empty-file", &root, "the file has nothing in it", "", help);
+        return (None, findings.into_diagnostics());
+    }
+    let scenario = findings.fields(&root, "a scenario", KEYS).and_then(|fields| {
+        let reader = Reader { fields: &fields, files };
+        reader.scenario(&mut findings, source, stem)
+    });
+    let Some(scenario) = scenario else { return (None, findings.into_diagnostics()) };
+    check_scripts(&mut findings, &scenario);
+    let is_right = findings.is_empty();
+    (is_right.then_some(scenario), findings.into_diagnostics())
+}
+
+fn check_scripts(findings: &mut Findings, scenario: &Scenario) {
+    let mut found = 0;
+    for case in 0..scenario.cases.len() {
+        for cell in 0..scenario.cells.len() {
+            if let Err(diagnostics) = scenario.script(case, cell) {
+                found += diagnostics.len();
+                findings.extend(diagnostics);
+            }
+            let is_all = scenario.body.fixed.get().is_some() || scenario.body.is_fixed();
+            if is_all || found >= ENOUGH_ERRORS {
+                return;
+            }
+        }
+    }
+}
+
+struct Reader<'r> {
+    fields: &'r Fields<'r>,
+    files: &'r dyn Files,
+}
+
+impl Reader<'_> {
+    fn scenario(&self, findings: &mut Findings, source: &Arc<SourceFile>, stem: &str) -> Option<Scenario> {
+        let fields = self.fields;
+        for (one, many) in [("persona", "personas"), ("model", "models"), ("window", "windows")] {
+            fields.exclude(findings, one, many);
+        }
+        let name = self.name(findings, stem);
+        let trials = fields.get("trials").and_then(|node| findings.whole(node, "trials", 1..=MAX_TRIALS));
+        let vars = fields.get("vars").map_or_else(Variables::new, |node| matrix::variables(findings, node, "`vars`"));
+        let cells = matrix::cells(findings, fields.get("matrix"));
+        let cases = self.cases(findings);
+        self.distinct_variables(findings, &vars, &cells, &cases);
+        let personas = self.personas(findings);
+        let turns = fields.require(findings, "turns", "a scenario");
+        let scenario = Scenario {
+            name,
+            description: fields.get("description").and_then(|node| findings.text(node, "description")),
+            tags: fields.get("tags").map_or_else(Vec::new, |node| findings.texts(node, "tags")),
+            source: Arc::clone(source),
+            models: self.models(findings),
+            windows: self.windows(findings),
+            params: fields.get("params").and_then(|node| read_params::params(findings, node)).unwrap_or_default(),
+            stream: fields.get("stream").and_then(|node| findings.flag(node, "stream")).unwrap_or(false),
+            trials: trials.and_then(|trials| u32::try_from(trials).ok()).unwrap_or(1),
+            pass_rate: fields
+                .get("pass_rate")
+                .and_then(|node| findings.number(node, "pass_rate", 0.0..=1.0))
+                .unwrap_or(1.0),
+            personas: personas.iter().map(|persona| persona.name.clone()).collect(),
+            cases,
+            cells,
+            body: Body {
+                vars,
+                facts: fields.get("facts").cloned(),
+                personas,
+                history: fields.get("history").cloned(),
+                fillers: turns.map_or_else(FillerFiles::new, |turns| self.filler_files(findings, turns)),
+                turns: turns?.clone(),
+                each_reply: fields.get("each_reply").cloned(),
+                fixed: OnceLock::new(),
+            },
+        };
+        Some(scenario)
+    }
+
+    fn name(&self, findings: &mut Findings, stem: &str) -> String {
+        let given = self.fields.get("name");
+        let name = match given {
+            Some(node) => findings.text(node, "name").unwrap_or_default(),
+            None => stem.to_owned(),
+        };
+        let is_name = (1..=MAX_NAME).contains(&name.len())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c));
+        if !is_name {
+            let at = given.unwrap_or_else(|| self.fields.node());
+            let from = if given.is_some() { "" } else { " (the file's stem)" };
+            let message = format!("`{name}`{from} is no name for a scenario");
+            let help = format!("`name:` has lower-case letters, digits, `.`, `_` and `-`, at most {MAX_NAME} of them");
+            findings.error_help("invalid-name", at, message, "", help);
+        }
+        name
+    }
+
+    fn models(&self, findings: &mut Findings) -> Vec<String> {
+        let Some(node) = self.fields.get("model").or_else(|| self.fields.get("models")) else { return Vec::new() };
+        if let Value::List(_) = node.value {
+            findings.filled_list(node, "models");
+        }
+        distinct(findings, node, "model", |findings, item| findings.filled_text(item, "model"))
+    }
+
+    fn windows(&self, findings: &mut Findings) -> Vec<Window> {
+        let node = match (self.fields.get("window"), self.fields.get("windows")) {
+            (Some(node), _) => {
+                if let Value::List(_) = node.value {
+                    findings.error_help(
+                        "wrong-type",
+                        node,
+                        "`window` is one window",
+                        "a list",
+                        "`windows:` takes a list",
+                    );
+                    return vec![Window::FULL];
+                }
+                node
+            }
+            (None, Some(node)) => {
+                if findings.filled_list(node, "windows").is_none() {
+                    return vec![Window::FULL];
+                }
+                node
+            }
+            (None, None) => return vec![Window::FULL],
+        };
+        let windows = distinct(findings, node, "window", read_window::window);
+        if windows.is_empty() { vec![Window::FULL] } else { windows }
+    }
+
+    fn cases(&self, findings: &mut Findings) -> Vec<Case> {
+        let Some(node) = self.fields.get("cases") else { return vec![Case::only()] };
+        let cases = match matrix::cases_node(findings, node) {
+            CasesNode::None => Vec::new(),
+            CasesNode::Inline(items) => matrix::inline_cases(findings, items),
+            CasesNode::File(path) => match self.read(findings, node, &path) {
+                Some(file) => matrix::file_cases(&file).unwrap_or_else(|diagnostic| {
+                    findings.push(*diagnostic);
+                    Vec::new()
+                }),
+                None => Vec::new(),
+            },
+        };
+        if cases.is_empty() { vec![Case::only()] } else { cases }
+    }
+
+    /// A variable that comes from two places would have two values.
+    fn distinct_variables(&self, findings: &mut Findings, vars: &Variables, cells: &[Variables], cases: &[Case]) {
+        let matrix = cells.first().map(|cell| cell.keys().collect::<HashSet<_>>()).unwrap_or_default();
+        let columns: HashSet<&String> = cases.iter().flat_map(|case| case.variables.keys()).collect();
+        let sets = [("vars", vars.keys().collect()), ("matrix", matrix), ("cases", columns)];
+        for (at, (second, names)) in sets.iter().enumerate() {
+            for (first, others) in &sets[..at] {
+                let mut shared: Vec<&&String> = names.intersection(others).collect();
+                shared.sort();
+                for name in shared {
+                    let message = format!("`{name}` is a variable of `{first}` and of `{second}`");
+                    let node = self.fields.pair(second).map_or_else(|| self.fields.node(), |(key, _)| key);
+                    findings.error_help("duplicate-variable", node, message, "", "give one of them another name");
+                }
+            }
+        }
+    }
+
+    fn personas(&self, findings: &mut Findings) -> Vec<PersonaNode> {
+        let (node, is_list) = match (self.fields.get("persona"), self.fields.get("personas")) {
+            (Some(node), _) => (node, false),
+            (None, Some(node)) => (node, true),
+            (None, None) => {
+                return vec![PersonaNode { name: "default".to_owned(), system: None, file: None, expect: None }];
+            }
+        };
+        let items = if is_list {
+            findings.filled_list(node, "personas").unwrap_or_default()
+        } else {
+            std::slice::from_ref(node)
+        };
+        let mut personas: Vec<PersonaNode> = Vec::with_capacity(items.len());
+        for item in items {
+            let Some(persona) = self.persona(findings, item, is_list) else { continue };
+            if personas.iter().any(|other| other.name == persona.name) {
+                let message = format!("two personas are called `{}`", persona.name);
+                findings.error("duplicate-persona", item, message, "the second one");
+            }
+            personas.push(persona);
+        }
+        personas
+    }
+
+    fn persona(&self, findings: &mut Findings, node: &Node, is_list: bool) -> Option<PersonaNode> {
+        if let (Value::Scalar(..), false) = (&node.value, is_list) {
+            return Some(PersonaNode {
+                name: "default".to_owned(),
+                system: Some(node.clone()),
+                file: None,
+                expect: None,
+            });
+        }
+        let fields = findings.fields(node, "a persona", &["name", "system", "system_file", "expect"])?;
+        fields.exclude(findings, "system", "system_file");
+        let name = if is_list { fields.require(findings, "name", "a persona") } else { fields.get("name") };
+        let name = match name {
+            Some(node) => findings.filled_text(node, "name")?,
+            None if is_list => return None,
+            None => "default".to_owned(),
+        };
+        if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+            let message = format!("a persona's name has at most {MAX_NAME} characters and is one line");
+            findings.error("invalid-name", fields.get("name").unwrap_or(node), message, "");
+        }
+        let file = fields.get("system_file").and_then(|node| {
+            let path = findings.filled_text(node, "system_file")?;
+            Some((node.clone(), self.read(findings, node, &path)?.text.clone()))
+        });
+        if let Some(system) = fields.get("system") {
+            findings.text(system, "system");
+        }
+        Some(PersonaNode { name, system: fields.get("system").cloned(), file, expect: fields.get("expect").cloned() })
+    }
+
+    fn filler_files(&self, findings: &mut Findings, turns: &Node) -> FillerFiles {
+        let mut files = FillerFiles::new();
+        let Value::List(items) = &turns.value else { return files };
+        for item in items {
+            let from = entry(item, "filler").and_then(|filler| entry(filler, "from"));
+            let Some((node, path)) = from.and_then(|node| Some((node, node.scalar_text()?))) else { continue };
+            if files.contains_key(path) {
+                continue;
+            }
+            let Some(file) = self.read(findings, node, path) else { continue };
+            let mut inner = Findings::new(Arc::clone(&file));
+            let exchanges = match yaml::parse(&file) {
+                Ok(root) => read_turns::filler_file(&mut inner, &root),
+                Err(diagnostic) => {
+                    inner.push(*diagnostic);
+                    Vec::new()
+                }
+            };
+            findings.extend(inner.into_diagnostics());
+            files.insert(path.to_owned(), exchanges);
+        }
+        files
+    }
+
+    fn read(&self, findings: &mut Findings, at: &Node, path: &str) -> Option<Arc<SourceFile>> {
+        match self.files.read(path) {
+            Ok(file) => Some(file),
+            Err(problem) => {
+                match problem.help {
+                    Some(help) => findings.error_help(problem.code, at, problem.message, "", help),
+                    None => findings.error(problem.code, at, problem.message, ""),
+                }
+                None
+            }
+        }
+    }
+}
+
+fn entry<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    match &node.value {
+        Value::Map(entries) => entries.iter().find(|(name, _)| name.scalar_text() == Some(key)).map(|(_, value)| value),
+        _ => None,
+    }
+}
+
+/// Reads values of which none may be there twice.
+fn distinct<T: PartialEq + std::fmt::Display>(
+    findings: &mut Findings,
+    node: &Node,
+    what: &str,
+    read: impl Fn(&mut Findings, &Node) -> Option<T>,
+) -> Vec<T> {
+    let mut values: Vec<T> = Vec::new();
+    for item in one_or_many(node) {
+        let Some(value) = read(findings, item) else { continue };
+        if values.contains(&value) {
+            findings.error("duplicate-value", item, format!("the {what} `{value}` is there twice"), "again here");
+        } else {
+            values.push(value);
+        }
+    }
+    values
+}

@@ -1,0 +1,238 @@
+//! Reads `vars:`, `matrix:` and `cases:`: the variables of each conversation.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use super::decode::Findings;
+use super::yaml::{Node, Value};
+use crate::diagnostic::{Diagnostic, SourceFile};
+
+/// The most cells that a matrix may have.
+pub const MAX_CELLS: usize = 10_000;
+/// The most rows that a file of cases may have.
+pub const MAX_CASES: usize = 100_000;
+
+/// Variables by name, in the order of the file.
+pub type Variables = Map<String, Json>;
+
+/// One row of the cases.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// Its column `id`, else its row number; empty where the scenario has no cases.
+    pub name: String,
+    /// Its columns.
+    pub variables: Variables,
+}
+
+impl Case {
+    /// The one case of a scenario without cases.
+    #[must_use]
+    pub fn only() -> Self {
+        Self { name: String::new(), variables: Variables::new() }
+    }
+}
+
+/// Reads a map of variables.
+pub fn variables(findings: &mut Findings, node: &Node, what: &str) -> Variables {
+    let Some(fields) = findings.open_fields(node, what) else { return Variables::new() };
+    let named = fields.iter().filter(|(name, key, _)| is_variable_name(findings, name, key));
+    named.map(|(name, _, value)| (name.to_owned(), value.to_json())).collect()
+}
+
+fn is_variable_name(findings: &mut Findings, name: &str, at: &Node) -> bool {
+    let mut letters = name.chars();
+    let first = letters.next().is_some_and(|c| c.is_alphabetic() || c == '_');
+    if first && letters.all(|c| c.is_alphanumeric() || c == '_') {
+        return true;
+    }
+    let help = "names of variables have letters, digits and `_`, and start with no digit";
+    findings.error_help("invalid-name", at, format!("`{name}` is no name for a variable"), "", help);
+    false
+}
+
+/// Reads a matrix as its cells, the first name slowest. One empty cell where there is none.
+pub fn cells(findings: &mut Findings, node: Option<&Node>) -> Vec<Variables> {
+    let Some(fields) = node.and_then(|node| findings.open_fields(node, "`matrix`")) else {
+        return vec![Variables::new()];
+    };
+    let mut axes: Vec<(&str, Vec<Json>)> = Vec::new();
+    let mut size = 1_usize;
+    for (name, key, value) in fields.iter() {
+        let Some(items) = is_variable_name(findings, name, key).then(|| findings.filled_list(value, name)).flatten()
+        else {
+            continue;
+        };
+        let values: Vec<Json> = items.iter().map(Node::to_json).collect();
+        if let Some(at) = (1..values.len()).find(|at| values[..*at].contains(&values[*at])) {
+            let message = format!("`{name}` has {} twice", values[at]);
+            findings.error("duplicate-value", &items[at], message, "again here");
+        }
+        size = size.saturating_mul(values.len());
+        axes.push((name, values));
+    }
+    if size > MAX_CELLS {
+        findings.error(
+            "too-many-cells",
+            fields.node(),
+            format!("this matrix has {size} cells; at most {MAX_CELLS}"),
+            "",
+        );
+        return vec![Variables::new()];
+    }
+    let mut cells = vec![Variables::new()];
+    for (name, values) in axes {
+        cells = cells
+            .iter()
+            .flat_map(|cell| {
+                values.iter().map(move |value| {
+                    let mut cell = cell.clone();
+                    cell.insert(name.to_owned(), value.clone());
+                    cell
+                })
+            })
+            .collect();
+    }
+    cells
+}
+
+/// Reads cases that stand in the scenario itself.
+pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Vec<Case> {
+    let rows: Vec<(Variables, &Node)> = items.iter().map(|item| (variables(findings, item, "a case"), item)).collect();
+    let mut cases = Vec::with_capacity(rows.len());
+    let mut seen = std::collections::HashSet::new();
+    for (number, (variables, node)) in (1..).zip(rows) {
+        let name = case_name(&variables, number);
+        if !seen.insert(name.clone()) {
+            findings.error("duplicate-case", node, format!("two cases are called `{name}`"), "the second one");
+        }
+        cases.push(Case { name, variables });
+    }
+    cases
+}
+
+/// Reads a file of cases: CSV with a header row, or one JSON object a line.
+///
+/// # Errors
+/// The first thing that is wrong with the file.
+pub fn file_cases(file: &Arc<SourceFile>) -> Result<Vec<Case>, Box<Diagnostic>> {
+    let is_csv = file.path.to_lowercase().ends_with(".csv");
+    let rows = if is_csv { csv_rows(file)? } else { json_rows(file)? };
+    if rows.is_empty() {
+        return Err(Box::new(Diagnostic::error("no-cases", format!("`{}` has no cases", file.path))));
+    }
+    let mut cases: Vec<Case> = Vec::with_capacity(rows.len());
+    let mut seen = std::collections::HashSet::new();
+    for (number, (variables, span)) in (1..).zip(rows) {
+        let name = case_name(&variables, number);
+        if !seen.insert(name.clone()) {
+            let diagnostic = Diagnostic::error("duplicate-case", format!("two cases are called `{name}`")).at(
+                file,
+                span,
+                "the second one",
+            );
+            return Err(Box::new(diagnostic));
+        }
+        if cases.len() == MAX_CASES {
+            let message = format!("`{}` has more than {MAX_CASES} cases", file.path);
+            return Err(Box::new(Diagnostic::error("too-many-cases", message)));
+        }
+        cases.push(Case { name, variables });
+    }
+    Ok(cases)
+}
+
+fn case_name(variables: &Variables, number: usize) -> String {
+    match variables.get("id") {
+        Some(Json::String(id)) if !id.is_empty() => id.clone(),
+        Some(Json::Number(id)) => id.to_string(),
+        _ => number.to_string(),
+    }
+}
+
+type Row = (Variables, std::ops::Range<usize>);
+
+fn line_span(text: &str, start: usize) -> std::ops::Range<usize> {
+    let start = start.min(text.len());
+    let rest = &text[start..];
+    start..start + rest.lines().next().unwrap_or("").len()
+}
+
+fn csv_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
+    let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
+    let skipped = file.text.len() - text.len();
+    let problem = |error: &csv::Error| {
+        let at = error.position().map_or(0, |at| usize::try_from(at.byte()).unwrap_or(0));
+        let message = match error.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                format!("this row has {len} cells, and the header has {expected_len}")
+            }
+            _ => format!("this is not CSV: {error}"),
+        };
+        Box::new(Diagnostic::error("invalid-cases", message).at(file, line_span(&file.text, at + skipped), ""))
+    };
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|error| problem(&error))?.clone();
+    if let Some(twice) = header.iter().enumerate().find(|(at, name)| header.iter().take(*at).any(|h| h == *name)) {
+        let message = format!("the column `{}` is there twice", twice.1);
+        return Err(Box::new(Diagnostic::error("invalid-cases", message).at(file, line_span(&file.text, 0), "")));
+    }
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| problem(&error))?;
+        let at = record.position().map_or(0, |at| usize::try_from(at.byte()).unwrap_or(0)) + skipped;
+        let variables = header.iter().zip(&record).map(|(name, cell)| (name.to_owned(), cell.into())).collect();
+        rows.push((variables, line_span(&file.text, at)));
+    }
+    Ok(rows)
+}
+
+fn json_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
+    let mut rows = Vec::new();
+    let mut at = 0;
+    for line in file.text.split_inclusive('\n') {
+        let span = line_span(&file.text, at);
+        at += line.len();
+        if line.trim().is_empty() {
+            continue;
+        }
+        match serde_json::from_str::<Variables>(line) {
+            Ok(variables) => rows.push((variables, span)),
+            Err(error) => {
+                let message = format!("this line is no JSON object: {error}");
+                let help = "a file of cases is CSV (`.csv`), or has one JSON object a line (`.jsonl`)";
+                return Err(Box::new(Diagnostic::error("invalid-cases", message).at(file, span, "").help(help)));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// Reads `cases:` where it is a list; a text names a file, which the caller reads.
+pub fn cases_node<'n>(findings: &mut Findings, node: &'n Node) -> CasesNode<'n> {
+    match &node.value {
+        Value::List(_) => match findings.filled_list(node, "cases") {
+            Some(items) => CasesNode::Inline(items),
+            None => CasesNode::None,
+        },
+        Value::Scalar(..) => match findings.filled_text(node, "cases") {
+            Some(path) => CasesNode::File(path),
+            None => CasesNode::None,
+        },
+        _ => {
+            findings.wrong_type(node, "cases", "a file name or a list of maps");
+            CasesNode::None
+        }
+    }
+}
+
+/// What `cases:` holds.
+#[derive(Debug)]
+pub enum CasesNode<'n> {
+    /// Nothing readable.
+    None,
+    /// Rows in the scenario itself.
+    Inline(&'n [Node]),
+    /// A file.
+    File(String),
+}

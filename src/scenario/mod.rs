@@ -1,0 +1,104 @@
+//! YAML text to scenarios, with everything that is wrong with it. Pure: files come in through [`Files`].
+
+mod body;
+pub mod decode;
+mod fillers;
+mod header;
+mod matrix;
+mod read_check;
+mod read_fact;
+mod read_params;
+mod read_turns;
+mod read_window;
+mod template;
+pub mod yaml;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::model::{Params, Script, Window};
+
+pub use body::Body;
+pub use header::load;
+pub use matrix::{Case, Variables};
+
+/// Reads the files that a scenario names, relative to its own place.
+pub trait Files {
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// Why it cannot be had; the place is added by the caller.
+    fn read(&self, relative: &str) -> Result<Arc<SourceFile>, FileProblem>;
+}
+
+/// Why a file cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileProblem {
+    /// The diagnostic's code.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// Something to do about it.
+    pub help: Option<String>,
+}
+
+/// A scenario without errors: everything that a plan is made of.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// What it is about.
+    pub description: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// The file.
+    pub source: Arc<SourceFile>,
+    /// The models that it names; empty for the config's.
+    pub models: Vec<String>,
+    /// Its windows; at least one.
+    pub windows: Vec<Window>,
+    /// Sampling parameters.
+    pub params: Params,
+    /// Whether replies are streamed.
+    pub stream: bool,
+    /// Repetitions of each variant.
+    pub trials: u32,
+    /// The share of its decided trials in which a check must pass.
+    pub pass_rate: f64,
+    /// The personas' names, in the order of the file; at least one.
+    pub personas: Vec<String>,
+    /// The cases; one without a name where there are none.
+    pub cases: Vec<Case>,
+    /// The cells of the matrix; one without variables where there is none.
+    pub cells: Vec<Variables>,
+    /// What is left to be filled in for a case and a cell.
+    pub(super) body: Body,
+}
+
+impl Scenario {
+    /// The script of one case and one cell of the matrix, both as indexes.
+    ///
+    /// # Errors
+    /// What is wrong with it. A scenario that loaded without errors has none.
+    pub fn script(&self, case: usize, cell: usize) -> Result<Arc<Script>, Vec<Diagnostic>> {
+        self.body.script(&self.source, &self.cases[case], &self.cells[cell])
+    }
+}
+
+/// Finds scenarios that share a name.
+#[must_use]
+pub fn duplicate_names(scenarios: &[Scenario]) -> Vec<Diagnostic> {
+    let mut seen: HashMap<&str, &Scenario> = HashMap::new();
+    let twice = scenarios.iter().filter_map(|scenario| {
+        let first = seen.insert(&scenario.name, scenario)?;
+        let message =
+            format!("`{}` and `{}` are both called `{}`", first.source.path, scenario.source.path, scenario.name);
+        Some(
+            Diagnostic::error("duplicate-scenario", message)
+                .at(&scenario.source, 0..0, "")
+                .help("give one of them another `name:`; without one, the file's stem is the name"),
+        )
+    });
+    twice.collect()
+}

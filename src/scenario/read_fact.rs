@@ -1,0 +1,81 @@
+//! Reads `facts:`.
+
+use super::decode::Findings;
+use super::read_check::pattern;
+use super::yaml::{Node, Value};
+use crate::model::{Fact, MatchKind};
+
+const KEYS: &[&str] = &["value", "aliases", "match", "regex", "asks", "outdated"];
+
+/// Reads the facts, in the order of the file.
+pub fn facts(findings: &mut Findings, node: &Node) -> Vec<Fact> {
+    let Some(fields) = findings.open_fields(node, "`facts`") else { return Vec::new() };
+    let facts = fields.iter().filter_map(|(name, key, value)| {
+        if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
+            let message = format!("`{name}` is no name for a fact");
+            findings.error_help("invalid-name", key, message, "", "names have letters, digits, `_` and `-`");
+            return None;
+        }
+        fact(findings, name, value)
+    });
+    facts.collect()
+}
+
+fn fact(findings: &mut Findings, name: &str, node: &Node) -> Option<Fact> {
+    let mut fact = Fact {
+        name: name.to_owned(),
+        value: String::new(),
+        aliases: Vec::new(),
+        matching: MatchKind::Word,
+        regex: None,
+        asks: Vec::new(),
+        outdated: Vec::new(),
+    };
+    if !matches!(node.value, Value::Map(_)) {
+        findings.filled_text(node, name)?.trim().clone_into(&mut fact.value);
+        return Some(fact);
+    }
+    let fields = findings.fields(node, &format!("the fact `{name}`"), KEYS)?;
+    let value = fields.require(findings, "value", &format!("the fact `{name}`"));
+    value.and_then(|node| findings.filled_text(node, "value"))?.trim().clone_into(&mut fact.value);
+    let mut texts = |key: &str| fields.get(key).map_or_else(Vec::new, |node| findings.texts(node, key));
+    fact.aliases = texts("aliases");
+    fact.asks = texts("asks");
+    fact.outdated = texts("outdated");
+    if let Some(node) = fields.get("match") {
+        let word = findings.filled_text(node, "match")?;
+        fact.matching = match word.as_str() {
+            "word" => MatchKind::Word,
+            "text" => MatchKind::Text,
+            "regex" => MatchKind::Regex,
+            _ => {
+                let message = format!("`{word}` is no way to match a fact");
+                findings.unknown_word("unknown-match", node, message, &word, &["word", "text", "regex"]);
+                return None;
+            }
+        };
+    }
+    fact.regex = match fields.get("regex") {
+        Some(node) => Some(pattern(findings, node, "regex")?),
+        None => None,
+    };
+    let is_regex = fact.matching == MatchKind::Regex;
+    if is_regex != fact.regex.is_some() {
+        let message = format!("the fact `{name}` needs `match: regex` and `regex: EXPRESSION` together");
+        findings.error("regex-without-match", fields.node(), message, "");
+        return None;
+    }
+    if let (Some(pattern), Some(node)) = (&fact.regex, fields.get("value"))
+        && !pattern.is_match(&fact.value)
+    {
+        let message = format!("the expression of the fact `{name}` does not match its own value `{}`", fact.value);
+        findings.error_help("regex-misses-value", node, message, "", "even a perfect answer would count as missed");
+        return None;
+    }
+    if fact.outdated.contains(&fact.value) {
+        let message = format!("the fact `{name}` has `{}` as its value and as an outdated one", fact.value);
+        findings.error("duplicate-value", fields.node(), message, "");
+        return None;
+    }
+    Some(fact)
+}

@@ -1,0 +1,188 @@
+//! Reads `turns:`, `history:` and `each_reply:` with their variables filled in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::decode::{Findings, one_or_many};
+use super::fillers::FillerSource;
+use super::read_check::{self, checks};
+use super::yaml::{Node, Scalar, Value};
+use crate::model::{EachReply, Fact, Role, Turn};
+use crate::text::nearest::nearest;
+
+/// The most turns that one conversation may have.
+pub const MAX_TURNS: usize = 10_000;
+const KEYS: &[&str] = &["user", "reply", "id", "expect", "filler"];
+
+/// Exchanges of filler files, by the path that the scenario gives.
+pub type FillerFiles = HashMap<String, Vec<(String, String)>>;
+
+/// Reads the turns and unfolds fillers.
+pub fn turns(findings: &mut Findings, node: &Node, facts: &[Fact], files: &FillerFiles) -> Vec<Turn> {
+    let Some(items) = findings.list(node, "turns") else { return Vec::new() };
+    if items.is_empty() {
+        findings.error_help("no-turns", node, "`turns` is empty", "", "a conversation has at least one `- user: …`");
+        return Vec::new();
+    }
+    let mut reader = TurnReader { turns: Vec::new(), fillers: HashMap::new(), files, too_many: false };
+    for item in items {
+        reader.item(findings, item, facts);
+    }
+    let mut seen: HashMap<&str, &Turn> = HashMap::new();
+    for turn in &reader.turns {
+        let Some(id) = turn.id.as_deref() else { continue };
+        if seen.insert(id, turn).is_some() {
+            let at = items.iter().find(|item| item.position == turn.position).unwrap_or(node);
+            findings.error("duplicate-turn", at, format!("two turns have the id `{id}`"), "the second one");
+        }
+    }
+    reader.turns
+}
+
+struct TurnReader<'f> {
+    turns: Vec<Turn>,
+    /// Each list goes on where the filler before it stopped, so that a script does not repeat itself.
+    fillers: HashMap<String, FillerSource<'f>>,
+    files: &'f FillerFiles,
+    too_many: bool,
+}
+
+impl TurnReader<'_> {
+    fn item(&mut self, findings: &mut Findings, node: &Node, facts: &[Fact]) {
+        let Some(fields) = findings.fields(node, "a turn", KEYS) else { return };
+        fields.exclude(findings, "user", "filler");
+        if let Some(filler) = fields.get("filler") {
+            for key in ["reply", "id", "expect"] {
+                fields.exclude(findings, "filler", key);
+            }
+            self.filler(findings, filler, node);
+            return;
+        }
+        let Some(user) = fields.get("user") else {
+            let help = "a turn is `- user: …`, or `- filler: N` for small talk";
+            findings.error_help("turn-without-user", node, "this turn has no user message", "", help);
+            return;
+        };
+        let turn = Turn {
+            id: fields.get("id").and_then(|id| turn_id(findings, id)),
+            user: findings.filled_text(user, "user").unwrap_or_default().into(),
+            reply: fields.get("reply").and_then(|reply| findings.filled_text(reply, "reply")).map(Arc::from),
+            checks: fields.get("expect").map_or_else(Vec::new, |expect| checks(findings, expect, facts)),
+            position: node.position,
+        };
+        if let (Some(_), Some((key, _))) = (fields.get("reply"), fields.pair("expect")) {
+            let help = "a canned reply is no answer of the bot; check a turn that is asked live";
+            findings.error_help("expect-on-canned", key, "a turn with a canned `reply` has nothing to check", "", help);
+        }
+        self.push(findings, node, turn);
+    }
+
+    fn filler(&mut self, findings: &mut Findings, filler: &Node, node: &Node) {
+        let (count, path) = match &filler.value {
+            Value::Map(_) => {
+                let Some(fields) = findings.fields(filler, "a filler", &["count", "from"]) else { return };
+                let count = fields.require(findings, "count", "a filler");
+                (count, fields.get("from").and_then(|from| findings.filled_text(from, "from")))
+            }
+            _ => (Some(filler), None),
+        };
+        let Some(count) = count.and_then(|count| findings.whole(count, "filler", 0..=MAX_TURNS as u64)) else { return };
+        let path = path.unwrap_or_default();
+        let exchanges = self.files.get(&path).map_or(&[][..], Vec::as_slice);
+        let source = self.fillers.entry(path).or_insert_with(|| FillerSource::new(exchanges));
+        let turns: Vec<Turn> = (0..count)
+            .map(|_| {
+                let (user, reply) = source.next_exchange();
+                Turn {
+                    id: None,
+                    user: user.into(),
+                    reply: Some(reply.into()),
+                    checks: Vec::new(),
+                    position: node.position,
+                }
+            })
+            .collect();
+        for turn in turns {
+            self.push(findings, node, turn);
+        }
+    }
+
+    fn push(&mut self, findings: &mut Findings, node: &Node, turn: Turn) {
+        if self.turns.len() < MAX_TURNS {
+            self.turns.push(turn);
+        } else if !self.too_many {
+            self.too_many = true;
+            findings.error("too-many-turns", node, format!("a conversation has at most {MAX_TURNS} turns"), "");
+        }
+    }
+}
+
+fn turn_id(findings: &mut Findings, node: &Node) -> Option<String> {
+    let id = findings.filled_text(node, "id")?;
+    let is_name =
+        id.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) && !id.chars().all(|c| c.is_ascii_digit());
+    if !is_name {
+        let help = "ids have letters, digits, `_`, `-` and `.`, and are no number: a number means a turn's place";
+        findings.error_help("invalid-name", node, format!("`{id}` is no id for a turn"), "", help);
+        return None;
+    }
+    Some(id)
+}
+
+/// Reads messages that stand before turn 1.
+pub fn history(findings: &mut Findings, node: &Node) -> Vec<(Role, Arc<str>)> {
+    let Some(items) = findings.list(node, "history") else { return Vec::new() };
+    let messages = items.iter().filter_map(|item| {
+        let fields = findings.fields(item, "a message of `history`", &["role", "content"])?;
+        let role = fields.require(findings, "role", "a message of `history`");
+        let content = fields.require(findings, "content", "a message of `history`");
+        let role = role.and_then(|node| read_check::role(findings, node, "role"));
+        let content = content.and_then(|node| findings.filled_text(node, "content"));
+        Some((role?, content?.into()))
+    });
+    messages.collect()
+}
+
+/// Reads checks on every live reply, each with the stretch of turns that it holds for.
+pub fn each_reply(findings: &mut Findings, node: &Node, facts: &[Fact], turns: &[Turn]) -> Vec<EachReply> {
+    let checks = one_or_many(node).iter().filter_map(|item| {
+        let check = read_check::check(findings, item, facts, &["from", "until"])?;
+        let fields = findings.open_fields(item, "a check")?;
+        let from = fields.get("from").and_then(|at| turn_number(findings, at, "from", turns)).unwrap_or(1);
+        let until = fields.get("until").and_then(|at| turn_number(findings, at, "until", turns));
+        if let (Some(until), Some(node)) = (until, fields.get("until"))
+            && until < from
+        {
+            findings.error("empty-stretch", node, format!("`until` is turn {until}, before `from`, turn {from}"), "");
+        }
+        Some(EachReply { check, from, until })
+    });
+    checks.collect()
+}
+
+fn turn_number(findings: &mut Findings, node: &Node, key: &str, turns: &[Turn]) -> Option<u32> {
+    if let Value::Scalar(Scalar::Int(_), _) = node.value {
+        return findings.whole(node, key, 1..=turns.len().max(1) as u64).and_then(|n| u32::try_from(n).ok());
+    }
+    let id = findings.filled_text(node, key)?;
+    if let Some(at) = turns.iter().position(|turn| turn.id.as_deref() == Some(&id)) {
+        return u32::try_from(at + 1).ok();
+    }
+    let label = nearest(&id, turns.iter().filter_map(|turn| turn.id.as_deref()))
+        .map_or_else(String::new, |near| format!("did you mean `{near}`?"));
+    let help = "name a turn by its number or by its `id:`";
+    findings.error_help("unknown-turn", node, format!("`{key}` names `{id}`, which is no turn"), label, help);
+    None
+}
+
+/// Reads a filler file: a list of `{user, reply}`.
+pub fn filler_file(findings: &mut Findings, node: &Node) -> Vec<(String, String)> {
+    let Some(items) = findings.filled_list(node, "a filler file") else { return Vec::new() };
+    let exchanges = items.iter().filter_map(|item| {
+        let fields = findings.fields(item, "a filler", &["user", "reply"])?;
+        let user = fields.require(findings, "user", "a filler").and_then(|n| findings.filled_text(n, "user"));
+        let reply = fields.require(findings, "reply", "a filler").and_then(|n| findings.filled_text(n, "reply"));
+        Some((user?, reply?))
+    });
+    exchanges.collect()
+}

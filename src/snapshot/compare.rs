@@ -1,0 +1,303 @@
+//! What moved between an accepted transcript and a new one: words alone, or something that a test is about.
+//!
+//! A live model words its replies differently every time. That must be told from a verdict, an outcome or a request
+//! that changed, so transcripts are taken apart by the left edge (which no reply can reach) and compared part by part.
+//! Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::body::INDENT;
+use crate::model::Outcome;
+
+/// How two transcripts differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// Not at all.
+    Same,
+    /// Only in what the bot says: in its words, in why a reply ended, or in the distance of a fact that its words
+    /// mention.
+    Words {
+        /// The turns whose replies differ.
+        turns: Vec<u32>,
+    },
+    /// In more than that.
+    Substance(Box<Changes>),
+}
+
+/// What moved, by kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Checks whose verdict or outcome changed, that are new or that are gone.
+    pub checks: Vec<CheckChange>,
+    /// Turns for which other messages were sent.
+    pub sent: Vec<u32>,
+    /// Parts of the script that changed: `heading`, `system`, `h1`, `turn 5` (there in one of the two only), `u2`,
+    /// `a3` (a canned reply), and `layout` for what no part explains (a file edited by hand).
+    pub script: Vec<String>,
+    /// Turns whose replies differ.
+    pub words: Vec<u32>,
+}
+
+/// A check that came out differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckChange {
+    /// The turn; absent for a check on the whole transcript.
+    pub turn: Option<u32>,
+    /// The check, as its line names it: `forgets name`.
+    pub check: String,
+    /// How it came out before: `✓ forgotten`; absent where the accepted transcript does not have it.
+    pub old: Option<String>,
+    /// How it comes out now; absent where the new transcript does not have it.
+    pub new: Option<String>,
+}
+
+impl Difference {
+    /// Whether this is more than a live model's other words, given which turns got their replies from a live call.
+    pub fn is_regression(&self, is_live: impl Fn(u32) -> bool) -> bool {
+        match self {
+            Self::Same => false,
+            Self::Words { turns } => !turns.iter().all(|&turn| is_live(turn)),
+            Self::Substance(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    /// One line: `turn 4: forgets name ✓ forgotten → ✗ leaked; sent: turn 4; script: u2; words: turn 2, turn 4`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Same => f.write_str("unchanged"),
+            Self::Words { turns } => write!(f, "words: {}", list(turns)),
+            Self::Substance(changes) => changes.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts: Vec<String> = self.checks.iter().map(CheckChange::to_string).collect();
+        if !self.sent.is_empty() {
+            parts.push(format!("sent: {}", list(&self.sent)));
+        }
+        if !self.script.is_empty() {
+            parts.push(format!("script: {}", self.script.join(", ")));
+        }
+        if !self.words.is_empty() {
+            parts.push(format!("words: {}", list(&self.words)));
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+impl fmt::Display for CheckChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.turn {
+            Some(turn) => write!(f, "turn {turn}: ")?,
+            None => f.write_str("transcript: ")?,
+        }
+        let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "absent".to_owned());
+        write!(f, "{} {} → {}", self.check, side(&self.old), side(&self.new))
+    }
+}
+
+fn list(turns: &[u32]) -> String {
+    turns.iter().map(|turn| format!("turn {turn}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Compares the contents of two snapshots.
+#[must_use]
+pub fn compare(old: &str, new: &str) -> Difference {
+    if old == new {
+        return Difference::Same;
+    }
+    let (old, new) = (Transcript::parse(old), Transcript::parse(new));
+    let mut changes = Changes::default();
+    compare_frames(&old, &new, &mut changes);
+    let absent = Turn::default();
+    let mut numbers: Vec<&u32> = old.turns.keys().chain(new.turns.keys()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    for &turn in numbers {
+        match (old.turns.get(&turn), new.turns.get(&turn)) {
+            (Some(a), Some(b)) => compare_turns(turn, a, b, &mut changes),
+            (a, b) => {
+                changes.script.push(format!("turn {turn}"));
+                compare_checks(Some(turn), &a.unwrap_or(&absent).checks, &b.unwrap_or(&absent).checks, &mut changes);
+            }
+        }
+    }
+    compare_checks(None, &old.checks, &new.checks, &mut changes);
+    changes.into_difference()
+}
+
+impl Changes {
+    fn into_difference(mut self) -> Difference {
+        if self == Self::default() {
+            self.script.push("layout".to_owned());
+        }
+        if self.checks.is_empty() && self.sent.is_empty() && self.script.is_empty() {
+            return Difference::Words { turns: self.words };
+        }
+        Difference::Substance(Box::new(self))
+    }
+}
+
+/// A transcript taken apart. All texts are as they stand in it, their indents included.
+#[derive(Default)]
+struct Transcript<'a> {
+    /// What stands before the first turn, and what this version does not know: heading line and text, by name.
+    frame: BTreeMap<&'a str, Block<'a>>,
+    turns: BTreeMap<u32, Turn<'a>>,
+    checks: Vec<&'a str>,
+}
+
+#[derive(Default)]
+struct Turn<'a> {
+    /// The rest of its heading: `canned` or `sent: …`.
+    sent: &'a str,
+    user: Block<'a>,
+    assistant: Block<'a>,
+    checks: Vec<&'a str>,
+}
+
+/// A heading line and the lines below it.
+#[derive(Default, PartialEq, Eq, Clone)]
+struct Block<'a> {
+    heading: &'a str,
+    lines: Vec<&'a str>,
+}
+
+impl<'a> Transcript<'a> {
+    fn parse(contents: &'a str) -> Self {
+        let mut transcript = Self::default();
+        let mut turn = None;
+        for block in blocks(contents) {
+            let (name, rest) = block.heading.split_once(" · ").unwrap_or((block.heading, ""));
+            let number = name.strip_prefix("turn ").and_then(|number| number.parse().ok());
+            if let Some(number) = number {
+                turn = Some(number);
+                transcript.turns.entry(number).or_default().sent = rest;
+                continue;
+            }
+            if name == "transcript" {
+                turn = None;
+                continue;
+            }
+            let current = turn.and_then(|turn| transcript.turns.get_mut(&turn));
+            match (name, current) {
+                ("user", Some(turn)) => turn.user = block,
+                ("assistant", Some(turn)) => turn.assistant = block,
+                ("checks", Some(turn)) => turn.checks = block.lines,
+                ("checks", None) => transcript.checks = block.lines,
+                _ => {
+                    let name = if block.heading.starts_with("# ") { "heading" } else { name };
+                    transcript.frame.insert(name, block);
+                }
+            }
+        }
+        transcript
+    }
+}
+
+/// Every line at the left edge begins a block; what is indented or empty belongs to it.
+fn blocks(contents: &str) -> Vec<Block<'_>> {
+    let mut blocks: Vec<Block<'_>> = Vec::new();
+    for line in contents.split('\n') {
+        match blocks.last_mut() {
+            Some(block) if line.is_empty() || line.starts_with(INDENT) => block.lines.push(line),
+            _ => blocks.push(Block { heading: line, lines: Vec::new() }),
+        }
+    }
+    for block in &mut blocks {
+        while block.lines.last().is_some_and(|line| line.is_empty()) {
+            block.lines.pop();
+        }
+    }
+    blocks
+}
+
+fn compare_frames(old: &Transcript<'_>, new: &Transcript<'_>, changes: &mut Changes) {
+    let mut names: Vec<&str> = old.frame.keys().chain(new.frame.keys()).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    let differing = names.into_iter().filter(|name| old.frame.get(name) != new.frame.get(name));
+    changes.script.extend(differing.map(str::to_owned));
+}
+
+fn compare_turns(turn: u32, old: &Turn<'_>, new: &Turn<'_>, changes: &mut Changes) {
+    if old.sent != new.sent {
+        changes.sent.push(turn);
+    }
+    if old.user != new.user {
+        changes.script.push(format!("u{turn}"));
+    }
+    if old.assistant != new.assistant {
+        if old.sent == "canned" && new.sent == "canned" {
+            changes.script.push(format!("a{turn}"));
+        } else {
+            changes.words.push(turn);
+        }
+    }
+    let distance_moved = compare_checks(Some(turn), &old.checks, &new.checks, changes);
+    if distance_moved && changes.words.last() != Some(&turn) {
+        changes.words.push(turn);
+    }
+}
+
+/// A check's line, taken apart.
+#[derive(PartialEq, Eq)]
+struct CheckLine<'a> {
+    check: &'a str,
+    sign: &'a str,
+    outcome: Option<&'a str>,
+    distance: Option<&'a str>,
+}
+
+impl<'a> CheckLine<'a> {
+    fn parse(line: &'a str) -> Self {
+        let (sign, rest) = line.trim_start().split_once(' ').unwrap_or(("", line));
+        let (rest, distance) = match rest.rsplit_once(" · distance ") {
+            Some((rest, distance)) if distance.parse::<u32>().is_ok() => (rest, Some(distance)),
+            _ => (rest, None),
+        };
+        let (check, outcome) = match rest.rsplit_once(" · ") {
+            Some((check, outcome)) if is_outcome(outcome) => (check, Some(outcome)),
+            _ => (rest, None),
+        };
+        Self { check, sign, outcome, distance }
+    }
+
+    fn result(&self) -> String {
+        self.outcome.map_or_else(|| self.sign.to_owned(), |outcome| format!("{} {outcome}", self.sign))
+    }
+}
+
+fn is_outcome(word: &str) -> bool {
+    const ALL: [Outcome; 5] = [Outcome::Retained, Outcome::Missed, Outcome::Forgotten, Outcome::Leaked, Outcome::Stale];
+    ALL.iter().any(|outcome| outcome.as_str() == word)
+}
+
+/// Pairs checks by what they assert, the first with the first where several assert the same. Whether a distance moved
+/// is returned: replies that mention a fact move it, so it goes with the words.
+fn compare_checks(turn: Option<u32>, old: &[&str], new: &[&str], changes: &mut Changes) -> bool {
+    let mut left: Vec<CheckLine<'_>> = new.iter().map(|line| CheckLine::parse(line)).collect();
+    let mut distance_moved = false;
+    for a in old.iter().map(|line| CheckLine::parse(line)) {
+        let pair = left.iter().position(|b| b.check == a.check).map(|at| left.remove(at));
+        let new = pair.as_ref().map(CheckLine::result);
+        distance_moved |= pair.is_some_and(|b| b.distance != a.distance);
+        let old = Some(a.result());
+        if old != new {
+            changes.checks.push(CheckChange { turn, check: a.check.to_owned(), old, new });
+        }
+    }
+    for b in left {
+        changes.checks.push(CheckChange { turn, check: b.check.to_owned(), old: None, new: Some(b.result()) });
+    }
+    distance_moved
+}
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;

@@ -1,0 +1,145 @@
+//! Tests of the module beside this file.
+
+use proptest::prelude::*;
+
+use super::super::body::tests::{check, record, retention};
+use super::super::format::Snapshot;
+use super::*;
+use crate::event::Record;
+use crate::model::Source;
+
+fn base() -> Record {
+    let mut record = record(
+        Some("Be kind."),
+        &[("My name is Priya.", &[(0, 2)], "Noted."), ("What's my name?", &[(0, 4)], "Your name is Priya.")],
+    );
+    record.checks.push(check(Some(2), "asks", "false", "pass"));
+    record.checks.push(retention(check(Some(2), "recalls", "name", "pass"), Some("retained"), Some(0)));
+    record
+}
+
+/// How the base differs from the same with a change.
+fn after(change: impl FnOnce(&mut Record)) -> Difference {
+    let mut changed = base();
+    change(&mut changed);
+    let contents = |record| Snapshot::from_record(record, "s.yaml").unwrap().contents().to_owned();
+    compare(&contents(&base()), &contents(&changed))
+}
+
+fn drawn(change: impl FnOnce(&mut Record)) -> (bool, String) {
+    let difference = after(change);
+    (matches!(difference, Difference::Words { .. }), difference.to_string())
+}
+
+#[test]
+fn what_the_bot_says_is_words() {
+    let words = |text: &str| (true, text.to_owned());
+    assert_eq!(after(|_| {}), Difference::Same);
+    assert_eq!(drawn(|record| record.turns[1].reply = Some("Priya!".into())), words("words: turn 2"));
+    assert_eq!(drawn(|record| record.turns[0].reply = Some(String::new())), words("words: turn 1"));
+    assert_eq!(drawn(|record| record.turns[0].finish_reason = Some("length".into())), words("words: turn 1"));
+    assert_eq!(drawn(|record| record.checks[1].retention.as_mut().unwrap().distance = Some(1)), words("words: turn 2"));
+}
+
+#[test]
+fn verdicts_outcomes_requests_and_the_script_are_substance() {
+    type Change = fn(&mut Record);
+    let table: [(Change, &str); 12] = [
+        (|record| record.checks[0].verdict = crate::model::Verdict::Fail, "turn 2: asks false ✓ → ✗"),
+        (
+            |record| record.checks[1].retention.as_mut().unwrap().outcome = Some(Outcome::Leaked),
+            "turn 2: recalls name ✓ retained → ✓ leaked",
+        ),
+        (|record| drop(record.checks.pop()), "turn 2: recalls name ✓ retained → absent"),
+        (
+            |record| record.checks[0].expected = "true".into(),
+            "turn 2: asks false ✓ → absent; turn 2: asks true absent → ✓",
+        ),
+        (|record| record.checks.push(check(None, "always", "x", "fail")), "transcript: always x absent → ✗"),
+        (|record| record.turns[1].sent = vec![(0, 1), (3, 4)], "sent: turn 2"),
+        (|record| record.turns[1].source = Source::Canned, "sent: turn 2"),
+        (|record| record.turns[0].user = "I am Priya.".into(), "script: u1"),
+        (|record| record.begin.system = Some("Be curt.".into()), "script: system"),
+        (|record| record.begin.key.variant.model = "other".into(), "script: heading"),
+        (
+            |record| {
+                record.turns[1].reply = Some("No idea.".into());
+                record.turns[1].user = "Who am I?".into();
+            },
+            "script: u2; words: turn 2",
+        ),
+        (
+            |record| {
+                let mut third = record.turns[1].clone();
+                third.turn = 3;
+                record.turns.push(third);
+                record.begin.turns = 3;
+                record.checks.push(check(Some(3), "asks", "false", "pass"));
+            },
+            "turn 3: asks false absent → ✓; script: turn 3",
+        ),
+    ];
+    for (change, expected) in table {
+        assert_eq!(drawn(change), (false, expected.to_owned()));
+    }
+}
+
+#[test]
+fn the_text_of_a_canned_reply_is_script() {
+    let canned = |text: &str| {
+        let mut record = base();
+        record.turns[0].source = Source::Canned;
+        record.turns[0].reply = Some(text.into());
+        Snapshot::from_record(&record, "s").unwrap().contents().to_owned()
+    };
+    assert_eq!(compare(&canned("It is mild."), &canned("It is hot.")).to_string(), "script: a1");
+}
+
+#[test]
+fn an_edit_that_no_part_explains_is_no_mere_words() {
+    let contents = Snapshot::from_record(&base(), "s").unwrap().contents().to_owned();
+    let spaced = contents.replacen("\n\nturn 2", "\n\n\nturn 2", 1);
+    assert_eq!(compare(&spaced, &contents).to_string(), "script: layout");
+    let conflict = contents.replacen("turn 2", "<<<<<<< HEAD\nturn 2", 1);
+    assert_eq!(compare(&conflict, &contents).to_string(), "script: <<<<<<< HEAD");
+}
+
+#[test]
+fn only_a_live_reply_may_word_itself_differently() {
+    let words = Difference::Words { turns: vec![1, 3] };
+    assert!(!words.is_regression(|_| true));
+    assert!(words.is_regression(|turn| turn == 1));
+    assert!(!Difference::Same.is_regression(|_| false));
+    assert!(after(|record| record.checks[0].verdict = crate::model::Verdict::Fail).is_regression(|_| true));
+}
+
+#[test]
+fn of_checks_that_assert_the_same_each_is_paired_with_its_own() {
+    let difference = after(|record| {
+        let twice = check(Some(2), "asks", "false", "fail");
+        record.checks.insert(1, twice);
+    });
+    assert_eq!(difference.to_string(), "turn 2: asks false absent → ✗");
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_reply_says_it_is_words_and_nothing_else(
+        reply in "([ \n✓✗?·#-]|turn 2|turn 9 · canned|checks|  ✗ recalls name · leaked|---|user|distance 3){0,14}",
+    ) {
+        match after(|record| record.turns[0].reply = Some(reply)) {
+            Difference::Words { turns } => prop_assert_eq!(turns, [1]),
+            other => prop_assert_eq!(other, Difference::Same),
+        }
+    }
+
+    #[test]
+    fn a_change_is_seen_whatever_the_replies_say(reply in any::<String>()) {
+        let difference = after(|record| {
+            record.turns[0].reply = Some(reply);
+            record.checks[1].verdict = crate::model::Verdict::Fail;
+        });
+        prop_assert!(difference.to_string().contains("recalls name ✓ retained → ✗ retained"));
+        prop_assert!(difference.is_regression(|_| true));
+    }
+}

@@ -1,0 +1,111 @@
+//! Pending snapshots: find them, look at one, accept or reject it. What people see of it is the caller's.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::compare::{Difference, compare};
+use super::format::Snapshot;
+use super::store::{SnapshotError, accept_as, pending_path, read, remove};
+
+/// A snapshot that waits for review.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The file that accepting it writes.
+    pub target: PathBuf,
+    /// The snapshot accepted so far, where there is one.
+    pub old: Option<Snapshot>,
+    /// The one that waits.
+    pub new: Snapshot,
+}
+
+/// The pending snapshots below `root` (or `root` itself), in byte order of their paths.
+///
+/// Git's ignore rules are not asked, since pending snapshots are usually ignored themselves. Left out are hidden
+/// folders, `target` and `node_modules`, symbolic links, and snapshots of Rust tests, which are `cargo insta`'s
+/// business: ours lie in a folder `snapshots`, have an `@` in their name and do not come from a `.rs` file. One that
+/// cannot be read as a snapshot is listed, so that it is not passed over in silence.
+///
+/// # Errors
+/// When `root` or a folder below it cannot be read.
+pub fn find(root: &Path) -> Result<Vec<PathBuf>, SnapshotError> {
+    let walk = ignore::WalkBuilder::new(root)
+        .standard_filters(false)
+        // The root itself is not asked about: whoever names `target` means it.
+        .filter_entry(|entry| !is_passed_over(entry))
+        .sort_by_file_path(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()))
+        .build();
+    let mut found = Vec::new();
+    for entry in walk {
+        let entry = entry.map_err(|error| SnapshotError::Unreadable {
+            path: root.to_owned(),
+            source: error.into_io_error().unwrap_or_else(|| std::io::Error::other("a folder below it cannot be read")),
+        })?;
+        if entry.file_type().is_some_and(|kind| kind.is_file()) && is_ours(entry.path()) {
+            found.push(entry.into_path());
+        }
+    }
+    Ok(found)
+}
+
+fn is_passed_over(entry: &ignore::DirEntry) -> bool {
+    let name = entry.file_name();
+    let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+    is_folder && (name.as_encoded_bytes().starts_with(b".") || name == "target" || name == "node_modules")
+}
+
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let lies_in_snapshots = std::path::absolute(path)
+        .is_ok_and(|path| path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "snapshots"));
+    let is_of_a_rust_test = || {
+        let source = read(path).ok().flatten().and_then(|snapshot| snapshot.metadata.source);
+        source.is_some_and(|source| Path::new(&source).extension().is_some_and(|extension| extension == "rs"))
+    };
+    lies_in_snapshots && name.contains('@') && name.ends_with(".snap.new") && !is_of_a_rust_test()
+}
+
+impl Pending {
+    /// Reads a pending snapshot and the accepted one that it is to replace.
+    ///
+    /// # Errors
+    /// When its name does not end in `.new`, when it is gone, or when one of the two cannot be read as a snapshot.
+    pub fn load(path: &Path) -> Result<Self, SnapshotError> {
+        let target = path.with_extension("");
+        if pending_path(&target) != path {
+            return Err(SnapshotError::NotPending { path: path.to_owned() });
+        }
+        let gone = || SnapshotError::Unreadable { path: path.to_owned(), source: std::io::ErrorKind::NotFound.into() };
+        let new = read(path)?.ok_or_else(gone)?;
+        Ok(Self { old: read(&target)?, path: path.to_owned(), target, new })
+    }
+
+    /// What moved; `None` where nothing has been accepted yet.
+    #[must_use]
+    pub fn difference(&self) -> Option<Difference> {
+        self.old.as_ref().map(|old| compare(old.contents(), self.new.contents()))
+    }
+
+    /// Makes it the accepted one, as `cargo insta accept` would, byte for byte.
+    ///
+    /// # Errors
+    /// When the accepted file cannot be written or the pending one not removed.
+    pub fn accept(self) -> Result<(), SnapshotError> {
+        // In this order, so that a crash between the two leaves both rather than neither.
+        accept_as(&self.target, self.new)?;
+        remove(&self.path)
+    }
+
+    /// Throws it away.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn reject(self) -> Result<(), SnapshotError> {
+        remove(&self.path)
+    }
+}
+
+#[cfg(test)]
+#[path = "review_tests.rs"]
+mod tests;

@@ -1,0 +1,7 @@
+//! Chooses which messages of the history travel with the next request, and says where a fact is visible in one.
+
+mod choose;
+mod visibility;
+
+pub use choose::{Choice, TooLong, choose};
+pub use visibility::{FactMatcher, Sighting, distance, sight};

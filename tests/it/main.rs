@@ -1,0 +1,13 @@
+//! The integration tests, one binary.
+//!
+//! - All: `cargo test --test it`; one room of them: `cargo test --test it layers::`.
+//! - A snapshot has changed on purpose: `cargo insta review` (or `INSTA_UPDATE=always cargo test --test it`), then read the diff.
+//! - To see what a test prints: `cargo test --test it NAME -- --nocapture`.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on has failed, its helpers too")]
+
+mod insta_oracle;
+mod layers;
+mod provider;
+mod support;
+mod window_cases;
