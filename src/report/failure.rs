@@ -49,8 +49,8 @@ pub struct Request {
     pub carrier: Option<(Origin, String)>,
     /// The reply, where there was one.
     pub reply: Option<String>,
-    /// The window kept a reply without its question, and that reply carried the fact.
-    pub is_carried_by_orphan: bool,
+    /// The fact should have been forgotten, and a reply that the window kept without its question carried it.
+    pub is_kept_by_orphan: bool,
 }
 
 /// One failure.
@@ -87,7 +87,7 @@ impl Failure {
         };
         let turn = check.turn.and_then(|number| record.turns.iter().find(|turn| turn.turn == number));
         let evidence = match (turn, &check.retention) {
-            (Some(turn), Some(retention)) => Evidence::Request(request(record, turn, retention)),
+            (Some(turn), Some(retention)) => Evidence::Request(request(record, turn, check, retention)),
             (Some(TurnDone { user, reply: Some(reply), .. }), None) => {
                 Evidence::Exchange { user: user.clone(), reply: reply.clone(), words: words(reply) }
             }
@@ -157,7 +157,7 @@ fn detail(check: &CheckDone) -> String {
     }
 }
 
-fn request(record: &Record, turn: &TurnDone, retention: &Retention) -> Request {
+fn request(record: &Record, turn: &TurnDone, check: &CheckDone, retention: &Retention) -> Request {
     let messages = record.messages();
     let sent: Vec<usize> = turn.sent_positions().filter(|position| *position < messages.len()).collect();
     let last = sent.last().copied().unwrap_or(0);
@@ -169,8 +169,10 @@ fn request(record: &Record, turn: &TurnDone, retention: &Retention) -> Request {
         cut: origins(&cut),
         carrier: carrier.map(|carrier| (messages[carrier].origin, messages[carrier].content.to_string())),
         reply: turn.reply.clone(),
-        is_carried_by_orphan: carrier.is_some_and(|carrier| {
-            keeps_orphans(&record.begin.key.variant.window) && is_orphan(&messages, &sent, carrier)
+        is_kept_by_orphan: carrier.is_some_and(|carrier| {
+            check.check == "forgets"
+                && keeps_orphans(&record.begin.key.variant.window)
+                && is_orphan(&messages, &sent, carrier)
         }),
     }
 }

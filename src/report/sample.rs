@@ -209,7 +209,7 @@ pub(super) fn story() -> Vec<Record> {
     key(&mut marked).case = "row 7".into();
     turn(&mut marked, "Plan a trip.", "Where to?");
     check(&mut marked, "contains", "\"Lisbon\"", Verdict::KnownFailure).known_failure =
-        Some("issue 12: no memory of cities".into());
+        Some("BOT-12: no memory of cities".into());
     check(&mut marked, "asks", "true", Verdict::Pass);
 
     key(&mut skipped).vars = "{\"gap\":4}".into();

@@ -40,7 +40,9 @@ pub struct Around<'a> {
 pub fn render(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let mut parts = vec![table::table(&summary.rows, look)];
     parts.extend(grids(&summary.rows, look));
-    parts.extend(summary.failures.iter().map(|failure| evidence::failure(failure, around.folder, look)));
+    let before = std::iter::once(None).chain(summary.failures.iter().map(Some));
+    let failures = before.zip(&summary.failures);
+    parts.extend(failures.map(|(before, failure)| evidence::failure(failure, before, around.folder, look)));
     parts.push(more(summary, around.folder));
     parts.push(known_failures(summary, look));
     parts.push(snapshots(around.snapshots, look));

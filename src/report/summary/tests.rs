@@ -63,16 +63,16 @@ fn an_unknown_trial_beside_decided_ones_is_no_error() {
 fn a_mark_on_a_check_that_passes_is_a_failure_that_says_what_to_do() {
     let mut record = record(0, "s");
     turn(&mut record, "Hi", "Hello");
-    check(&mut record, "asks", "true", Verdict::Fail).known_failure = Some("issue 12".into());
-    check(&mut record, "json", "true", Verdict::KnownFailure).known_failure = Some("issue 13".into());
+    check(&mut record, "asks", "true", Verdict::Fail).known_failure = Some("BOT-12".into());
+    check(&mut record, "json", "true", Verdict::KnownFailure).known_failure = Some("BOT-13".into());
     let summary = summary(&[record]);
     assert!(summary.totals.has_failures());
     assert_eq!(
         summary.failures[0].detail,
-        "it passed, though it is marked as a known failure (issue 12): take the mark away"
+        "it passed, though it is marked as a known failure (BOT-12): take the mark away"
     );
     assert_eq!((summary.failures.len(), summary.known_failures.len()), (1, 1));
-    assert_eq!(summary.known_failures[0].reason, "issue 13");
+    assert_eq!(summary.known_failures[0].reason, "BOT-13");
 }
 
 #[test]
@@ -97,8 +97,21 @@ fn a_fact_carried_by_a_reply_with_its_question_is_no_orphans_fault() {
         forgets.retention.as_mut().unwrap().carrier = Some(carrier);
         let summary = summary(&[record]);
         let crate::report::Evidence::Request(request) = &summary.failures[0].evidence else { panic!("no request") };
-        assert_eq!(request.is_carried_by_orphan, is_orphan, "{window} {sent:?} {carrier}");
+        assert_eq!(request.is_kept_by_orphan, is_orphan, "{window} {sent:?} {carrier}");
     }
+}
+
+#[test]
+fn an_orphan_is_blamed_only_where_the_fact_should_have_been_forgotten() {
+    let mut record = record(0, "s");
+    turn(&mut record, "My name is Priya.", "Hello Priya!");
+    turn(&mut record, "I work at Google.", "Noted.");
+    turn(&mut record, "Who am I?", "I cannot say.").sent = vec![(0, 1), (2, 6)];
+    let missed = retention(&mut record, "recalls", Outcome::Missed, Verdict::Fail);
+    missed.retention.as_mut().unwrap().carrier = Some(2);
+    let summary = summary(&[record]);
+    let crate::report::Evidence::Request(request) = &summary.failures[0].evidence else { panic!("no request") };
+    assert!(request.carrier.is_some() && !request.is_kept_by_orphan);
 }
 
 #[test]

@@ -17,8 +17,8 @@ const DETAIL_LINES: usize = 8;
 /// A list of messages with more names than this is shown by its ends.
 const NAMES_IN_FULL: usize = 12;
 
-/// The failure, each line ending in a line feed.
-pub(super) fn failure(failure: &Failure, folder: &str, look: Look) -> String {
+/// The failure, each line ending in a line feed. An exchange that the failure before it has shown is not shown again.
+pub(super) fn failure(failure: &Failure, before: Option<&Failure>, folder: &str, look: Look) -> String {
     let (sign, tone) = paint::of_verdict(match failure.kind {
         FailureKind::Failed => Verdict::Fail,
         FailureKind::Unknown | FailureKind::Errored => Verdict::Unknown,
@@ -34,6 +34,7 @@ pub(super) fn failure(failure: &Failure, folder: &str, look: Look) -> String {
     body.extend(trials(failure));
     match &failure.evidence {
         Evidence::None => {}
+        Evidence::Exchange { .. } if before.is_some_and(|before| is_same_exchange(before, failure)) => {}
         Evidence::Exchange { user, reply, words } => {
             let rest = rest(*words, failure.turn, folder);
             body.extend(exchange(user, reply, &rest, room));
@@ -43,6 +44,10 @@ pub(super) fn failure(failure: &Failure, folder: &str, look: Look) -> String {
     lines.extend(body.into_iter().filter(|line| !line.is_empty()).map(|line| format!("{INDENT}{line}")));
     lines.push(format!("{INDENT}{}", look.paint(Tone::Quiet, &one_line(&failure.place))));
     lines.join("\n") + "\n"
+}
+
+fn is_same_exchange(one: &Failure, other: &Failure) -> bool {
+    (&one.key, one.trial, one.turn, &one.evidence) == (&other.key, other.trial, other.turn, &other.evidence)
 }
 
 /// `scenario · persona · model · window 2 · turn 4 · forgets name`; without what says nothing (no case, a full window).
@@ -110,7 +115,7 @@ fn sent(request: &Request, room: usize) -> Vec<String> {
     let quoted = |name: &str, text: &str| format!("{name:LABEL$}{}", quote(text, room.saturating_sub(LABEL + 2)));
     lines.extend(request.carrier.iter().map(|(origin, text)| quoted(&origin.to_string(), text)));
     lines.extend(request.reply.iter().map(|text| quoted("reply", text)));
-    if request.is_carried_by_orphan {
+    if request.is_kept_by_orphan {
         lines.extend(wrap("help: the window kept a reply that repeats the fact; `orphan_reply: drop` cuts it", room));
     }
     lines

@@ -137,3 +137,17 @@ fn a_long_request_is_listed_by_its_ends() {
     let text = shown(&[long], PLAIN);
     assert!(text.contains("sent    system · u1 · a1 · … 51 more … · a27 · u28 · a28 · u29 · a29 · u30\n"), "{text}");
 }
+
+#[test]
+fn a_reply_that_fails_two_checks_is_quoted_once() {
+    let mut record = record(0, "s");
+    turn(&mut record, "Hi", "A reply to be quoted.");
+    check(&mut record, "contains", "\"x\"", Verdict::Fail);
+    check(&mut record, "asks", "true", Verdict::Fail);
+    turn(&mut record, "Again", "A reply to be quoted.");
+    check(&mut record, "asks", "true", Verdict::Fail);
+    ended(&mut record, End::Failed);
+    let text = shown(&[record], PLAIN);
+    assert_eq!(text.matches("→ A reply to be quoted.").count(), 2, "once a turn: {text}");
+    assert_eq!(text.matches("asks true").count(), 2, "{text}");
+}
