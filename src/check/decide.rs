@@ -7,30 +7,10 @@
 //! `known_failure`, `models` and `needs_model` are not looked at: they belong to the check's frame, not to its kind.
 
 use crate::event::Retention;
-use crate::model::{CheckKind, Fact, Message, Reply, Verdict};
+use crate::model::{CheckKind, Reply, Verdict};
 
+use super::view::{Finding, TurnView, withheld};
 use super::{request, retention, text};
-
-/// All of a turn that a check may look at.
-#[derive(Debug, Clone, Copy)]
-pub struct TurnView<'a> {
-    /// The turn, counted from 1.
-    pub turn: u32,
-    /// The messages as sent, the turn's own user message last.
-    pub sent: &'a [&'a Message],
-    /// The whole history before this turn, without the system message.
-    pub history: &'a [Message],
-    /// Of each message in `sent`, its position in the conversation's own list.
-    pub list_positions: &'a [usize],
-    /// The reply.
-    pub reply: &'a Reply,
-    /// The script's facts, to which checks point by index.
-    pub facts: &'a [Fact],
-    /// The system message, where there is one.
-    pub system: Option<&'a Message>,
-    /// Tokens of the request; `None` where nobody counted them.
-    pub tokens_sent: Option<u64>,
-}
 
 /// How a check came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,27 +23,6 @@ pub struct Decision {
     pub detail: String,
     /// The evidence of a retention check, an inverted one included.
     pub retention: Option<Retention>,
-}
-
-/// What a family of checks found.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Finding {
-    /// Whether the assertion holds; `None` where that cannot be known.
-    pub holds: Option<bool>,
-    /// What was measured.
-    pub score: Option<f64>,
-    /// What was found, true in either case.
-    pub detail: String,
-    /// What is said even of a pass.
-    pub note: Option<&'static str>,
-    /// The evidence of a retention check.
-    pub retention: Option<Retention>,
-}
-
-impl Finding {
-    pub(super) fn new(holds: impl Into<Option<bool>>, detail: impl Into<String>) -> Self {
-        Self { holds: holds.into(), score: None, detail: detail.into(), note: None, retention: None }
-    }
 }
 
 /// Decides one check on one turn.
@@ -108,15 +67,6 @@ fn find(kind: &CheckKind, view: &TurnView<'_>) -> Finding {
         CheckKind::MaxSentences(limit) => text::max_sentences(*limit, reply),
         CheckKind::Asks(wanted) => text::asks(*wanted, reply),
         CheckKind::Json(wanted) => text::json(*wanted, reply),
-    }
-}
-
-/// Why there is nothing to judge in a withheld reply.
-pub(super) fn withheld(reply: &Reply) -> String {
-    match reply.finish_reason.as_deref() {
-        Some("content_filter") => "the reply was withheld by a content filter".to_owned(),
-        Some("length") => "the reply is empty: its length limit was reached before its first word".to_owned(),
-        _ => "the reply is empty".to_owned(),
     }
 }
 

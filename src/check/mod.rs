@@ -8,6 +8,8 @@ mod retention;
 #[cfg(test)]
 mod tests;
 mod text;
+mod view;
 
-pub use decide::{Decision, TurnView, decide};
+pub use decide::{Decision, decide};
 pub use expected::expected;
+pub use view::TurnView;

@@ -3,8 +3,8 @@
 use crate::model::{Role, SentCheck};
 use crate::text::escape::quote;
 
-use super::decide::{Finding, TurnView};
 use super::text::{Haystack, SHOWN};
+use super::view::{Finding, TurnView};
 
 /// All conditions must hold. One that is broken decides; else one that cannot be known leaves the whole unknown.
 pub(super) fn sent(limits: &SentCheck, view: &TurnView<'_>) -> Finding {

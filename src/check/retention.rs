@@ -9,8 +9,8 @@ use crate::text::normalise::fold;
 use crate::window::{FactMatcher, Sighting, distance, sight};
 
 use super::admits::admits;
-use super::decide::{Finding, TurnView, withheld};
 use super::text::SHOWN;
+use super::view::{Finding, TurnView, withheld};
 
 /// Said of every check on a fact that only the question itself brings, since such a check proves nothing.
 const ONLY_IN_QUESTION: &str = "visible only in the question itself";

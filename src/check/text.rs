@@ -10,7 +10,7 @@ use crate::text::count;
 use crate::text::escape::quote;
 use crate::text::normalise::{fold, fold_with_edges};
 
-use super::decide::Finding;
+use super::view::Finding;
 
 /// How much of a text a detail shows, in characters.
 pub(super) const SHOWN: usize = 80;

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::header::{self, Metadata};
+use super::header::{self, FormatError, Metadata};
 
 /// A snapshot: a text and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,16 +14,6 @@ pub struct Snapshot {
     /// Where it comes from. Never part of a comparison.
     pub metadata: Metadata,
     contents: String,
-}
-
-/// A text that is no snapshot file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason} (line {line})")]
-pub struct FormatError {
-    /// The line, counted from 1.
-    pub line: usize,
-    /// What is wrong with it.
-    pub reason: &'static str,
 }
 
 impl Snapshot {

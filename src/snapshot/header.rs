@@ -7,7 +7,15 @@
 use std::fmt::{self, Write};
 use std::str::Chars;
 
-use super::format::FormatError;
+/// A text that is no snapshot file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} (line {line})")]
+pub struct FormatError {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
 
 /// Where a snapshot comes from. A key that is absent is not written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

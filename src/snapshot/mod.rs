@@ -18,8 +18,8 @@ mod store;
 
 pub use compare::{Changes, CheckChange, Difference, compare};
 pub use diff::{Line, Sign, diff};
-pub use format::{FormatError, Snapshot};
-pub use header::Metadata;
+pub use format::Snapshot;
+pub use header::{FormatError, Metadata};
 pub use insta_stub::{STUB_MANIFEST, stub_manifest};
 pub use name::{clashes, file_name, path};
 pub use review::{Pending, find};

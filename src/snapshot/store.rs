@@ -9,7 +9,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::compare::{Difference, compare};
-use super::format::{FormatError, Snapshot};
+use super::format::Snapshot;
+use super::header::FormatError;
 
 /// What is done where a new transcript is not the accepted one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

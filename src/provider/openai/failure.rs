@@ -13,11 +13,12 @@ use http::StatusCode;
 use http::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-use super::http::CONNECT_TIMEOUT;
 use super::wire::ErrorObject;
 use crate::provider::CallError;
 use crate::text::escape;
 
+/// How long connecting may take, TLS included.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an error text may be, in characters, without the request id.
 const LONGEST_TEXT: usize = 300;
 /// How much of a body that is no reply is quoted, in characters.

@@ -5,14 +5,10 @@
 
 use std::env;
 use std::fs;
-use std::time::Duration;
 
 use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
 
-use super::SettingsError;
-
-/// How long connecting may take, TLS included.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use super::{SettingsError, failure};
 
 /// Hosts that no proxy stands before, whatever the environment says: a key for a server on this machine must not leave it.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
@@ -33,13 +29,13 @@ pub fn http_client() -> Result<Client, SettingsError> {
         .tls_certs_merge(certificates)
         .build()
         .or_else(|_| builder(&proxies).tls_certs_only(None).build())
-        .map_err(|error| SettingsError::Client(super::failure::innermost(&error)))
+        .map_err(|error| SettingsError::Client(failure::innermost(&error)))
 }
 
 fn builder(proxies: &[Proxy]) -> reqwest::ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!("chat-eval/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(failure::CONNECT_TIMEOUT)
         .redirect(redirect::Policy::none())
         .no_proxy();
     proxies.iter().cloned().fold(builder, reqwest::ClientBuilder::proxy)
@@ -51,8 +47,7 @@ fn extra_certificates() -> Result<Vec<Certificate>, SettingsError> {
     let Some(path) = env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else { return Ok(Vec::new()) };
     let unusable = |reason: String| SettingsError::Certificates { path: path.to_string_lossy().into_owned(), reason };
     let pem = fs::read(&path).map_err(|error| unusable(error.to_string()))?;
-    let certificates =
-        Certificate::from_pem_bundle(&pem).map_err(|error| unusable(super::failure::innermost(&error)))?;
+    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(failure::innermost(&error)))?;
     if certificates.is_empty() {
         return Err(unusable("it holds no certificate".to_owned()));
     }

@@ -1,0 +1,55 @@
+//! What a check looks at, and what a family of checks answers.
+
+use crate::event::Retention;
+use crate::model::{Fact, Message, Reply};
+
+/// All of a turn that a check may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct TurnView<'a> {
+    /// The turn, counted from 1.
+    pub turn: u32,
+    /// The messages as sent, the turn's own user message last.
+    pub sent: &'a [&'a Message],
+    /// The whole history before this turn, without the system message.
+    pub history: &'a [Message],
+    /// Of each message in `sent`, its position in the conversation's own list.
+    pub list_positions: &'a [usize],
+    /// The reply.
+    pub reply: &'a Reply,
+    /// The script's facts, to which checks point by index.
+    pub facts: &'a [Fact],
+    /// The system message, where there is one.
+    pub system: Option<&'a Message>,
+    /// Tokens of the request; `None` where nobody counted them.
+    pub tokens_sent: Option<u64>,
+}
+
+/// What a family of checks found.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Finding {
+    /// Whether the assertion holds; `None` where that cannot be known.
+    pub holds: Option<bool>,
+    /// What was measured.
+    pub score: Option<f64>,
+    /// What was found, true in either case.
+    pub detail: String,
+    /// What is said even of a pass.
+    pub note: Option<&'static str>,
+    /// The evidence of a retention check.
+    pub retention: Option<Retention>,
+}
+
+impl Finding {
+    pub(super) fn new(holds: impl Into<Option<bool>>, detail: impl Into<String>) -> Self {
+        Self { holds: holds.into(), score: None, detail: detail.into(), note: None, retention: None }
+    }
+}
+
+/// Why there is nothing to judge in a withheld reply.
+pub(super) fn withheld(reply: &Reply) -> String {
+    match reply.finish_reason.as_deref() {
+        Some("content_filter") => "the reply was withheld by a content filter".to_owned(),
+        Some("length") => "the reply is empty: its length limit was reached before its first word".to_owned(),
+        _ => "the reply is empty".to_owned(),
+    }
+}
