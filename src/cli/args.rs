@@ -30,6 +30,8 @@ Examples:
   chat-eval run scenarios/ --model gpt-4o-mini   all of them on another model
   chat-eval review --list                        snapshots that wait for a decision
 
+CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
+
 `builtin`, the model where none is named, is a measuring instrument for windows and scripts, and no language model: it
 answers from the messages that it is sent, and from nothing else.";
 
@@ -69,7 +71,7 @@ pub struct RunArgs {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Conversations in flight [default: 16]
-    #[arg(short = 'j', long, value_name = "N", env = "CHAT_EVAL_CONCURRENCY", hide_env = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: Option<u32>,
     /// Only conversations that match: a glob over scenario names, or persona=, model=, window= or case= with a glob;
     /// `!` in front leaves out
@@ -79,7 +81,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
     /// This model instead of the files' own
-    #[arg(long, value_name = "MODEL", env = "CHAT_EVAL_MODEL", hide_env = true)]
+    #[arg(long, value_name = "MODEL")]
     pub model: Vec<String>,
     /// Only this persona
     #[arg(long, value_name = "PERSONA")]
@@ -99,9 +101,9 @@ pub struct RunArgs {
     /// Print the transcripts as they go, word by word when streaming; one conversation at a time
     #[arg(long)]
     pub show: bool,
-    /// Where the run's folder is made
-    #[arg(long, value_name = "DIR", env = "CHAT_EVAL_OUT", hide_env = true, default_value = "results")]
-    pub out: PathBuf,
+    /// Where the run's folder is made [default: results]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// What becomes of snapshots: `new` writes .snap.new, `no` only compares, `always` overwrites, `off` skips; `auto`
     /// is `no` where CI is set, else `new`
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Snapshots::Auto)]
@@ -171,9 +173,9 @@ pub struct ReportArgs {
     /// The run: its folder, its id, `latest` or `previous`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
-    /// Where runs are
-    #[arg(long, value_name = "DIR", env = "CHAT_EVAL_OUT", hide_env = true, default_value = "results")]
-    pub out: PathBuf,
+    /// Where runs are [default: results]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `init`.

@@ -92,14 +92,14 @@ impl Console {
             Color::Never => false,
             Color::Auto if is_set("NO_COLOR") => false,
             Color::Auto if std::env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0" && !value.is_empty()) => true,
-            Color::Auto => is_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+            Color::Auto => is_terminal && !is_dumb(),
         }
     }
 
     /// Whether progress may be drawn.
     #[must_use]
     pub fn has_progress(&self) -> bool {
-        !self.is_quiet && io::stderr().is_terminal()
+        !self.is_quiet && io::stderr().is_terminal() && !is_dumb()
     }
 
     /// Columns of standard output.
@@ -126,4 +126,9 @@ impl Console {
             }
         }
     }
+}
+
+/// Whether the terminal moves no cursor and knows no colours.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

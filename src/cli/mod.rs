@@ -4,9 +4,11 @@ mod args;
 mod commands;
 mod config;
 mod console;
+mod environment;
 mod exit;
 mod models;
 mod progress;
+mod signals;
 mod snapshots;
 mod sources;
 

@@ -9,7 +9,7 @@ use crate::event::{Event, Live};
 use crate::model::{Source, Verdict};
 use crate::report::progress::Progress;
 use crate::run::Watcher;
-use crate::text::escape::visible;
+use crate::text::escape::{no_command, visible};
 
 /// How often a line is printed where there is no terminal.
 const TICK: Duration = Duration::from_secs(30);
@@ -57,7 +57,16 @@ impl Watcher for Bar {
         }
     }
 
-    fn live(&mut self, _: &Live) {}
+    fn live(&mut self, live: &Live) {
+        if let Live::Stopping { grace } = live {
+            // Drawn over, the bar would leave half of itself on the line.
+            self.drawn.suspend(|| self.console.error(&stopping(*grace)));
+        }
+    }
+}
+
+fn stopping(grace: Duration) -> String {
+    format!("stopping: requests in flight get {} s to finish; a second Ctrl-C ends at once", grace.as_secs())
 }
 
 impl Drop for Bar {
@@ -72,18 +81,46 @@ pub struct Show {
     /// Whether pieces of the reply at hand are on the screen already.
     is_streaming: bool,
     is_first: bool,
+    /// The end of the last piece, as long as it may be the beginning of something that is spelled otherwise.
+    held: String,
 }
 
 impl Show {
     /// Nothing shown yet.
     pub fn new(console: &Console) -> Self {
-        Self { console: console.clone(), is_streaming: false, is_first: true }
+        Self { console: console.clone(), is_streaming: false, is_first: true, held: String::new() }
     }
 
     /// Text behind a gutter, so that a line of it is never taken for one of ours, nor for a command by a CI log.
     fn gutter(text: &str) -> String {
-        visible(text).replace('\n', "\n  │ ")
+        no_command(&visible(text)).replace('\n', "\n  │ ")
     }
+
+    /// Prints a piece of a reply, but for an end whose meaning the next piece decides.
+    fn piece(&mut self, text: &str) {
+        let start = if std::mem::replace(&mut self.is_streaming, true) { "" } else { "  assistant\n  │ " };
+        let text = std::mem::take(&mut self.held) + text;
+        let (now, later) = text.split_at(text.len() - held_back(&text));
+        later.clone_into(&mut self.held);
+        self.console.print(&format!("{start}{}", Self::gutter(now)));
+    }
+
+    /// Ends the line of the pieces, where some are on the screen.
+    fn end_pieces(&mut self) -> bool {
+        let held = std::mem::take(&mut self.held);
+        let is_streaming = std::mem::take(&mut self.is_streaming);
+        if is_streaming {
+            self.console.line(&Self::gutter(&held));
+        }
+        is_streaming
+    }
+}
+
+/// How many bytes at the end of a piece may begin a line end, or what old CI agents take for a command anywhere in a
+/// line: told only with what comes behind it.
+fn held_back(text: &str) -> usize {
+    let ends = ["##vso", "##vs", "##v", "##", "#", "\r"];
+    ends.into_iter().find(|end| text.ends_with(end)).map_or(0, str::len)
 }
 
 impl Watcher for Show {
@@ -95,23 +132,20 @@ impl Watcher for Show {
                 self.console.line(&format!("{space}{}{trial}", visible(&begin.key.variant.to_string())));
             }
             Event::Attempt(attempt) => {
-                let lost = if std::mem::take(&mut self.is_streaming) { "\n" } else { "" };
-                self.console.line(&format!(
-                    "{lost}  ? attempt {} failed: {}",
-                    attempt.attempt,
-                    visible(&attempt.error)
-                ));
+                self.end_pieces();
+                let error = Self::gutter(&attempt.error);
+                self.console.line(&format!("  ? attempt {} failed: {error}", attempt.attempt));
             }
             Event::Turn(turn) => {
                 if turn.source == Source::Canned {
                     self.console.line(&format!("  turn {} · user\n  │ {}", turn.turn, Self::gutter(&turn.user)));
                 }
                 match (&turn.reply, &turn.error) {
-                    _ if std::mem::take(&mut self.is_streaming) => self.console.line(""),
+                    _ if self.end_pieces() => {}
                     (Some(reply), _) => self.console.line(&format!("  assistant\n  │ {}", Self::gutter(reply))),
                     (None, error) => {
                         let error = error.as_deref().unwrap_or("no reply");
-                        self.console.line(&format!("  ? {}", visible(error)));
+                        self.console.line(&format!("  ? {}", Self::gutter(error)));
                     }
                 }
             }
@@ -124,7 +158,9 @@ impl Watcher for Show {
                     Verdict::KnownFailure => '~',
                 };
                 let why = if check.detail.is_empty() { String::new() } else { format!(" · {}", check.detail) };
-                self.console.line(&visible(&format!("  {sign} {} {}{why}", check.check, check.expected)));
+                let said = format!("{} {}", check.check, check.expected);
+                let title = check.name.as_deref().unwrap_or(said.trim_end());
+                self.console.line(&format!("  {sign} {}", Self::gutter(&format!("{title}{why}"))));
             }
             Event::Run(_) | Event::Conversation(_) => {}
         }
@@ -135,11 +171,23 @@ impl Watcher for Show {
             Live::TurnBegins { turn, user, .. } => {
                 self.console.line(&format!("  turn {turn} · user\n  │ {}", Self::gutter(user)));
             }
-            Live::Delta { text, .. } => {
-                let start = if self.is_streaming { "" } else { "  assistant\n  │ " };
-                self.is_streaming = true;
-                self.console.print(&format!("{start}{}", Self::gutter(text)));
+            Live::Delta { text, .. } => self.piece(text),
+            Live::Stopping { grace } => {
+                self.end_pieces();
+                self.console.error(&stopping(*grace));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_may_begin_a_command_or_a_line_end_waits_for_the_next_piece() {
+        for (piece, held) in [("a", 0), ("a#", 1), ("a##", 2), ("##vso", 5), ("a\r", 1), ("## b", 0), ("##vso[", 0)] {
+            assert_eq!(held_back(piece), held, "{piece:?}");
         }
     }
 }

@@ -5,6 +5,8 @@
 
 mod record;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -284,5 +286,10 @@ pub enum Live {
         plan: u32,
         /// The piece.
         text: String,
+    },
+    /// The run was told to stop.
+    Stopping {
+        /// How long requests in flight may still take.
+        grace: Duration,
     },
 }

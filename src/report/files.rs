@@ -35,6 +35,7 @@ struct RunFile<'a> {
 #[derive(Serialize)]
 struct RunTotals {
     conversations: EndCounts,
+    not_begun: u64,
     checks: VerdictCounts,
     calls: u64,
     retries: u64,
@@ -50,6 +51,7 @@ impl RunTotals {
         let usage = &totals.usage;
         Self {
             conversations: totals.conversations,
+            not_begun: totals.not_begun,
             checks: totals.checks,
             calls: usage.calls,
             retries: usage.retries,
@@ -87,7 +89,9 @@ pub fn write_all(folder: &Path, journal: &Reader, wall: Option<Duration>) -> Res
         summary.add(&record);
     }
     let sheets = tables.finish().map_err(not_written)?;
-    let summary = summary.finish();
+    let mut summary = summary.finish();
+    let begun = summary.totals.conversations.total();
+    summary.totals.not_begun = u64::from(journal.manifest().conversations).saturating_sub(begun);
     let mut run = draft("run.json")?;
     let text = run_file(journal.manifest(), &summary.totals, wall);
     text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;

@@ -68,6 +68,8 @@ pub struct Totals {
     pub checks: VerdictCounts,
     /// Conversations that could not be carried through.
     pub broken: u64,
+    /// Conversations of the plan that were not begun: the run was interrupted.
+    pub not_begun: u64,
     /// What all calls took.
     pub usage: Usage,
 }

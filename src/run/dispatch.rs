@@ -1,17 +1,20 @@
 //! Plays at most N conversations at once, and stops in good order when asked.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::task::JoinSet;
 
 use super::conversation::{self, Conversation};
 use super::outlet::{JournalLost, Outlet};
 use super::plan::Plan;
-use crate::event::{Begin, ConversationDone, Event};
+use crate::event::{Begin, ConversationDone, Event, Live};
 use crate::model::{ConversationId, End};
 use crate::provider::ChatModel;
 use crate::text::tokens::Tokenizer;
@@ -65,11 +68,10 @@ pub enum Ended {
 
 /// The switch that stops a run: no new turn is begun once it is thrown.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicBool);
+struct Stop(AtomicBool);
 
 impl Stop {
-    /// Throws the switch.
-    pub fn throw(&self) {
+    fn throw(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
@@ -94,13 +96,13 @@ pub async fn dispatch(job: Job, outlet: Outlet, interrupt: impl Future<Output = 
             Arc::clone(&next),
         ));
     }
-    drop(outlet);
     let mut interrupted = false;
     tokio::select! {
         () = finish(&mut workers) => {}
         () = interrupt => {
             interrupted = true;
             stop.throw();
+            outlet.live(Live::Stopping { grace: GRACE });
             // What does not finish in time is dropped with the set: its request ends, and no half reply was kept.
             let _ = tokio::time::timeout(GRACE, finish(&mut workers)).await;
         }
@@ -122,29 +124,34 @@ async fn worker(job: Arc<Job>, outlet: Outlet, stop: Arc<Stop>, lost: Arc<Atomic
         if index >= job.plan.conversations.len() {
             return;
         }
-        let mut task = JoinSet::new();
-        task.spawn(play_one(Arc::clone(&job), index, outlet.clone(), Arc::clone(&stop)));
-        let end = match task.join_next().await {
-            Some(Ok(end)) => end,
-            // A panic ends this conversation and nothing else.
-            Some(Err(panic)) => {
-                let error = format!("this conversation's task ended abnormally: {panic}");
-                errored(&job, &outlet, index, error).await
-            }
-            None => return,
-        };
-        if end == Err(JournalLost) {
+        if play_one(&job, index, &outlet, &stop).await == Err(JournalLost) {
             lost.store(true, Ordering::Relaxed);
             stop.throw();
         }
     }
 }
 
-async fn play_one(job: Arc<Job>, index: usize, outlet: Outlet, stop: Arc<Stop>) -> Result<End, JournalLost> {
-    match conversation(&job, index) {
-        Ok(conversation) => conversation::play(&conversation, &outlet, &|| stop.is_thrown()).await,
-        Err(error) => errored(&job, &outlet, index, error).await,
+/// Plays one conversation. A panic ends this conversation and nothing else.
+async fn play_one(job: &Job, index: usize, outlet: &Outlet, stop: &Stop) -> Result<End, JournalLost> {
+    let prepared = std::panic::catch_unwind(AssertUnwindSafe(|| conversation(job, index)));
+    let conversation = match prepared.unwrap_or_else(|panic| Err(broke_off(&*panic))) {
+        Ok(conversation) => conversation,
+        Err(error) => {
+            outlet.tell(Event::Begin(Box::new(bare_begin(job, index))))?;
+            return errored(outlet, index, error).await;
+        }
+    };
+    let is_stopping = || stop.is_thrown();
+    match AssertUnwindSafe(conversation::play(&conversation, outlet, &is_stopping)).catch_unwind().await {
+        Ok(end) => end,
+        Err(panic) => errored(outlet, index, broke_off(&*panic)).await,
     }
+}
+
+/// What a panic said.
+fn broke_off(panic: &(dyn Any + Send)) -> String {
+    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a defect of chat-eval ended this conversation: {}", said.unwrap_or("it says nothing of itself"))
 }
 
 /// Puts together what the conversation at a place of the plan needs, or says why it cannot be played.
@@ -172,15 +179,13 @@ fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
     })
 }
 
-/// Ends a conversation that could not be played, or whose task panicked. A beginning that is in the journal already
-/// stays the one that counts.
-async fn errored(job: &Job, outlet: &Outlet, index: usize, error: String) -> Result<End, JournalLost> {
+/// The beginning of a conversation that could not be put together.
+fn bare_begin(job: &Job, index: usize) -> Begin {
     let planned = &job.plan.conversations[index];
     let scenario = &job.plan.scenarios[planned.scenario];
     let key = planned.conversation_key();
-    let plan = u32::try_from(index).unwrap_or(u32::MAX);
-    outlet.tell(Event::Begin(Box::new(Begin {
-        plan,
+    Begin {
+        plan: u32::try_from(index).unwrap_or(u32::MAX),
         conversation: ConversationId::new(&key).to_string(),
         key,
         trials: job.plan.trials_of(planned),
@@ -190,7 +195,12 @@ async fn errored(job: &Job, outlet: &Outlet, index: usize, error: String) -> Res
         system: None,
         history: Vec::new(),
         turns: 0,
-    })))?;
+    }
+}
+
+/// Ends a conversation that has begun and cannot be carried through.
+async fn errored(outlet: &Outlet, index: usize, error: String) -> Result<End, JournalLost> {
+    let plan = u32::try_from(index).unwrap_or(u32::MAX);
     outlet.keep(Event::Conversation(ConversationDone { plan, end: End::Errored, error: Some(error) })).await?;
     Ok(End::Errored)
 }

@@ -7,7 +7,7 @@ mod outlet;
 mod overflow;
 pub mod plan;
 
-pub use dispatch::{Ended, Job, Model, Models, Price, Stop, dispatch};
+pub use dispatch::{Ended, Job, Model, Models, Price, dispatch};
 pub use filter::{Filter, FilterError};
 pub use outlet::{JournalLost, Note, Outlet, Watcher, consume};
 pub use overflow::overflows;

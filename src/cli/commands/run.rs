@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
+use tokio::runtime::Runtime;
 
 use super::super::args::{Global, RunArgs, Snapshots};
 use super::super::config::{self, Config};
@@ -15,8 +16,9 @@ use super::super::console::Console;
 use super::super::exit::Exit;
 use super::super::models::{self, CallSettings};
 use super::super::progress::{Bar, Show};
-use super::super::snapshots::{self, SnapshotSettings};
-use super::super::{look, show_diagnostics, sources};
+use super::super::signals::{self, Asked};
+use super::super::snapshots::{self, Compared, SnapshotSettings};
+use super::super::{environment, look, show_diagnostics, sources};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, FORMAT, Manifest, ScenarioFile};
 use crate::journal::{Reader, Writer};
@@ -36,8 +38,16 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
-    let Prepared { config, plan, models, concurrency } = prepared;
-    let (folder, mut journal) = match open_run(&args.out) {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            console.fatal(format!("cannot start: {error}"));
+            return Exit::BadInput;
+        }
+    };
+    let asked = runtime.block_on(async { signals::listen() });
+    let out = args.out.clone().unwrap_or_else(environment::out);
+    let (folder, journal) = match open_run(&out) {
         Ok(opened) => opened,
         Err(error) => {
             console.fatal(format!("{error:#}"));
@@ -45,36 +55,28 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
             return Exit::BadInput;
         }
     };
-    let manifest = manifest(&folder, &plan);
-    console.remark(&announcement(&plan, &models));
-    let conversations = manifest.conversations;
     let started = Instant::now();
-    let ended = match journal.append(&[Event::Run(Box::new(manifest))]) {
-        Ok(()) => {
-            let watcher: Box<dyn Watcher + Send> =
-                if args.show { Box::new(Show::new(console)) } else { Box::new(Bar::new(console, conversations)) };
-            play(Job { plan, models, concurrency }, journal, watcher, console)
-        }
-        Err(error) => Err(error.into()),
-    };
+    let ended = play(prepared.job, &folder, journal, args.show, console, (&runtime, asked));
     let wall = started.elapsed();
-    let ended = match ended {
-        Ok(ended) => ended,
+    let exit = match ended {
+        Ok(ended) => {
+            let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
+            finish(&folder, ended, wall, &settings, console)
+        }
         Err(error) => {
             console.fatal(format!("{error:#}"));
             console.error(&format!("what was done until then is in {}", folder.join("journal.jsonl").display()));
-            return Exit::NotWritten;
+            Exit::NotWritten
         }
     };
-    let settings = SnapshotSettings::new(args.snapshots, config.folder());
-    finish(&folder, ended, wall, &settings, console)
+    // Signals were listened for until here. Nothing else is left to wait for.
+    runtime.shutdown_background();
+    exit
 }
 
 struct Prepared {
     config: Config,
-    plan: Plan,
-    models: Models,
-    concurrency: usize,
+    job: Job,
 }
 
 /// Reads everything that the run needs, and shows everything that is wrong with it.
@@ -93,6 +95,10 @@ fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepare
         return Err(Exit::NothingToDo);
     }
     let personas: Vec<String> = loaded.scenarios.iter().flat_map(|scenario| scenario.personas.clone()).collect();
+    let asked = asked_concurrency(args, &config).map_err(|error| {
+        console.fatal(error);
+        Exit::BadInput
+    })?;
     let plan = Plan::new(loaded.scenarios, &overrides(args, &config)).map_err(|error| {
         console.fatal(error);
         console.error("help: `--max-conversations N` allows a larger plan");
@@ -112,18 +118,26 @@ fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepare
     if !wrong.is_empty() {
         return Err(bad(&wrong));
     }
-    let asked = args.concurrency.map(|n| n as usize).or(config.concurrency).unwrap_or(DEFAULT_CONCURRENCY);
-    if args.show && args.concurrency.is_some_and(|n| n > 1) {
-        console.fatal("`--show` plays one conversation at a time; leave out `-j`");
-        return Err(Exit::BadInput);
-    }
     let concurrency = if args.show { 1 } else { asked };
-    Ok(Prepared { config, plan, models, concurrency })
+    Ok(Prepared { config, job: Job { plan, models, concurrency } })
+}
+
+/// Conversations in flight: the command line's word, the environment's, the config's, the default.
+fn asked_concurrency(args: &RunArgs, config: &Config) -> Result<usize, String> {
+    if args.show && args.concurrency.is_some_and(|n| n > 1) {
+        return Err("`--show` plays one conversation at a time; leave out `-j`".to_owned());
+    }
+    let asked = match args.concurrency {
+        Some(asked) => Some(asked),
+        None => environment::concurrency()?,
+    };
+    Ok(asked.map(|n| n as usize).or(config.concurrency).unwrap_or(DEFAULT_CONCURRENCY))
 }
 
 fn overrides(args: &RunArgs, config: &Config) -> Overrides {
+    let models = if args.model.is_empty() { environment::model().into_iter().collect() } else { args.model.clone() };
     Overrides {
-        models: distinct(&args.model),
+        models: distinct(&models),
         default_model: config.model.clone().unwrap_or_else(|| "builtin".to_owned()),
         personas: args.persona.clone(),
         windows: distinct(&args.window),
@@ -198,7 +212,7 @@ fn manifest(folder: &Path, plan: &Plan) -> Manifest {
         format: FORMAT,
         run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        arguments: std::env::args().skip(1).collect(),
+        arguments: std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect(),
         started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         commit: git_commit(),
         plan_digest: plan.digest(),
@@ -237,51 +251,28 @@ fn announcement(plan: &Plan, models: &Models) -> String {
 /// Plays the job with the journal's consumer on a thread of its own.
 fn play(
     job: Job,
+    folder: &Path,
     mut journal: Writer,
-    mut watcher: Box<dyn Watcher + Send>,
+    is_shown: bool,
     console: &Console,
+    (runtime, asked): (&Runtime, Asked),
 ) -> anyhow::Result<Ended> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let manifest = manifest(folder, &job.plan);
+    console.remark(&announcement(&job.plan, &job.models));
+    let conversations = manifest.conversations;
+    journal.append(&[Event::Run(Box::new(manifest))])?;
+    let mut watcher: Box<dyn Watcher + Send> =
+        if is_shown { Box::new(Show::new(console)) } else { Box::new(Bar::new(console, conversations)) };
     let (outlet, notes) = Outlet::new();
     let consumer = std::thread::Builder::new()
         .name("journal".to_owned())
         .spawn(move || consume(&notes, &mut journal, watcher.as_mut()))?;
-    let ended = runtime.block_on(dispatch(job, outlet, interrupted(console.clone())));
-    // What is still in flight is dropped here, and with it the last way to the consumer.
-    runtime.shutdown_background();
+    // What is still in flight when this returns is aborted, and with it the last way to the consumer.
+    let ended = runtime.block_on(dispatch(job, outlet, asked.to_stop()));
     match consumer.join() {
         Ok(Ok(())) => Ok(ended),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(anyhow::anyhow!("the journal's thread ended abnormally")),
-    }
-}
-
-/// Ends at the first Ctrl-C or SIGTERM; a second one ends the program at once.
-async fn interrupted(console: Console) {
-    signal().await;
-    console.error("\nstopping: requests in flight get 10 s to finish; a second Ctrl-C ends at once");
-    tokio::spawn(async {
-        signal().await;
-        #[expect(clippy::exit, reason = "the user asked twice; the journal holds everything that was acknowledged")]
-        std::process::exit(Exit::Interrupted.code().into());
-    });
-}
-
-async fn signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending::<()>().await },
-            _ = terminate.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 
@@ -292,26 +283,22 @@ fn finish(folder: &Path, ended: Ended, wall: Duration, settings: &SnapshotSettin
         outcomes.push(Exit::Interrupted);
     }
     let journal_path = folder.join("journal.jsonl");
-    let written = Reader::open(&journal_path).map_err(anyhow::Error::from).and_then(|journal| {
-        let summary = files::write_all(folder, &journal, Some(wall))?;
-        files::point_latest(folder)?;
-        let compared = snapshots::compare(&journal, settings)?;
-        Ok((summary, compared))
-    });
+    let mut not_written = Vec::new();
+    let written = Reader::open(&journal_path)
+        .map_err(anyhow::Error::from)
+        .and_then(|journal| Ok((files::write_all(folder, &journal, Some(wall))?, journal)));
     match written {
-        Err(error) => {
-            console.fatal(format!("{error:#}"));
-            console.error(&format!("everything that was said is in {}", journal_path.display()));
-            outcomes.push(Exit::NotWritten);
-        }
-        Ok((summary, compared)) => {
-            for error in &compared.errors {
-                console.fatal(error);
-                outcomes.push(Exit::NotWritten);
-            }
-            let folder = folder.display().to_string();
-            let around = terminal::Around { folder: &folder, wall: Some(wall), snapshots: &compared.notes };
+        Err(error) => not_written.push(format!("{error:#}")),
+        Ok((summary, journal)) => {
+            not_written.extend(files::point_latest(folder).err().map(|error| error.to_string()));
+            let compared = snapshots::compare(&journal, settings).unwrap_or_else(|error| Compared {
+                errors: vec![error.to_string()],
+                ..Compared::default()
+            });
+            let shown = folder.display().to_string();
+            let around = terminal::Around { folder: &shown, wall: Some(wall), snapshots: &compared.notes };
             console.print(&terminal::render(&summary, around, look(console)));
+            not_written.extend(compared.errors);
             if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {
                 outcomes.push(Exit::Failed);
             }
@@ -319,6 +306,11 @@ fn finish(folder: &Path, ended: Ended, wall: Duration, settings: &SnapshotSettin
                 outcomes.push(Exit::Errored);
             }
         }
+    }
+    if !not_written.is_empty() {
+        not_written.iter().for_each(|error| console.fatal(error));
+        console.error(&format!("everything that was said is in {}", journal_path.display()));
+        outcomes.push(Exit::NotWritten);
     }
     Exit::worst(&outcomes)
 }
