@@ -6,8 +6,14 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on has failed, its helpers too")]
 
+mod apart;
+mod exit_codes;
 mod insta_oracle;
+mod journal_first;
 mod layers;
+mod outcomes;
+mod panics;
 mod provider;
+mod requests;
 mod support;
 mod window_cases;

@@ -38,6 +38,8 @@ pub struct Answer {
     pub(super) gate: Option<Gate>,
     pub(super) until_in_flight: usize,
     pub(super) is_silent: bool,
+    /// The piece that waits for a gate of its own.
+    pub(super) held_piece: Option<(usize, Gate)>,
 }
 
 impl Answer {
@@ -72,6 +74,7 @@ impl Answer {
             gate: None,
             until_in_flight: 0,
             is_silent: false,
+            held_piece: None,
         }
     }
 
@@ -142,6 +145,13 @@ impl Answer {
     /// The same, but not before the gate is open.
     pub fn delay(mut self, gate: &Gate) -> Self {
         self.gate = Some(gate.clone());
+        self
+    }
+
+    /// The same, but the event `event` (from 0) and all behind it not before the gate is open. In a stream the first event
+    /// holds no text.
+    pub fn hold_event(mut self, event: usize, gate: &Gate) -> Self {
+        self.held_piece = Some((event, gate.clone()));
         self
     }
 

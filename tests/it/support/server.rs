@@ -160,6 +160,11 @@ impl Server {
         self.wait(|seen| seen.requests.len() >= requests, "requests");
     }
 
+    /// Waits until the requests so far are such; panics where they never are.
+    pub fn wait_for(&self, are_there: impl Fn(&[Request]) -> bool) {
+        self.wait(|seen| are_there(&seen.requests), "requests");
+    }
+
     /// Waits until clients have gone away from so many answers that were not whole; panics where they never do.
     pub fn wait_for_hang_ups(&self, hang_ups: usize) {
         self.wait(|seen| seen.hung_up >= hang_ups, "hang-ups");
@@ -263,7 +268,13 @@ async fn deliver(socket: &mut TcpStream, answer: &Answer, shared: &Shared) -> Op
         opened = tokio::time::timeout(PATIENCE, held(answer, shared)) => opened.expect("a gate that opens"),
         () = gone(socket) => return None,
     }
-    for frame in answer.frames() {
+    for (place, frame) in answer.frames().into_iter().enumerate() {
+        if let Some((_, gate)) = answer.held_piece.as_ref().filter(|(piece, _)| piece + 1 == place) {
+            tokio::select! {
+                opened = tokio::time::timeout(PATIENCE, gate.opened()) => opened.expect("a gate that opens"),
+                () = gone(socket) => return None,
+            }
+        }
         socket.write_all(&frame).await.ok()?;
         socket.flush().await.ok()?;
     }

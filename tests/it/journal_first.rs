@@ -1,0 +1,108 @@
+//! The journal has everything first, and every report can be made of it again.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use crate::support::answer::Answer;
+use crate::support::sandbox::Sandbox;
+use crate::support::server::Server;
+
+const TWO_TURNS: &str = "\
+facts: {name: Priya}
+turns:
+  - user: My name is Priya.
+  - {user: I work at Google., reply: Good for you.}
+  - {user: What's my name?, expect: [{recalls: name}, {max_words: 2}]}
+";
+
+const DERIVED: [&str; 5] = ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv", "run.json"];
+
+fn events(journal: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(journal).expect("a journal");
+    text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect()
+}
+
+/// The journal of the only run below a folder.
+fn journal(results: &Path) -> PathBuf {
+    let mut runs = std::fs::read_dir(results).expect("results").map(|entry| entry.unwrap().path());
+    runs.find(|path| !path.is_symlink()).expect("a run").join("journal.jsonl")
+}
+
+#[test]
+fn a_turn_is_in_the_journal_before_the_next_request_is_sent() {
+    let place: Arc<Mutex<PathBuf>> = Arc::default();
+    let found: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let (of_server, seen) = (Arc::clone(&place), Arc::clone(&found));
+    let server = Server::start(move |request| {
+        if request.number == 2 {
+            *seen.lock().unwrap() = events(&journal(&of_server.lock().unwrap()));
+        }
+        Answer::reply(request, "Your name is Priya.")
+    });
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    *place.lock().unwrap() = sandbox.path().join("results");
+    sandbox.write("s/one.yaml", TWO_TURNS);
+    sandbox.run(&["run", "s", "--snapshots", "off"]).expect(1);
+
+    let found = found.lock().unwrap();
+    let names: Vec<&str> = found.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names[..3], ["run", "begin", "turn"]);
+    assert_eq!((&found[2]["turn"], &found[2]["reply"]), (&Value::from(1), &Value::from("Your name is Priya.")));
+    let whole = events(&sandbox.run_folder().join("journal.jsonl"));
+    let turns: Vec<_> = whole.iter().filter(|event| event["event"] == "turn").map(|event| &event["turn"]).collect();
+    assert_eq!(turns, [1, 2, 3]);
+    assert_eq!(whole.last().unwrap()["event"], "conversation");
+}
+
+#[test]
+fn the_reports_made_again_from_the_journal_are_the_same_bytes() {
+    let server = Server::saying("Your name is Priya.");
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/one.yaml", TWO_TURNS);
+    let first = sandbox.run(&["run", "s", "--trials", "3", "--window", "1", "--window", "full", "--snapshots", "off"]);
+    let first = first.expect(1);
+    let run = sandbox.run_folder();
+    let read = || DERIVED.map(|file| std::fs::read_to_string(run.join(file)).expect(file));
+    let before = read();
+    // `run.json` alone knows how long the run took.
+    DERIVED[..4].iter().for_each(|file| std::fs::remove_file(run.join(file)).unwrap());
+    let id = run.file_name().unwrap().to_str().unwrap().to_owned();
+    for name in [id.as_str(), "latest", "results/latest", run.to_str().unwrap()] {
+        let again = sandbox.run(&["report", name]).expect(0);
+        assert_eq!(read(), before, "{name}");
+        let without_folder = |text: &str| text.lines().rev().skip(1).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(without_folder(&again.stdout), without_folder(&first.stdout), "{name}");
+    }
+    let ran = sandbox.run(&["report", "previous"]).expect(2);
+    assert!(ran.stderr.contains("there is no run `previous`"), "{}", ran.stderr);
+}
+
+#[test]
+fn latest_is_the_run_that_began_last_even_within_one_second() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s/one.yaml", "turns: [{user: Hi}]");
+    for _ in 0..4 {
+        sandbox.run(&["run", "s", "--snapshots", "off"]).expect(0);
+        let latest = sandbox.run_folder();
+        let shown = sandbox.run(&["report", "latest"]).expect(0).stdout;
+        let id = latest.file_name().unwrap().to_str().unwrap();
+        assert!(shown.lines().last().unwrap().ends_with(id), "{id} is the latest:\n{shown}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_fails_before_anything_is_sent() {
+    let server = Server::saying("Hello!");
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/one.yaml", "turns: [{user: Hi}]");
+    sandbox.write("taken", "a file");
+    for out in ["taken", "taken/below", "/proc/chat-eval"] {
+        let ran = sandbox.run(&["run", "s", "--out", out]).expect(2);
+        assert!(ran.stderr.contains(&format!("cannot make the folder `{out}`")), "{}", ran.stderr);
+        assert!(ran.stderr.contains("nothing was sent"), "{}", ran.stderr);
+    }
+    assert!(server.requests().is_empty());
+    assert_eq!(sandbox.read("taken"), "a file");
+}

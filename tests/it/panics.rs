@@ -1,0 +1,108 @@
+//! A defect in a provider or a check ends one conversation and nothing else.
+
+use std::sync::Arc;
+
+use chat_eval::diagnostic::SourceFile;
+use chat_eval::event::{Event, Live};
+use chat_eval::journal::{Reader, Writer};
+use chat_eval::model::{End, Source};
+use chat_eval::provider::{Builtin, BuiltinKind, CallError, ChatModel, ChatReply, ChatRequest, Observer};
+use chat_eval::run::plan::{Overrides, Plan};
+use chat_eval::run::{Ended, Job, Model, Models, Outlet, Watcher, consume, dispatch};
+use chat_eval::scenario::{self, FileProblem, Files};
+use chat_eval::text::tokens::Tokenizer;
+use futures::future::BoxFuture;
+
+/// Answers, but breaks when it is told to.
+struct Fragile;
+
+impl ChatModel for Fragile {
+    fn source(&self) -> Source {
+        Source::Live
+    }
+
+    fn chat<'a>(
+        &'a self,
+        request: ChatRequest<'a>,
+        observer: &'a dyn Observer,
+    ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
+        Box::pin(async move {
+            let last = request.messages.last().expect("a message");
+            assert!(!last.content.contains("break"), "the provider broke");
+            Builtin::new(BuiltinKind::Reader).chat(request, observer).await
+        })
+    }
+}
+
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, relative: &str) -> Result<Arc<SourceFile>, FileProblem> {
+        panic!("`{relative}` is not asked for")
+    }
+}
+
+#[derive(Default)]
+struct Count {
+    begun: usize,
+    ended: usize,
+}
+
+impl Watcher for Count {
+    fn event(&mut self, event: &Event) {
+        self.begun += usize::from(matches!(event, Event::Begin(_)));
+        self.ended += usize::from(matches!(event, Event::Conversation(_)));
+    }
+
+    fn live(&mut self, _: &Live) {}
+}
+
+#[test]
+fn a_panic_ends_its_conversation_alone_and_each_has_one_record() {
+    let text = "\
+cases: [{word: go}, {word: break}, {word: on}, {word: break}, {word: well}]
+turns:
+  - {user: Hello, expect: [{max_words: 5}]}
+  - {user: \"{{ word }}\", expect: [{max_words: 5}]}
+";
+    let source = Arc::new(SourceFile { path: "one.yaml".to_owned(), text: text.to_owned() });
+    let (scenario, diagnostics) = scenario::load(&source, "one", &NoFiles);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    let overrides =
+        Overrides { default_model: "fragile".to_owned(), max_conversations: 100, ..Overrides::default() };
+    let plan = Plan::new(vec![scenario.expect("a scenario")], &overrides).expect("a plan");
+    let model = Model { chat: Arc::new(Fragile), price: None, tokenizer: Tokenizer::default() };
+    let job = Job { plan, models: Models::from([("fragile".to_owned(), model)]), concurrency: 2 };
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.jsonl");
+    let mut journal = Writer::create(&path).expect("a journal");
+    journal.append(&[Event::Run(Box::new(manifest()))]).expect("a first line");
+    let (outlet, notes) = Outlet::new();
+    let consumer = std::thread::spawn(move || {
+        let mut count = Count::default();
+        consume(&notes, &mut journal, &mut count).expect("a journal");
+        count
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let ended = runtime.block_on(dispatch(job, outlet, std::future::pending()));
+    let count = consumer.join().expect("a consumer");
+
+    assert_eq!(ended, Ended::Complete);
+    assert_eq!((count.begun, count.ended), (5, 5), "each begins once and ends once");
+    let records: Vec<_> = Reader::open(&path).expect("a journal").records().map(Result::unwrap).collect();
+    let ends: Vec<End> = records.iter().map(|record| record.end()).collect();
+    assert_eq!(ends, [End::Passed, End::Errored, End::Passed, End::Errored, End::Passed]);
+    let broken = &records[1];
+    assert_eq!((broken.turns.len(), broken.begin.turns), (1, 2), "what was said before is kept");
+    let error = broken.done.as_ref().and_then(|done| done.error.as_deref()).expect("a reason");
+    assert_eq!(error, "a defect of chat-eval ended this conversation: the provider broke");
+}
+
+fn manifest() -> chat_eval::event::Manifest {
+    serde_json::from_value(serde_json::json!({
+        "format": 1, "run": "r", "version": "0", "arguments": [], "started": "", "plan_digest": "", "conversations": 5,
+        "scenarios": [],
+    }))
+    .expect("a manifest")
+}
