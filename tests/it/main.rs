@@ -15,5 +15,7 @@ mod outcomes;
 mod panics;
 mod provider;
 mod requests;
+mod settings;
+mod snapshots_of_runs;
 mod support;
 mod window_cases;

@@ -4,12 +4,12 @@ use crate::support::answer::Answer;
 use crate::support::sandbox::Sandbox;
 use crate::support::server::Server;
 
-/// The question says what the bot is to answer.
+/// The question says what the bot is to answer, backwards: an answer that stood in it would make its fact visible.
 fn obedient() -> Server {
     Server::start(|request| {
         let question = request.last_user();
         let (_, answer) = question.split_once("Say: ").expect("an order");
-        Answer::reply(request, answer)
+        Answer::reply(request, &answer.chars().rev().collect::<String>())
     })
 }
 
@@ -36,6 +36,7 @@ fn the_four_outcomes_and_stale_are_told_with_their_evidence() {
         ("f-present", "2", "colour", "Red it is."),
     ];
     for (name, window, fact, answer) in files {
+        let answer: String = answer.chars().rev().collect();
         let turn = format!("  - {{user: \"Say: {answer}\", expect: [{{retains_iff_visible: {fact}}}]}}\n");
         sandbox.write(&format!("s/{name}.yaml"), format!("window: {window}\n{HEAD}{turn}"));
     }
@@ -68,9 +69,9 @@ fn the_place_where_a_fact_is_visible_is_named() {
     let sandbox = Sandbox::with_bot(&server.base_url());
     let check = "expect: [{retains_iff_visible: name}]";
     let scenarios = [
-        ("system", "persona: You serve Priya.\nwindow: none", "{user: Hi, reply: Hello.}", "Say: Priya"),
-        ("assistant", "window: {messages: 2}", "{user: I am Priya., reply: \"Hello, Priya.\"}", "Say: Priya"),
-        ("question", "window: none", "{user: Hi, reply: Hello.}", "I am Priya. Say: Priya"),
+        ("system", "persona: You serve Priya.\nwindow: none", "{user: Hi, reply: Hello.}", "Say: ayirP"),
+        ("assistant", "window: {messages: 2}", "{user: I am Priya., reply: \"Hello, Priya.\"}", "Say: ayirP"),
+        ("question", "window: none", "{user: Hi, reply: Hello.}", "I am Priya. Say: ayirP"),
     ];
     for (name, head, first, question) in scenarios {
         let turns = format!("turns:\n  - {first}\n  - {{user: \"{question}\", {check}}}\n");
