@@ -116,6 +116,14 @@ impl Show {
     }
 }
 
+impl Drop for Show {
+    fn drop(&mut self) {
+        if !self.is_first {
+            self.console.line("");
+        }
+    }
+}
+
 /// How many bytes at the end of a piece may begin a line end, or what old CI agents take for a command anywhere in a
 /// line: told only with what comes behind it.
 fn held_back(text: &str) -> usize {
@@ -173,8 +181,13 @@ impl Watcher for Show {
             }
             Live::Delta { text, .. } => self.piece(text),
             Live::Stopping { grace } => {
+                let goes_on = self.is_streaming;
                 self.end_pieces();
                 self.console.error(&stopping(*grace));
+                if goes_on {
+                    self.console.print("  │ ");
+                    self.is_streaming = true;
+                }
             }
         }
     }

@@ -49,9 +49,9 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
         let path = snapshot::path(Path::new(&record.begin.file), &record.begin.key.variant);
         match snapshot::check(&path, &snapshot, settings.mode) {
             Ok(status) => compared.notes.extend(note(&path, &record, status, settings)),
-            Err(error @ SnapshotError::Malformed { .. }) => compared.notes.push(SnapshotNote {
+            Err(SnapshotError::Malformed { source, .. }) => compared.notes.push(SnapshotNote {
                 path: path.display().to_string(),
-                what: format!("{error}; remove it, or bring back the one under version control"),
+                what: format!("no snapshot: {source}; remove it, or bring back the one under version control"),
                 is_failure: true,
             }),
             Err(error) => compared.errors.push(error.to_string()),

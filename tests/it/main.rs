@@ -8,7 +8,9 @@
 
 mod apart;
 mod exit_codes;
+mod failures;
 mod insta_oracle;
+mod interrupts;
 mod journal_first;
 mod layers;
 mod outcomes;

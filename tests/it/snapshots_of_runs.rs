@@ -198,10 +198,12 @@ fn a_scenario_on_standard_input_has_no_snapshot() {
 #[test]
 fn an_accepted_snapshot_that_is_none_fails_and_says_what_to_do() {
     let sandbox = accepted();
-    sandbox.write(ACCEPTED, "---\nsource: [\n---\nwhat?\n");
-    let ran = sandbox.run(&["run", "s"]).expect(1);
-    says(&ran, &format!("`{ACCEPTED}` is no snapshot"));
-    says(&ran, "remove it, or bring back the one under version control");
+    for text in [&b"---\n<<<<<<< ours\nsource: s/one.yaml\n---\n# one\n"[..], b"---\nsource: \xff\n---\n"] {
+        sandbox.write(ACCEPTED, text);
+        let ran = sandbox.run(&["run", "s"]).expect(1);
+        says(&ran, &format!("{ACCEPTED}: no snapshot: "));
+        says(&ran, "remove it, or bring back the one under version control");
+    }
 }
 
 #[test]

@@ -1,0 +1,122 @@
+//! Ctrl-C and SIGTERM, and a reader that goes away: nothing that was done is lost.
+
+#![cfg(unix)]
+
+use std::io::Read;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::answer::{Answer, Gate};
+use crate::support::sandbox::Sandbox;
+use crate::support::server::Server;
+
+/// Six conversations of two turns. The first request is answered at once, all behind it when the gate is open.
+fn held() -> (Server, Sandbox, Gate) {
+    let gate = Gate::default();
+    let of_server = gate.clone();
+    let server = Server::start(move |request| {
+        let answer = Answer::reply(request, "Fine.");
+        if request.number == 1 { answer } else { answer.delay(&of_server) }
+    });
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/one.yaml", "trials: 6\nturns:\n  - {user: Hi, expect: [{max_words: 3}]}\n  - {user: More, expect: [{max_words: 3}]}\n");
+    (server, sandbox, gate)
+}
+
+fn journal(sandbox: &Sandbox) -> Vec<Value> {
+    let runs = std::fs::read_dir(sandbox.path().join("results")).unwrap().map(|entry| entry.unwrap().path());
+    let run = runs.filter(|path| !path.is_symlink()).max().expect("a run");
+    let text = std::fs::read_to_string(run.join("journal.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).expect("whole lines")).collect()
+}
+
+fn count(journal: &[Value], event: &str) -> usize {
+    journal.iter().filter(|line| line["event"] == event).count()
+}
+
+fn is_told_to_stop_and_writes_all(signal: &str) {
+    let (server, sandbox, gate) = held();
+    let mut running = sandbox.start(&["run", "s", "-j", "2", "--snapshots", "new"]);
+    // One conversation is at its second turn, another at its first.
+    server.wait_for_requests(3);
+    running.signal(signal);
+    running.until_told("stopping: requests in flight get 10 s to finish");
+    gate.open();
+    let ran = running.finish().expect(130);
+    assert_eq!(server.requests().len(), 3, "nothing more was sent");
+
+    let journal = journal(&sandbox);
+    let counts = ["begin", "turn", "conversation"].map(|event| count(&journal, event));
+    assert_eq!(counts, [2, 3, 2], "what was in flight is done and kept");
+    let verdicts: Vec<String> = sandbox.rows("checks.csv").iter().map(|row| row["verdict"].clone()).collect();
+    assert_eq!(verdicts, ["pass", "pass", "pass", "skip"]);
+    assert!(ran.stdout.contains("4 conversations not begun"), "{}", ran.stdout);
+    let run: Value = serde_json::from_str(&sandbox.read("results/latest/run.json")).unwrap();
+    assert_eq!((&run["conversations"], &run["totals"]["not_begun"]), (&6.into(), &4.into()));
+    let ends = &run["totals"]["conversations"];
+    assert_eq!((&ends["passed"], &ends["interrupted"]), (&1.into(), &1.into()));
+    assert_eq!(sandbox.files("s/snapshots").len(), 1, "the whole conversation has its snapshot, half of one has none");
+    sandbox.run(&["report"]).expect(0);
+}
+
+#[test]
+fn ctrl_c_lets_what_is_in_flight_finish_and_writes_everything() {
+    is_told_to_stop_and_writes_all("INT");
+}
+
+#[test]
+fn sigterm_is_heard_as_ctrl_c_is() {
+    is_told_to_stop_and_writes_all("TERM");
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_the_journal_stays() {
+    let (server, sandbox, _gate) = held();
+    let mut running = sandbox.start(&["run", "s", "-j", "2"]);
+    server.wait_for_requests(3);
+    running.signal("INT");
+    running.until_told("a second Ctrl-C ends at once");
+    running.signal("INT");
+    running.finish().expect(130);
+    server.wait_for_hang_ups(2);
+    let journal = journal(&sandbox);
+    assert_eq!(["run", "turn", "conversation"].map(|event| count(&journal, event)), [1, 1, 0]);
+    // The reports can be made of what there is.
+    let ran = sandbox.run(&["report"]).expect(0);
+    assert!(ran.stdout.contains("4 conversations not begun"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_signal_while_pieces_are_shown_keeps_the_lines_whole() {
+    let gate = Gate::default();
+    let of_server = gate.clone();
+    let server = Server::start(move |_| Answer::stream(["One, ", "two."]).hold_event(2, &of_server));
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/one.yaml", "stream: true\nturns: [{user: Count.}, {user: Again.}]");
+    let mut running = sandbox.start(&["run", "s", "--show", "--snapshots", "off"]);
+    running.until_said("One, ");
+    running.signal("INT");
+    running.until_told("stopping:");
+    gate.open();
+    let ran = running.finish().expect(130);
+    assert!(ran.stdout.contains("  assistant\n  │ One, \n  │ two.\n"), "{}", ran.stdout);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_reader_that_goes_away_breaks_neither_the_run_nor_its_files() {
+    let server = Server::saying("Good day.");
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/one.yaml", "trials: 20\nturns: [{user: Hi, expect: [{contains: hello}]}]");
+    for arguments in [&["--show"][..], &[]] {
+        let mut command = sandbox.command(&[&["run", "s", "--snapshots", "off"], arguments].concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut told = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{told}");
+        assert_eq!(sandbox.rows("checks.csv").len(), 20);
+        assert!(!told.contains("panicked"), "{told}");
+    }
+}
