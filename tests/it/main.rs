@@ -16,6 +16,7 @@ mod layers;
 mod outcomes;
 mod panics;
 mod provider;
+mod real_input;
 mod requests;
 mod settings;
 mod snapshots_of_runs;
