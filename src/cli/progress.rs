@@ -10,6 +10,7 @@ use crate::model::{Source, Verdict};
 use crate::report::progress::Progress;
 use crate::run::Watcher;
 use crate::text::escape::{no_command, visible};
+use crate::text::layout::truncate;
 
 /// How often a line is printed where there is no terminal.
 const TICK: Duration = Duration::from_secs(30);
@@ -18,6 +19,8 @@ const TICK: Duration = Duration::from_secs(30);
 pub struct Bar {
     console: Console,
     drawn: ProgressBar,
+    /// Columns for the text beside the bar.
+    room: usize,
     progress: Progress,
     started: Instant,
     last_tick: Instant,
@@ -28,7 +31,11 @@ impl Bar {
     pub fn new(console: &Console, conversations: u32) -> Self {
         let target = if console.has_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(u64::from(conversations)), target);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {bar:24} {wide_msg}") {
+        // The line never fills the terminal: the `^C` that a terminal echoes must not begin a line of its own, for the
+        // bar would then be drawn below what is left of it.
+        let width = console.error_width().saturating_sub(4);
+        let bar_width = if width > 100 { 24 } else { 10 };
+        if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {{bar:{bar_width}}} {{msg}}")) {
             bar.set_style(style.progress_chars("━╸─"));
         }
         if console.has_progress() {
@@ -38,6 +45,7 @@ impl Bar {
         Self {
             console: console.clone(),
             drawn: bar,
+            room: width.saturating_sub(bar_width + 3),
             progress: Progress::new(conversations),
             started: now,
             last_tick: now,
@@ -50,7 +58,7 @@ impl Watcher for Bar {
         self.progress.update(event);
         if self.console.has_progress() {
             self.drawn.set_position(u64::from(self.progress.done));
-            self.drawn.set_message(self.progress.line(self.started.elapsed()));
+            self.drawn.set_message(truncate(&self.progress.line(self.started.elapsed()), self.room));
         } else if self.last_tick.elapsed() >= TICK {
             self.last_tick = Instant::now();
             self.console.remark(&self.progress.ticker());

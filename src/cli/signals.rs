@@ -4,6 +4,7 @@
 
 use tokio::sync::watch;
 
+use super::console::Console;
 use super::exit::Exit;
 
 /// Says when the run is to stop. While one is kept, the first signal only asks; afterwards (the run is over, its
@@ -13,7 +14,7 @@ pub struct Asked(watch::Receiver<bool>);
 
 impl Asked {
     /// Ends when the run is asked to stop.
-    pub async fn to_stop(mut self) {
+    pub async fn wait(mut self) {
         if self.0.wait_for(|is_asked| *is_asked).await.is_err() {
             // Signals cannot be listened for on this system; nobody will ask.
             std::future::pending::<()>().await;
@@ -22,7 +23,7 @@ impl Asked {
 }
 
 /// Listens from now on. Must be called inside a runtime, and listens as long as that lives.
-pub fn listen() -> Asked {
+pub fn listen(console: Console) -> Asked {
     let (asking, asked) = watch::channel(false);
     if let Ok(mut signals) = Signals::new() {
         tokio::spawn(async move {
@@ -30,6 +31,8 @@ pub fn listen() -> Asked {
             if asking.send(true).is_ok() {
                 signals.next().await;
             }
+            // Half a line may be on the screen.
+            console.error("");
             #[expect(clippy::exit, reason = "asked twice; the journal holds everything that was acknowledged")]
             std::process::exit(Exit::Interrupted.code().into());
         });

@@ -90,8 +90,7 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let calls = several(usage.calls, "call", "calls");
     let parts = [
         Some(look.paint(Tone::Heading, &ends(&totals.variants)) + &of_trials(totals)),
-        (totals.not_begun > 0)
-            .then(|| several(totals.not_begun, "conversation not begun", "conversations not begun")),
+        (totals.not_begun > 0).then(|| several(totals.not_begun, "conversation not begun", "conversations not begun")),
         (failed_snapshots > 0).then(|| several(failed_snapshots, "snapshot failed", "snapshots failed")),
         Some(around.wall.map_or_else(|| calls.clone(), |wall| format!("{calls} in {}", time(wall)))),
         (usage.retries > 0).then(|| several(usage.retries, "retry", "retries")),

@@ -60,7 +60,15 @@ fn no_text_of_a_bot_reaches_the_terminal_as_it_is() {
     let server = Server::start(|request| match request.last_user().as_str() {
         "Fail" => Answer::error(400, "bad", HOSTILE),
         // Cut where a command or an escape would be put together again.
-        _ if request.wants_stream() => Answer::stream(["::", "error::gotcha\n\u{1b}", "[2J\r", "\n::add-mask::x #", "#[", "error]y ##v", "so[task]z"]),
+        _ if request.wants_stream() => Answer::stream([
+            "::",
+            "error::gotcha\n\u{1b}",
+            "[2J\r",
+            "\n::add-mask::x #",
+            "#[",
+            "error]y ##v",
+            "so[task]z",
+        ]),
         _ => Answer::text(HOSTILE),
     });
     let sandbox = Sandbox::with_bot(&server.base_url());
@@ -96,7 +104,8 @@ fn a_server_that_asks_to_come_back_is_asked_again() {
 
 #[test]
 fn half_a_streamed_reply_is_in_no_history_and_no_snapshot() {
-    let half = Answer::events([event(&delta(&json!({"content": "Nice to "}))), event(&delta(&json!({"content": "meet"})))]);
+    let half =
+        Answer::events([event(&delta(&json!({"content": "Nice to "}))), event(&delta(&json!({"content": "meet"})))]);
     let whole = || {
         let pieces = ["Nice to ", "meet you."].map(|piece| event(&delta(&json!({"content": piece}))));
         Answer::events(pieces.into_iter().chain([event(&finish("stop")), "data: [DONE]\n\n".to_owned()]))

@@ -20,7 +20,10 @@ fn held() -> (Server, Sandbox, Gate) {
         if request.number == 1 { answer } else { answer.delay(&of_server) }
     });
     let sandbox = Sandbox::with_bot(&server.base_url());
-    sandbox.write("s/one.yaml", "trials: 6\nturns:\n  - {user: Hi, expect: [{max_words: 3}]}\n  - {user: More, expect: [{max_words: 3}]}\n");
+    sandbox.write(
+        "s/one.yaml",
+        "trials: 6\nturns:\n  - {user: Hi, expect: [{max_words: 3}]}\n  - {user: More, expect: [{max_words: 3}]}\n",
+    );
     (server, sandbox, gate)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chat_eval::diagnostic::SourceFile;
-use chat_eval::event::{Event, Live};
+use chat_eval::event::{Event, Live, Record};
 use chat_eval::journal::{Reader, Writer};
 use chat_eval::model::{End, Source};
 use chat_eval::provider::{Builtin, BuiltinKind, CallError, ChatModel, ChatReply, ChatRequest, Observer};
@@ -68,8 +68,7 @@ turns:
     let source = Arc::new(SourceFile { path: "one.yaml".to_owned(), text: text.to_owned() });
     let (scenario, diagnostics) = scenario::load(&source, "one", &NoFiles);
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
-    let overrides =
-        Overrides { default_model: "fragile".to_owned(), max_conversations: 100, ..Overrides::default() };
+    let overrides = Overrides { default_model: "fragile".to_owned(), max_conversations: 100, ..Overrides::default() };
     let plan = Plan::new(vec![scenario.expect("a scenario")], &overrides).expect("a plan");
     let model = Model { chat: Arc::new(Fragile), price: None, tokenizer: Tokenizer::default() };
     let job = Job { plan, models: Models::from([("fragile".to_owned(), model)]), concurrency: 2 };
@@ -91,7 +90,7 @@ turns:
     assert_eq!(ended, Ended::Complete);
     assert_eq!((count.begun, count.ended), (5, 5), "each begins once and ends once");
     let records: Vec<_> = Reader::open(&path).expect("a journal").records().map(Result::unwrap).collect();
-    let ends: Vec<End> = records.iter().map(|record| record.end()).collect();
+    let ends: Vec<End> = records.iter().map(Record::end).collect();
     assert_eq!(ends, [End::Passed, End::Errored, End::Passed, End::Errored, End::Passed]);
     let broken = &records[1];
     assert_eq!((broken.turns.len(), broken.begin.turns), (1, 2), "what was said before is kept");

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -48,7 +48,11 @@ fn every_shipped_scenario_passes_on_the_embedded_model_and_its_accepted_snapshot
     for row in again.rows("checks.csv") {
         *decided.entry(row["scenario"].clone()).or_default() += usize::from(row["verdict"] == "pass");
     }
-    let scenarios = again.files("scenarios").iter().filter(|file| file.ends_with(".yaml")).count();
+    let scenarios = again
+        .files("scenarios")
+        .iter()
+        .filter(|file| Path::new(file).extension().is_some_and(|end| end == "yaml"))
+        .count();
     assert_eq!(decided.len(), scenarios);
     assert!(decided.values().all(|passed| *passed > 0), "{decided:?}");
 }
@@ -91,8 +95,8 @@ fn the_shipped_scenarios_are_carried_through_on_a_real_model() {
     play_shipped(&base_url, &model);
 }
 
-fn json_lines(path: PathBuf) -> Vec<Value> {
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+fn json_lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
@@ -100,9 +104,8 @@ fn json_lines(path: PathBuf) -> Vec<Value> {
 fn has_word(text: &str, value: &str) -> bool {
     let (text, value) = (text.to_lowercase(), value.to_lowercase());
     let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-    text.match_indices(&value).any(|(at, found)| {
-        is_edge(text[..at].chars().next_back()) && is_edge(text[at + found.len()..].chars().next())
-    })
+    text.match_indices(&value)
+        .any(|(at, found)| is_edge(text[..at].chars().next_back()) && is_edge(text[at + found.len()..].chars().next()))
 }
 
 #[test]
@@ -112,22 +115,20 @@ fn a_published_conversation_is_visible_as_a_plain_loop_says() {
     };
     let folder = Path::new(&folder).join("bfcl-v4-memory");
     let content = |turn: &Value| turn[0]["content"].as_str().expect("a text").to_owned();
-    let users: Vec<String> = json_lines(folder.join("memory_customer.json"))
+    let users: Vec<String> = json_lines(&folder.join("memory_customer.json"))
         .iter()
         .flat_map(|session| session["question"].as_array().expect("turns").iter().map(content).collect::<Vec<_>>())
         .collect();
     assert_eq!(users.len(), 109);
-    let asked: BTreeMap<String, String> = json_lines(folder.join("BFCL_v4_memory.json"))
+    let asked: BTreeMap<String, String> = json_lines(&folder.join("BFCL_v4_memory.json"))
         .iter()
         .map(|line| (line["id"].as_str().unwrap().to_owned(), content(&line["question"][0])))
         .collect();
     // The embedded model answers questions alone, and a value in the question itself proves nothing.
-    let cases: Vec<(String, String)> = json_lines(folder.join("possible_answer_BFCL_v4_memory.json"))
+    let cases: Vec<(String, String)> = json_lines(&folder.join("possible_answer_BFCL_v4_memory.json"))
         .iter()
         .filter(|line| line["id"].as_str().unwrap().contains("-customer-"))
-        .map(|line| {
-            (asked[line["id"].as_str().unwrap()].clone(), line["ground_truth"][0].as_str().unwrap().to_owned())
-        })
+        .map(|line| (asked[line["id"].as_str().unwrap()].clone(), line["ground_truth"][0].as_str().unwrap().to_owned()))
         .filter(|(question, value)| question.contains('?') && !has_word(question, value))
         .collect();
     assert!(cases.len() >= 20, "{}", cases.len());

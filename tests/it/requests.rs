@@ -23,11 +23,15 @@ fn play(windows: &[&str], turns: usize) -> BTreeMap<String, Vec<Vec<String>>> {
     let server = mirror();
     let sandbox = Sandbox::new();
     let mut config = "models:\n".to_owned();
-    let users: String = (1..=turns).map(|turn| format!("  - user: U{turn}\n")).collect();
+    let users: Vec<String> = (1..=turns).map(|turn| format!("  - user: U{turn}\n")).collect();
+    let users = users.concat();
     for (place, window) in windows.iter().enumerate() {
         let url = server.base_url();
-        writeln!(config, "  m{place}: {{provider: openai, model: \"{place}\", base_url: \"{url}\", api_key_env: none}}")
-            .unwrap();
+        writeln!(
+            config,
+            "  m{place}: {{provider: openai, model: \"{place}\", base_url: \"{url}\", api_key_env: none}}"
+        )
+        .unwrap();
         let text = format!("persona: S\nmodel: m{place}\nwindow: {window}\nturns:\n{users}");
         sandbox.write(&format!("s/window-{place}.yaml"), text);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::support::answer::{Answer, Gate};
 use crate::support::sandbox::{Ran, Sandbox};
-use crate::support::server::Server;
+use crate::support::server::{Request, Server};
 
 /// Two scenarios with every kind of name.
 fn grid() -> Sandbox {
@@ -26,8 +26,7 @@ fn played(sandbox: &Sandbox, arguments: &[&str]) -> BTreeSet<String> {
     sandbox.run(&[&["run", "s", "--snapshots", "off"], arguments].concat()).expect(0);
     let columns = ["scenario", "case", "persona", "model", "window"];
     let rows = sandbox.rows("summary.csv");
-    let names: BTreeSet<String> =
-        rows.iter().map(|row| columns.map(|column| row[column].clone()).join("/")).collect();
+    let names: BTreeSet<String> = rows.iter().map(|row| columns.map(|column| row[column].clone()).join("/")).collect();
     assert_eq!(names.len(), rows.len(), "none is played twice");
     names
 }
@@ -66,11 +65,9 @@ fn tags_personas_models_and_windows_choose_or_replace() {
     let windows = ["-k", "beta", "--window", "2-drop", "--window", "past-1", "--window", "messages-3-pin-1"];
     assert_eq!(
         played(&sandbox, &windows),
-        set([
-            "beta//default/builtin/2-drop",
-            "beta//default/builtin/messages-3-pin-1",
-            "beta//default/builtin/past-1",
-        ])
+        set(
+            ["beta//default/builtin/2-drop", "beta//default/builtin/messages-3-pin-1", "beta//default/builtin/past-1",]
+        )
     );
     let ran = sandbox.run(&["run", "s", "--window", "0"]).expect(2);
     assert!(ran.stderr.contains("none"), "0 names the way out:\n{}", ran.stderr);
@@ -82,11 +79,12 @@ fn streaming_of_the_command_line_wins_over_the_file() {
     let sandbox = Sandbox::with_bot(&server.base_url());
     sandbox.write("s/a-plain.yaml", "turns: [{user: Hi}]");
     sandbox.write("s/b-streamed.yaml", "stream: true\nturns: [{user: Hi}]");
-    for arguments in [&[][..], &["--stream"], &["--no-stream"], &["--no-stream", "--stream"], &["--stream", "--no-stream"]]
+    for arguments in
+        [&[][..], &["--stream"], &["--no-stream"], &["--no-stream", "--stream"], &["--stream", "--no-stream"]]
     {
         sandbox.run(&[&["run", "s", "-j", "1", "--snapshots", "off"], arguments].concat()).expect(0);
     }
-    let streams: Vec<bool> = server.requests().iter().map(|request| request.wants_stream()).collect();
+    let streams: Vec<bool> = server.requests().iter().map(Request::wants_stream).collect();
     let each = [[false, true], [true, true], [false, false], [true, true], [false, false]];
     assert_eq!(streams, each.concat(), "of two flags the last one counts");
 }

@@ -45,7 +45,7 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
             return Exit::BadInput;
         }
     };
-    let asked = runtime.block_on(async { signals::listen() });
+    let asked = runtime.block_on(async { signals::listen(console.clone()) });
     let out = args.out.clone().unwrap_or_else(environment::out);
     let (folder, journal) = match open_run(&out) {
         Ok(opened) => opened,
@@ -268,7 +268,7 @@ fn play(
         .name("journal".to_owned())
         .spawn(move || consume(&notes, &mut journal, watcher.as_mut()))?;
     // What is still in flight when this returns is aborted, and with it the last way to the consumer.
-    let ended = runtime.block_on(dispatch(job, outlet, asked.to_stop()));
+    let ended = runtime.block_on(dispatch(job, outlet, asked.wait()));
     match consumer.join() {
         Ok(Ok(())) => Ok(ended),
         Ok(Err(error)) => Err(error.into()),
@@ -291,10 +291,8 @@ fn finish(folder: &Path, ended: Ended, wall: Duration, settings: &SnapshotSettin
         Err(error) => not_written.push(format!("{error:#}")),
         Ok((summary, journal)) => {
             not_written.extend(files::point_latest(folder).err().map(|error| error.to_string()));
-            let compared = snapshots::compare(&journal, settings).unwrap_or_else(|error| Compared {
-                errors: vec![error.to_string()],
-                ..Compared::default()
-            });
+            let compared = snapshots::compare(&journal, settings)
+                .unwrap_or_else(|error| Compared { errors: vec![error.to_string()], ..Compared::default() });
             let shown = folder.display().to_string();
             let around = terminal::Around { folder: &shown, wall: Some(wall), snapshots: &compared.notes };
             console.print(&terminal::render(&summary, around, look(console)));
@@ -308,7 +306,9 @@ fn finish(folder: &Path, ended: Ended, wall: Duration, settings: &SnapshotSettin
         }
     }
     if !not_written.is_empty() {
-        not_written.iter().for_each(|error| console.fatal(error));
+        for error in &not_written {
+            console.fatal(error);
+        }
         console.error(&format!("everything that was said is in {}", journal_path.display()));
         outcomes.push(Exit::NotWritten);
     }

@@ -17,12 +17,8 @@ pub struct Running {
 impl Sandbox {
     /// Starts the binary with these arguments.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = self
-            .command(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut child =
+            self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let stdout = BufReader::new(child.stdout.take().expect("standard output"));
         let stderr = BufReader::new(child.stderr.take().expect("standard error"));
         Running { child, stdout, stderr, said: String::new(), told: String::new() }
@@ -67,11 +63,7 @@ impl Running {
         self.stderr.read_to_string(&mut self.told).expect("standard error");
         self.stdout.read_to_string(&mut self.said).expect("standard output");
         let status = self.child.wait().expect("its end");
-        Ran {
-            code: status.code(),
-            stdout: std::mem::take(&mut self.said),
-            stderr: std::mem::take(&mut self.told),
-        }
+        Ran { code: status.code(), stdout: std::mem::take(&mut self.said), stderr: std::mem::take(&mut self.told) }
     }
 }
 
