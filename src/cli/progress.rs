@@ -178,7 +178,12 @@ impl Watcher for Show {
                 let title = check.name.as_deref().unwrap_or(said.trim_end());
                 self.console.line(&format!("  {sign} {}", Self::gutter(&format!("{title}{why}"))));
             }
-            Event::Run(_) | Event::Conversation(_) => {}
+            Event::Conversation(done) => {
+                if let Some(error) = &done.error {
+                    self.console.line(&format!("  ? {}", Self::gutter(error)));
+                }
+            }
+            Event::Run(_) => {}
         }
     }
 

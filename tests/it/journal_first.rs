@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 use crate::support::answer::Answer;
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{Ran, Sandbox};
 use crate::support::server::Server;
 
 const TWO_TURNS: &str = "\
@@ -90,6 +90,28 @@ fn latest_is_the_run_that_began_last_even_within_one_second() {
         let id = latest.file_name().unwrap().to_str().unwrap();
         assert!(shown.lines().last().unwrap().ends_with(id), "{id} is the latest:\n{shown}");
     }
+}
+
+/// The disk is full, as far as a limit on the size of files can play that.
+#[cfg(unix)]
+#[test]
+fn when_the_journal_takes_nothing_any_more_nothing_more_is_sent() {
+    let server = Server::saying("Hello!");
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/one.yaml", "trials: 200\nturns: [{user: Hi}, {user: More}]");
+    let limited = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", limited, env!("CARGO_BIN_EXE_chat-eval"), "run", "s", "-j", "3"]).current_dir(sandbox.path());
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let ran = Ran::from(command.output().unwrap()).expect(5);
+    assert!(ran.stderr.contains("cannot write the journal"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("what was done until then is in "), "{}", ran.stderr);
+    let sent = server.requests().len();
+    // What it has is whole, and the reports can be made of it.
+    let kept = events(&journal(&sandbox.path().join("results")));
+    let turns = kept.iter().filter(|event| event["event"] == "turn").count();
+    assert!(turns > 0 && (turns..=turns + 3).contains(&sent), "{sent} requests, {turns} turns kept");
+    sandbox.run(&["report"]).expect(0);
 }
 
 #[test]

@@ -27,6 +27,7 @@ use crate::report::progress::first_line;
 use crate::report::{files, terminal};
 use crate::run::plan::{Overrides, Plan};
 use crate::run::{Ended, Job, Models, Outlet, Watcher, consume, dispatch, overflows};
+use crate::scenario::Scenario;
 use crate::snapshot;
 use crate::text::nearest::nearest;
 
@@ -203,7 +204,7 @@ fn open_run(out: &Path) -> anyhow::Result<(PathBuf, Writer)> {
 }
 
 fn manifest(folder: &Path, plan: &Plan) -> Manifest {
-    let file = |scenario: &crate::scenario::Scenario| ScenarioFile {
+    let file = |scenario: &Scenario| ScenarioFile {
         name: scenario.name.clone(),
         path: scenario.source.path.clone(),
         sha256: ConversationId(Sha256::digest(scenario.source.text.as_bytes()).into()).to_string(),
@@ -233,6 +234,8 @@ fn announcement(plan: &Plan, models: &Models) -> String {
     let mut by_model: Vec<(&str, u64)> = models.keys().map(|name| (name.as_str(), 0)).collect();
     by_model.sort_unstable();
     let mut calls = 0;
+    // Personas, models, windows and trials of one case and cell stand together and have one script.
+    let mut script = ((usize::MAX, 0, 0), 0);
     let mut scenarios: Vec<usize> = Vec::new();
     for planned in &plan.conversations {
         if let Some((_, count)) = by_model.iter_mut().find(|(name, _)| *name == planned.key.model) {
@@ -241,11 +244,20 @@ fn announcement(plan: &Plan, models: &Models) -> String {
         if scenarios.last() != Some(&planned.scenario) {
             scenarios.push(planned.scenario);
         }
-        let script = plan.scenarios[planned.scenario].script(planned.case, planned.cell);
-        calls += script.map_or(0, |script| script.turns.iter().filter(|turn| turn.reply.is_none()).count() as u64);
+        let place = (planned.scenario, planned.case, planned.cell);
+        if script.0 != place {
+            script = (place, live_turns(&plan.scenarios[planned.scenario], planned.case, planned.cell));
+        }
+        calls += script.1;
     }
     let conversations = plan.conversations.len() as u64;
     first_line(env!("CARGO_PKG_VERSION"), scenarios.len() as u64, conversations, calls, &by_model)
+}
+
+/// The turns for which a call is made.
+fn live_turns(scenario: &Scenario, case: usize, cell: usize) -> u64 {
+    let script = scenario.script(case, cell);
+    script.map_or(0, |script| script.turns.iter().filter(|turn| turn.reply.is_none()).count() as u64)
 }
 
 /// Plays the job with the journal's consumer on a thread of its own.
