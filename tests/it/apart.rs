@@ -14,7 +14,7 @@ fn name(place: usize) -> String {
     format!("Name{place:02}x")
 }
 
-fn scenario() -> String {
+fn scenario(conversations: usize) -> String {
     let mut text = "\
 persona: You are terse.
 facts: {name: \"{{ called }}\"}
@@ -26,7 +26,7 @@ turns:
 cases:
 "
     .to_owned();
-    for place in 0..CONVERSATIONS {
+    for place in 0..conversations {
         writeln!(text, "  - {{id: c{place:02}, called: {}, tool: tool{place:02}}}", name(place)).unwrap();
     }
     text
@@ -44,7 +44,7 @@ fn reply(request: &Request) -> Answer {
     Answer::reply(request, &format!("Reply {turn} {}", called(request)))
 }
 
-fn assert_own_history(server: &Server) {
+fn assert_own_history(server: &Server, conversations: usize) {
     let mut turns: HashMap<String, usize> = HashMap::new();
     for request in server.requests() {
         let called = called(&request);
@@ -62,7 +62,7 @@ fn assert_own_history(server: &Server) {
         }
         assert_eq!(request.messages(), expected);
     }
-    assert_eq!(turns.len(), CONVERSATIONS);
+    assert_eq!(turns.len(), conversations);
     assert!(turns.values().all(|turns| *turns == 3));
 }
 
@@ -70,20 +70,31 @@ fn assert_own_history(server: &Server) {
 fn sixty_four_conversations_in_flight_together_never_carry_each_others_names() {
     let server = Server::start(|request| reply(request).until_in_flight(CONVERSATIONS));
     let sandbox = Sandbox::with_bot(&server.base_url());
-    sandbox.write("s/apart.yaml", scenario());
+    sandbox.write("s/apart.yaml", scenario(CONVERSATIONS));
     sandbox.run(&["run", "s", "-j", "64"]).expect(0);
     assert_eq!(server.most_in_flight(), CONVERSATIONS);
-    assert_own_history(&server);
+    assert_own_history(&server, CONVERSATIONS);
 }
 
 #[test]
 fn no_more_are_in_flight_than_asked_for() {
-    let server = Server::start(|request| reply(request).until_in_flight(5));
+    const ASKED: usize = 5;
+    const ROUNDS: usize = 36;
+    // Requests are let go five at a time, when five are there: all five conversations take each step together.
+    let gates: Arc<Vec<Gate>> = Arc::new((0..ROUNDS).map(|_| Gate::default()).collect());
+    let of_server = Arc::clone(&gates);
+    let server = Server::start(move |request| reply(request).delay(&of_server[(request.number - 1) / ASKED]));
     let sandbox = Sandbox::with_bot(&server.base_url());
-    sandbox.write("s/apart.yaml", scenario());
-    sandbox.run(&["run", "s", "-j", "5"]).expect(0);
-    assert_eq!(server.most_in_flight(), 5);
-    assert_own_history(&server);
+    let conversations = ROUNDS * ASKED / 3;
+    sandbox.write("s/apart.yaml", scenario(conversations));
+    let running = sandbox.start(&["run", "s", "-j", "5", "--snapshots", "off"]);
+    for (gate, round) in gates.iter().zip(1..) {
+        server.wait_for_requests(round * ASKED);
+        gate.open();
+    }
+    running.finish().expect(0);
+    assert_eq!(server.most_in_flight(), ASKED);
+    assert_own_history(&server, conversations);
 }
 
 const VARYING: [&str; 6] = ["run", "latency_ms", "ttft_ms", "latency_p50_ms", "latency_p95_ms", "ttft_p50_ms"];
@@ -109,7 +120,7 @@ fn results(sandbox: &Sandbox) -> (BTreeMap<&'static str, Rows>, BTreeMap<String,
 fn one_at_a_time_many_at_once_and_streaming_give_the_same_rows_and_snapshots() {
     let server = Server::start(reply);
     let one_by_one = Sandbox::with_bot(&server.base_url());
-    one_by_one.write("s/apart.yaml", scenario());
+    one_by_one.write("s/apart.yaml", scenario(CONVERSATIONS));
     one_by_one.run(&["run", "s", "-j", "1"]).expect(0);
     assert_eq!(server.most_in_flight(), 1);
     let expected = results(&one_by_one);
@@ -118,7 +129,7 @@ fn one_at_a_time_many_at_once_and_streaming_give_the_same_rows_and_snapshots() {
     assert!(cases.is_sorted(), "rows stand in plan order");
 
     let streamed = Sandbox::with_bot(&server.base_url());
-    streamed.write("s/apart.yaml", scenario());
+    streamed.write("s/apart.yaml", scenario(CONVERSATIONS));
     streamed.run(&["run", "s", "--stream"]).expect(0);
     assert!(results(&streamed) == expected, "a stream gives the same as a whole reply");
     let has_ttft = |sandbox: &Sandbox| sandbox.rows("transcripts.csv").iter().all(|row| !row["ttft_ms"].is_empty());
@@ -148,7 +159,7 @@ fn answered_in_scrambled_order() -> (Sandbox, Vec<usize>) {
         if is_first { reply(request).delay(&of_server[&called(request)]) } else { reply(request) }
     });
     let sandbox = Sandbox::with_bot(&server.base_url());
-    sandbox.write("s/apart.yaml", scenario());
+    sandbox.write("s/apart.yaml", scenario(CONVERSATIONS));
     let running = sandbox.start(&["run", "s", "-j", "64"]);
     server.wait_for_requests(CONVERSATIONS);
     // 37 has no divisor in common with 64: every place comes up once.
