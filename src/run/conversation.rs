@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use globset::Glob;
 
-use super::dispatch::{Model, Price};
+use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
 use crate::check::{self, TurnView};
 use crate::event::{Attempt, Begin, CheckDone, ConversationDone, Event, Live, TurnDone, WireMessage, ranges};
@@ -407,14 +407,5 @@ impl Observer for CallObserver<'_> {
         };
         // A lost journal is found out by the next event that is waited for.
         let _ = self.outlet.tell(Event::Attempt(event));
-    }
-}
-
-impl Price {
-    /// What a call with this usage cost.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
-    pub fn of(self, usage: Usage) -> f64 {
-        (usage.sent as f64 * self.input + usage.reply as f64 * self.output) / 1e6
     }
 }

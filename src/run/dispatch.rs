@@ -1,7 +1,6 @@
 //! Plays at most N conversations at once, and stops in good order when asked.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,38 +11,14 @@ use futures::FutureExt;
 use tokio::task::JoinSet;
 
 use super::conversation::{self, Conversation};
+use super::models::Models;
 use super::outlet::{JournalLost, Outlet};
 use super::plan::Plan;
 use crate::event::{Begin, ConversationDone, Event, Live};
 use crate::model::{ConversationId, End};
-use crate::provider::ChatModel;
-use crate::text::tokens::Tokenizer;
 
 /// How long requests in flight may still take after a run was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// Who answers, and what it costs.
-#[derive(Clone)]
-pub struct Model {
-    /// The provider.
-    pub chat: Arc<dyn ChatModel>,
-    /// Its price, where it is known.
-    pub price: Option<Price>,
-    /// What token windows count with.
-    pub tokenizer: Tokenizer,
-}
-
-/// USD a million tokens.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Price {
-    /// Of the request.
-    pub input: f64,
-    /// Of the reply.
-    pub output: f64,
-}
-
-/// The models of a run, by their names in the config.
-pub type Models = HashMap<String, Model>;
 
 /// Everything that a run needs.
 pub struct Job {

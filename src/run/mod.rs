@@ -3,11 +3,13 @@
 pub mod conversation;
 mod dispatch;
 mod filter;
+mod models;
 mod outlet;
 mod overflow;
 pub mod plan;
 
-pub use dispatch::{Ended, Job, Model, Models, Price, dispatch};
+pub use dispatch::{Ended, Job, dispatch};
 pub use filter::{Filter, FilterError};
+pub use models::{Model, Models, Price};
 pub use outlet::{JournalLost, Note, Outlet, Watcher, consume};
 pub use overflow::overflows;
