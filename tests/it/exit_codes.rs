@@ -21,11 +21,18 @@ fn verdicts(sandbox: &Sandbox) -> Vec<String> {
     sandbox.rows("checks.csv").iter().map(|row| row["verdict"].clone()).collect()
 }
 
+/// How many conversations ended so, as `run.json` has it.
+fn ended(sandbox: &Sandbox, end: &str) -> u64 {
+    let run: serde_json::Value = serde_json::from_str(&sandbox.read("results/latest/run.json")).unwrap();
+    run["totals"]["conversations"][end].as_u64().unwrap()
+}
+
 #[test]
 fn code_0_when_every_check_passed() {
     let (sandbox, ran) = run(&Server::saying("Hello!"), HELLO, &[]);
     ran.expect(0);
     assert_eq!(verdicts(&sandbox), ["pass"]);
+    assert_eq!(ended(&sandbox, "passed"), 1);
 }
 
 #[test]
@@ -33,6 +40,7 @@ fn code_1_when_a_check_failed() {
     let (sandbox, ran) = run(&Server::saying("Good day."), HELLO, &[]);
     let ran = ran.expect(1);
     assert_eq!(verdicts(&sandbox), ["fail"]);
+    assert_eq!(ended(&sandbox, "failed"), 1);
     assert!(ran.stdout.contains("Good day."), "the reply is quoted:\n{}", ran.stdout);
 }
 
@@ -74,6 +82,7 @@ fn code_3_when_a_call_failed_or_a_check_stayed_unknown() {
     let (sandbox, ran) = run(&Server::saying(""), HELLO, &[]);
     ran.expect(3);
     assert_eq!(verdicts(&sandbox), ["unknown"]);
+    assert_eq!(ended(&sandbox, "errored"), 1);
 }
 
 #[test]

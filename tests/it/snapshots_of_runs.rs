@@ -176,13 +176,16 @@ fn the_mode_says_what_is_written() {
 fn only_the_first_trial_and_whole_conversations_have_snapshots() {
     let server = Server::start(|request| match request.last_user().as_str() {
         "Fail" => Answer::error(400, "bad", "no"),
-        _ => Answer::reply(request, "Fine."),
+        _ => Answer::reply(request, &format!("Fine, {}.", request.number)),
     });
     let sandbox = Sandbox::with_bot(&server.base_url());
     sandbox.write("s/broken.yaml", "turns: [{user: Hi}, {user: Fail}]");
     sandbox.write("s/whole.yaml", "trials: 3\nturns: [{user: Hi}]");
-    sandbox.run(&["run", "s"]).expect(3);
+    sandbox.run(&["run", "s", "-j", "1"]).expect(3);
     assert_eq!(sandbox.files("s/snapshots"), ["whole@default.bot.full.snap.new"]);
+    // The other scenario made two requests before the first trial's.
+    let snapshot = sandbox.read("s/snapshots/whole@default.bot.full.snap.new");
+    assert!(snapshot.contains("Fine, 3."), "{snapshot}");
 }
 
 #[test]
