@@ -130,8 +130,20 @@ impl OpenAi {
             self.whole(request, &exchange).await
         };
         result
-            .map(Read::into_reply)
+            .map(|read| self.masked(read.into_reply()))
             .map_err(|error| failure::polish(error, exchange.request_id(), &|text| self.endpoint.mask(text)))
+    }
+
+    /// A server that sends the key back, in whatever part of an answer, must not get it into a file.
+    fn masked(&self, reply: ChatReply) -> ChatReply {
+        let mask = |text: String| self.endpoint.mask(&text);
+        ChatReply {
+            reply: Reply { text: mask(reply.reply.text), finish_reason: reply.reply.finish_reason.map(mask) },
+            thinking: reply.thinking.map(mask),
+            model_reported: reply.model_reported.map(mask),
+            fingerprint: reply.fingerprint.map(mask),
+            ..reply
+        }
     }
 
     async fn whole(&self, request: ChatRequest<'_>, exchange: &Arc<Exchange>) -> Result<Read, CallError> {
