@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::sources::read_text;
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::provider::{Builtin, BuiltinKind};
 use crate::run::Price;
 use crate::scenario::decode::{Fields, Findings};
@@ -111,7 +111,7 @@ fn read(findings: &mut Findings, root: &Node, path: PathBuf) -> Config {
     if let Some(models) = fields.get("models").and_then(|node| findings.open_fields(node, "`models`")) {
         let read = models.iter().filter_map(|(name, key, node)| {
             if Builtin::kind_of(name).is_some() {
-                findings.error("reserved-name", key, format!("`{name}` is the embedded model's own name"), "");
+                findings.error(Code::ReservedName, key, format!("`{name}` is the embedded model's own name"), "");
                 return None;
             }
             Some((name.to_owned(), model(findings, name, node)?))
@@ -143,14 +143,14 @@ fn model(findings: &mut Findings, name: &str, node: &Node) -> Option<ModelConfig
             };
             let Some(kind) = kind else {
                 let message = format!("the model `{name}` is no kind of the embedded model");
-                findings.error("unknown-model", node, message, "");
+                findings.error(Code::UnknownModel, node, message, "");
                 return None;
             };
             ProviderConfig::Builtin(kind)
         }
         _ => {
             let message = format!("`{word}` is no provider");
-            findings.unknown_word("unknown-provider", provider, message, &word, PROVIDERS);
+            findings.unknown_word(Code::UnknownProvider, provider, message, &word, PROVIDERS);
             return None;
         }
     };
@@ -177,7 +177,7 @@ fn tokenizer(findings: &mut Findings, node: &Node) -> Option<Tokenizer> {
     let found = Tokenizer::ALL.iter().find(|(name, _)| *name == word);
     if found.is_none() {
         let known: Vec<&str> = Tokenizer::ALL.iter().map(|(name, _)| *name).collect();
-        findings.unknown_word("unknown-tokenizer", node, format!("`{word}` is no tokenizer"), &word, &known);
+        findings.unknown_word(Code::UnknownTokenizer, node, format!("`{word}` is no tokenizer"), &word, &known);
     }
     found.map(|(_, tokenizer)| *tokenizer)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::config::{Config, KeyConfig, ModelConfig, ProviderConfig};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::provider::openai::{OpenAi, OpenAiSettings, http_client};
 use crate::provider::{Builtin, ChatModel, RetryPolicy};
 use crate::run::{Model, Models};
@@ -40,7 +40,7 @@ pub fn resolve(config: &Config, name: &str) -> Result<ModelConfig, Diagnostic> {
     }
     let unknown = |known: Vec<&str>, help: &str| {
         let near = nearest(name, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        Diagnostic::error("unknown-model", format!("`{name}` is no model{near}")).help(help)
+        Diagnostic::error(Code::UnknownModel, format!("`{name}` is no model{near}")).help(help)
     };
     if name.starts_with("builtin:") {
         let known = Builtin::MODELS.to_vec();
@@ -98,7 +98,7 @@ fn provider(
         ProviderConfig::OpenAi { model, base_url, key } => (model, base_url, key),
     };
     let unusable = |error: &dyn std::fmt::Display| {
-        Diagnostic::error("unusable-model", format!("the model `{name}` cannot be called: {error}"))
+        Diagnostic::error(Code::UnusableModel, format!("the model `{name}` cannot be called: {error}"))
     };
     let base_url = match base_url {
         Some(url) => url.clone(),
@@ -108,7 +108,7 @@ fn provider(
         KeyConfig::None => None,
         KeyConfig::Env(name_of_key) => Some(variable(name_of_key).map(SecretString::from).ok_or_else(|| {
             Diagnostic::error(
-                "missing-key",
+                Code::MissingApiKey,
                 format!("the model `{name}` needs the environment variable `{name_of_key}`"),
             )
             .help(WAY_OUT)

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::scenario::yaml::MAX_FILE_BYTES;
 use crate::scenario::{self, FileProblem, Files, Scenario};
 
@@ -73,20 +73,20 @@ fn find(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Vec<Found> {
             vec![Found { path: Some(path.to_owned()), root: folder.to_owned() }]
         }
         Err(error) => {
-            diagnostics.push(unreadable("missing-path", path, &error));
+            diagnostics.push(unreadable(Code::MissingPath, path, &error));
             Vec::new()
         }
     }
 }
 
-fn unreadable(code: &'static str, path: &Path, error: &std::io::Error) -> Diagnostic {
+fn unreadable(code: Code, path: &Path, error: &std::io::Error) -> Diagnostic {
     use std::io::ErrorKind;
     let path = path.display();
     match error.kind() {
         ErrorKind::NotFound => Diagnostic::error(code, format!("`{path}` does not exist")),
-        ErrorKind::PermissionDenied => Diagnostic::error("unreadable", format!("`{path}` may not be read"))
+        ErrorKind::PermissionDenied => Diagnostic::error(Code::Unreadable, format!("`{path}` may not be read"))
             .help("change its permissions, or leave it out"),
-        _ => Diagnostic::error("unreadable", format!("`{path}` cannot be read: {error}")),
+        _ => Diagnostic::error(Code::Unreadable, format!("`{path}` cannot be read: {error}")),
     }
 }
 
@@ -110,7 +110,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnosti
                 }
             }
             Err(error) => {
-                diagnostics.push(Diagnostic::error("unreadable", format!("cannot look for scenarios: {error}")));
+                diagnostics.push(Diagnostic::error(Code::Unreadable, format!("cannot look for scenarios: {error}")));
             }
         }
     }
@@ -138,9 +138,9 @@ fn read_scenario(found: &Found) -> (Option<Scenario>, Vec<Diagnostic>) {
 /// # Errors
 /// Why it cannot be read.
 pub fn read_text(path: &Path) -> Result<String, Box<Diagnostic>> {
-    let file = std::fs::File::open(path).map_err(|error| Box::new(unreadable("missing-file", path, &error)))?;
+    let file = std::fs::File::open(path).map_err(|error| Box::new(unreadable(Code::MissingFile, path, &error)))?;
     read_all(file, &path.display().to_string()).map_err(|error| match error {
-        Unread::Io(error) => Box::new(unreadable("missing-file", path, &error)),
+        Unread::Io(error) => Box::new(unreadable(Code::MissingFile, path, &error)),
         Unread::Diagnostic(diagnostic) => diagnostic,
     })
 }
@@ -148,7 +148,7 @@ pub fn read_text(path: &Path) -> Result<String, Box<Diagnostic>> {
 fn read_input() -> Result<String, Box<Diagnostic>> {
     read_all(std::io::stdin().lock(), "-").map_err(|error| match error {
         Unread::Io(error) => {
-            Box::new(Diagnostic::error("unreadable", format!("standard input cannot be read: {error}")))
+            Box::new(Diagnostic::error(Code::Unreadable, format!("standard input cannot be read: {error}")))
         }
         Unread::Diagnostic(diagnostic) => diagnostic,
     })
@@ -163,7 +163,7 @@ fn read_all(reader: impl Read, path: &str) -> Result<String, Unread> {
     let mut bytes = Vec::new();
     reader.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(Unread::Io)?;
     if bytes.len() > MAX_FILE_BYTES {
-        let diagnostic = Diagnostic::error("file-too-large", format!("`{path}` has more than 10 MiB"))
+        let diagnostic = Diagnostic::error(Code::FileTooLarge, format!("`{path}` has more than 10 MiB"))
             .help("split it, or move long texts into files of their own");
         return Err(Unread::Diagnostic(Box::new(diagnostic)));
     }
@@ -171,7 +171,7 @@ fn read_all(reader: impl Read, path: &str) -> Result<String, Unread> {
         let at = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..at].split(|byte| *byte == b'\n').count();
         let message = format!("`{path}` is no text: byte {at}, in line {line}, is not UTF-8");
-        Unread::Diagnostic(Box::new(Diagnostic::error("not-utf8", message).help("save it as UTF-8")))
+        Unread::Diagnostic(Box::new(Diagnostic::error(Code::NotUtf8, message).help("save it as UTF-8")))
     })
 }
 
@@ -192,7 +192,7 @@ impl Files for Folder {
             |part: Component<'_>| matches!(part, Component::Normal(part) if part.to_string_lossy().starts_with('.'));
         if name.components().any(is_hidden) {
             return Err(problem(
-                "hidden-file",
+                Code::HiddenFile,
                 format!("`{relative}` is a hidden file; scenarios may not read those"),
                 None,
             ));
@@ -200,13 +200,13 @@ impl Files for Folder {
         let path = self.folder.join(name);
         let outside = || {
             let help = "files that a scenario names lie in the folder given to the command";
-            problem("path-outside", format!("`{relative}` lies outside of `{}`", self.root.display()), Some(help))
+            problem(Code::PathOutside, format!("`{relative}` lies outside of `{}`", self.root.display()), Some(help))
         };
         if name.is_absolute() {
             return Err(outside());
         }
         let unread = |error: std::io::Error| {
-            let diagnostic = unreadable("missing-file", &path, &error);
+            let diagnostic = unreadable(Code::MissingFile, &path, &error);
             problem(diagnostic.code, diagnostic.message, Some("file names are relative to the scenario's own folder"))
         };
         let real = path.canonicalize().map_err(unread)?;
@@ -215,7 +215,7 @@ impl Files for Folder {
             return Err(outside());
         }
         if real.strip_prefix(&root).is_ok_and(|inner| inner.components().any(is_hidden)) {
-            return Err(problem("hidden-file", format!("`{relative}` leads to a hidden file"), None));
+            return Err(problem(Code::HiddenFile, format!("`{relative}` leads to a hidden file"), None));
         }
         let text = read_text(&path).map_err(|diagnostic| FileProblem {
             code: diagnostic.code,

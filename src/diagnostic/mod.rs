@@ -2,11 +2,13 @@
 //!
 //! Input errors are values and are collected; nothing here stops at the first.
 
+mod code;
 mod render;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use code::Code;
 pub use render::render;
 
 /// A text that diagnostics point into.
@@ -39,8 +41,8 @@ pub struct Label {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Its stable kind: `unknown-key`, `unknown-fact`, …
-    pub code: &'static str,
+    /// Its stable kind.
+    pub code: Code,
     /// How bad it is.
     pub severity: Severity,
     /// What is wrong: lower case, no final stop, values in backticks.
@@ -56,7 +58,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error without a place.
     #[must_use]
-    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
         Self { code, severity: Severity::Error, message: message.into(), source: None, labels: Vec::new(), help: None }
     }
 

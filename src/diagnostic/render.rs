@@ -39,7 +39,7 @@ fn render_one(diagnostic: &Diagnostic, lines: &mut LineCache, color: bool) -> St
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(one_line(&diagnostic.message)).id(diagnostic.code));
+    let mut group = Group::with_title(level.primary_title(one_line(&diagnostic.message)).id(diagnostic.code.as_str()));
     let mut place = String::new();
     if let Some(source) = &diagnostic.source {
         let lines = lines.of(source);
@@ -213,6 +213,7 @@ fn one_line(text: &str) -> Cow<'_, str> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::Code;
     use super::*;
 
     fn file(path: &str, text: &str) -> Arc<SourceFile> {
@@ -222,7 +223,7 @@ mod tests {
     /// An error at the first place where `marked` stands in `text`.
     fn error(text: &str, marked: &str, label: &str) -> Diagnostic {
         let start = text.find(marked).expect("it stands there");
-        Diagnostic::error("some-code", "something is wrong").at(
+        Diagnostic::error(Code::UnknownFact, "something is wrong").at(
             &file("a.yaml", text),
             start..start + marked.len(),
             label,
@@ -236,7 +237,7 @@ mod tests {
     fn an_error_shows_its_place_and_what_to_do() {
         let diagnostic = error(SCENARIO, "nmae", "did you mean `name`?").help("facts are declared under `facts:`");
         insta::assert_snapshot!(render(&[diagnostic], false), @r"
-        error[some-code]: something is wrong
+        error[unknown-fact]: something is wrong
          --> a.yaml:7:18
           |
         7 |       - forgets: nmae
@@ -249,10 +250,10 @@ mod tests {
     #[test]
     fn marks_on_several_lines_leave_out_what_lies_between() {
         let source = file("a.yaml", SCENARIO);
-        let twice = Diagnostic { severity: Severity::Warning, ..Diagnostic::error("twice", "`name` is used twice") };
+        let twice = Diagnostic { severity: Severity::Warning, ..Diagnostic::error(Code::DuplicateKey, "`name` is used twice") };
         let span = |text: &str| SCENARIO.find(text).map(|at| at..at + 4).expect("it stands there");
         insta::assert_snapshot!(render(&[twice.at(&source, span("nmae"), "").at(&source, span("name"), "first here")], false), @r"
-        warning[twice]: `name` is used twice
+        warning[duplicate-key]: `name` is used twice
          --> a.yaml:7:18
           |
         1 | name: x
@@ -265,11 +266,11 @@ mod tests {
 
     #[test]
     fn what_concerns_no_text_is_a_heading_and_help() {
-        let missing = Diagnostic::error("no-such-file", "`b.yaml` does not exist").help("name a file or a folder");
+        let missing = Diagnostic::error(Code::MissingPath, "`b.yaml` does not exist").help("name a file or a folder");
         let unreadable =
-            Diagnostic { source: Some(file("a.yaml", "")), ..Diagnostic::error("empty-file", "the file is empty") };
+            Diagnostic { source: Some(file("a.yaml", "")), ..Diagnostic::error(Code::EmptyFile, "the file is empty") };
         insta::assert_snapshot!(render(&[unreadable, missing], false), @r"
-        error[no-such-file]: `b.yaml` does not exist
+        error[missing-path]: `b.yaml` does not exist
          |
          = help: name a file or a folder
 
@@ -283,7 +284,7 @@ mod tests {
     fn a_long_line_is_cut_around_its_mark_and_its_column_stays_true() {
         let line = format!("first: line\nuser: {}nmae{}\n", "世x ".repeat(50), "z".repeat(200));
         insta::assert_snapshot!(render(&[error(&line, "nmae", "here")], false), @r"
-        error[some-code]: something is wrong
+        error[unknown-fact]: something is wrong
          --> a.yaml:2:157
           |
         2 | …世x 世x 世x 世x 世x 世x 世x 世x nmaezzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz…
@@ -299,9 +300,9 @@ mod tests {
         let source = file("\u{1b}a\n.yaml", line);
         let at = line.find("nmae").expect("it stands there");
         let diagnostic =
-            Diagnostic::error("bad", "`\u{7}`\n::error::is bad").at(&source, at..at + 99, "\u{200b}\r").help("\u{8}");
+            Diagnostic::error(Code::EmptyText, "`\u{7}`\n::error::is bad").at(&source, at..at + 99, "\u{200b}\r").help("\u{8}");
         insta::assert_snapshot!(render(&[diagnostic], false), @r"
-        error[bad]: `‹U+0007›` ::error::is bad
+        error[empty-text]: `‹U+0007›` ::error::is bad
          --> ‹U+001B›a .yaml:1:16
           |
         1 | a: ‹U+001B›[31m‹U+202E›x‹U+009B›    é: nmae
@@ -314,17 +315,17 @@ mod tests {
     #[test]
     fn diagnostics_stand_in_order_of_path_and_place() {
         let (one, two) = (file("1.yaml", SCENARIO), file("2.yaml", "a\nb\nc\n"));
-        let at = |source: &Arc<SourceFile>, place| Diagnostic::error("x", "x").at(source, place..place + 1, "");
-        let shown = render(&[at(&two, 4), at(&one, 20), at(&one, 3), Diagnostic::error("y", "y")], false);
+        let at = |source: &Arc<SourceFile>, place| Diagnostic::error(Code::EmptyText, "x").at(source, place..place + 1, "");
+        let shown = render(&[at(&two, 4), at(&one, 20), at(&one, 3), Diagnostic::error(Code::EmptyText, "y")], false);
         let places: Vec<&str> = shown.lines().filter_map(|line| line.trim_start().strip_prefix("--> ")).collect();
         assert_eq!(places, ["1.yaml:1:4", "1.yaml:3:6", "2.yaml:3:1"]);
-        assert!(shown.starts_with("error[y]: y\n\nerror[x]"), "{shown}");
+        assert!(shown.starts_with("error[empty-text]: y\n\nerror[empty-text]"), "{shown}");
         assert!(shown.ends_with('\n') && !shown.ends_with("\n\n"));
     }
 
     #[test]
     fn colour_changes_nothing_but_colour() {
-        let diagnostics = [error(SCENARIO, "nmae", "here").help("mend it"), Diagnostic::error("y", "y")];
+        let diagnostics = [error(SCENARIO, "nmae", "here").help("mend it"), Diagnostic::error(Code::EmptyText, "y")];
         let colored = render(&diagnostics, true);
         assert!(colored.contains('\u{1b}'));
         let stripped = colored.split('\u{1b}').enumerate().map(|(n, piece)| match piece.split_once('m') {
@@ -347,7 +348,7 @@ mod tests {
             spans in prop::collection::vec((0..250_usize, 0..250_usize), 0..4),
         ) {
             let source = file("a.yaml", &text);
-            let diagnostic = spans.into_iter().fold(Diagnostic::error("x", "x"), |d, (a, b)| d.at(&source, a..b, "here"));
+            let diagnostic = spans.into_iter().fold(Diagnostic::error(Code::EmptyText, "x"), |d, (a, b)| d.at(&source, a..b, "here"));
             let shown = render(&[diagnostic], false);
             prop_assert_eq!(visible(&shown), shown.as_str());
         }

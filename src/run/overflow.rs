@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::plan::{Plan, Planned};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Position, Script, Tail, Turn};
 use crate::text::tokens::{self, Tokenizer};
 
@@ -53,7 +53,7 @@ fn overflow(plan: &Plan, planned: &Planned, tokenizer: Tokenizer) -> Option<Diag
     let at = offset(&scenario.source.text, turn.position);
     let end = scenario.source.text[at..].lines().next().map_or(at, |line| at + line.len());
     Some(
-        Diagnostic::error("window-overflow", message)
+        Diagnostic::error(Code::WindowOverflow, message)
             .at(&scenario.source, at..end, "")
             .help("raise the window's `tokens`, or shorten the texts"),
     )

@@ -8,7 +8,7 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use super::yaml::{Node, Scalar, Value};
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::text::nearest::nearest;
 
 /// What was found wrong in one file so far.
@@ -61,7 +61,7 @@ impl Findings {
     }
 
     /// Notes an error at a node.
-    pub fn error(&mut self, code: &'static str, at: &Node, message: impl Into<String>, label: impl Into<String>) {
+    pub fn error(&mut self, code: Code, at: &Node, message: impl Into<String>, label: impl Into<String>) {
         let diagnostic = Diagnostic::error(code, message).at(&self.source, self.first_line(&at.span), label);
         self.diagnostics.push(diagnostic);
     }
@@ -69,7 +69,7 @@ impl Findings {
     /// The same, with something to do about it.
     pub fn error_help(
         &mut self,
-        code: &'static str,
+        code: Code,
         at: &Node,
         message: impl Into<String>,
         label: impl Into<String>,
@@ -89,11 +89,11 @@ impl Findings {
     /// Notes a node of the wrong type.
     pub fn wrong_type(&mut self, at: &Node, what: &str, wanted: &str) {
         let kind = at.kind();
-        self.error("wrong-type", at, format!("`{what}` must be {wanted}, and this is {kind}"), kind);
+        self.error(Code::WrongType, at, format!("`{what}` must be {wanted}, and this is {kind}"), kind);
     }
 
     /// Notes a word that is none of the known ones.
-    pub fn unknown_word(&mut self, code: &'static str, at: &Node, message: String, word: &str, known: &[&str]) {
+    pub fn unknown_word(&mut self, code: Code, at: &Node, message: String, word: &str, known: &[&str]) {
         let label = match nearest(word, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => String::new(),
@@ -108,7 +108,7 @@ impl Findings {
         for (key, _) in &fields.entries {
             let word = key.scalar_text().unwrap_or_default();
             if !known.contains(&word) {
-                self.unknown_word("unknown-key", key, format!("`{word}` is no key of {what}"), word, known);
+                self.unknown_word(Code::UnknownKey, key, format!("`{word}` is no key of {what}"), word, known);
             }
         }
         Some(fields)
@@ -118,19 +118,19 @@ impl Findings {
     pub fn open_fields<'n>(&mut self, node: &'n Node, what: &str) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
             let kind = node.kind();
-            self.error("wrong-type", node, format!("{what} must be a map, and this is {kind}"), kind);
+            self.error(Code::WrongType, node, format!("{what} must be a map, and this is {kind}"), kind);
             return None;
         };
         let mut kept: Vec<(&Node, &Node)> = Vec::with_capacity(entries.len());
         let mut seen: HashMap<&str, &Node> = HashMap::with_capacity(entries.len());
         for (key, value) in entries {
             let Some(word) = key.scalar_text() else {
-                self.error("wrong-type", key, format!("a key of {what} must be a text"), key.kind());
+                self.error(Code::WrongType, key, format!("a key of {what} must be a text"), key.kind());
                 continue;
             };
             if let Some(first) = seen.get(word) {
                 let message = format!("`{word}` is there twice in {what}");
-                let diagnostic = Diagnostic::error("duplicate-key", message)
+                let diagnostic = Diagnostic::error(Code::DuplicateKey, message)
                     .at(&self.source, key.span.clone(), "again here")
                     .at(&self.source, first.span.clone(), "first here");
                 self.diagnostics.push(diagnostic);
@@ -155,7 +155,7 @@ impl Findings {
     pub fn filled_text(&mut self, node: &Node, what: &str) -> Option<String> {
         let text = self.text(node, what)?;
         if text.trim().is_empty() {
-            self.error("empty-text", node, format!("`{what}` is empty"), "");
+            self.error(Code::EmptyText, node, format!("`{what}` is empty"), "");
             return None;
         }
         Some(text)
@@ -186,7 +186,7 @@ impl Findings {
             _ => {
                 let message =
                     format!("`{what}` must be from {} to {}, and this is {value}", range.start(), range.end());
-                self.error("out-of-range", node, message, "");
+                self.error(Code::OutOfRange, node, message, "");
                 None
             }
         }
@@ -207,7 +207,7 @@ impl Findings {
             return Some(value);
         }
         let message = format!("`{what}` must be from {} to {}, and this is {value}", range.start(), range.end());
-        self.error("out-of-range", node, message, "");
+        self.error(Code::OutOfRange, node, message, "");
         None
     }
 
@@ -224,7 +224,7 @@ impl Findings {
     pub fn filled_list<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
         let items = self.list(node, what)?;
         if items.is_empty() {
-            self.error("empty-list", node, format!("`{what}` is an empty list"), "");
+            self.error(Code::EmptyList, node, format!("`{what}` is an empty list"), "");
             return None;
         }
         Some(items)
@@ -292,7 +292,7 @@ impl<'n> Fields<'n> {
         let value = self.get(key);
         if value.is_none() {
             let at = self.entries.first().map_or(self.node, |(key, _)| key);
-            findings.error("missing-key", at, format!("{what} needs `{key}`"), format!("`{key}` is missing here"));
+            findings.error(Code::MissingKey, at, format!("{what} needs `{key}`"), format!("`{key}` is missing here"));
         }
         value
     }
@@ -302,7 +302,7 @@ impl<'n> Fields<'n> {
         if let (Some((first, _)), Some((second, _))) = (self.pair(one), self.pair(other)) {
             let message = format!("`{one}` and `{other}` cannot stand together");
             let source = Arc::clone(findings.source());
-            let diagnostic = Diagnostic::error("exclusive-keys", message)
+            let diagnostic = Diagnostic::error(Code::ExclusiveKeys, message)
                 .at(&source, second.span.clone(), "")
                 .at(&source, first.span.clone(), "")
                 .help("keep one of the two");

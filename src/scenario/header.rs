@@ -10,7 +10,7 @@ use super::matrix::{self, Case, CasesNode, Variables};
 use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
 use super::{Files, Scenario, read_params, read_window};
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::Window;
 
 const KEYS: &[&str] = &[
@@ -51,7 +51,7 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
     let mut findings = Findings::new(Arc::clone(source));
     if matches!(root.value, Value::Null) {
         let help = "the smallest scenario is `turns: [{user: Hello}]`";
-        findings.error_help("empty-file", &root, "the file has nothing in it", "", help);
+        findings.error_help(Code::EmptyFile, &root, "the file has nothing in it", "", help);
         return (None, findings.into_diagnostics());
     }
     let scenario = findings.fields(&root, "a scenario", KEYS).and_then(|fields| {
@@ -143,7 +143,7 @@ impl Reader<'_> {
             let from = if given.is_some() { "" } else { " (the file's stem)" };
             let message = format!("`{name}`{from} is no name for a scenario");
             let help = format!("`name:` has lower-case letters, digits, `.`, `_` and `-`, at most {MAX_NAME} of them");
-            findings.error_help("invalid-name", at, message, "", help);
+            findings.error_help(Code::InvalidName, at, message, "", help);
         }
         name
     }
@@ -161,7 +161,7 @@ impl Reader<'_> {
             (Some(node), _) => {
                 if let Value::List(_) = node.value {
                     findings.error_help(
-                        "wrong-type",
+                        Code::WrongType,
                         node,
                         "`window` is one window",
                         "a list",
@@ -211,7 +211,7 @@ impl Reader<'_> {
                 for name in shared {
                     let message = format!("`{name}` is a variable of `{first}` and of `{second}`");
                     let node = self.fields.pair(second).map_or_else(|| self.fields.node(), |(key, _)| key);
-                    findings.error_help("duplicate-variable", node, message, "", "give one of them another name");
+                    findings.error_help(Code::DuplicateVariable, node, message, "", "give one of them another name");
                 }
             }
         }
@@ -235,7 +235,7 @@ impl Reader<'_> {
             let Some(persona) = self.persona(findings, item, is_list) else { continue };
             if personas.iter().any(|other| other.name == persona.name) {
                 let message = format!("two personas are called `{}`", persona.name);
-                findings.error("duplicate-persona", item, message, "the second one");
+                findings.error(Code::DuplicatePersona, item, message, "the second one");
             }
             personas.push(persona);
         }
@@ -261,7 +261,7 @@ impl Reader<'_> {
         };
         if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
             let message = format!("a persona's name has at most {MAX_NAME} characters and is one line");
-            findings.error("invalid-name", fields.get("name").unwrap_or(node), message, "");
+            findings.error(Code::InvalidName, fields.get("name").unwrap_or(node), message, "");
         }
         let file = fields.get("system_file").and_then(|node| {
             let path = findings.filled_text(node, "system_file")?;
@@ -329,7 +329,7 @@ fn distinct<T: PartialEq + std::fmt::Display>(
     for item in one_or_many(node) {
         let Some(value) = read(findings, item) else { continue };
         if values.contains(&value) {
-            findings.error("duplicate-value", item, format!("the {what} `{value}` is there twice"), "again here");
+            findings.error(Code::DuplicateValue, item, format!("the {what} `{value}` is there twice"), "again here");
         } else {
             values.push(value);
         }

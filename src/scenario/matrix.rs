@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::decode::Findings;
 use super::yaml::{Node, Value};
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, SourceFile};
 
 /// The most cells that a matrix may have.
 pub const MAX_CELLS: usize = 10_000;
@@ -47,7 +47,7 @@ fn is_variable_name(findings: &mut Findings, name: &str, at: &Node) -> bool {
         return true;
     }
     let help = "names of variables have letters, digits and `_`, and start with no digit";
-    findings.error_help("invalid-name", at, format!("`{name}` is no name for a variable"), "", help);
+    findings.error_help(Code::InvalidName, at, format!("`{name}` is no name for a variable"), "", help);
     false
 }
 
@@ -66,14 +66,14 @@ pub fn cells(findings: &mut Findings, node: Option<&Node>) -> Vec<Variables> {
         let values: Vec<Json> = items.iter().map(Node::to_json).collect();
         if let Some(at) = (1..values.len()).find(|at| values[..*at].contains(&values[*at])) {
             let message = format!("`{name}` has {} twice", values[at]);
-            findings.error("duplicate-value", &items[at], message, "again here");
+            findings.error(Code::DuplicateValue, &items[at], message, "again here");
         }
         size = size.saturating_mul(values.len());
         axes.push((name, values));
     }
     if size > MAX_CELLS {
         findings.error(
-            "too-many-cells",
+            Code::TooManyCells,
             fields.node(),
             format!("this matrix has {size} cells; at most {MAX_CELLS}"),
             "",
@@ -104,7 +104,7 @@ pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Vec<Case> {
     for (number, (variables, node)) in (1..).zip(rows) {
         let name = case_name(&variables, number);
         if !seen.insert(name.clone()) {
-            findings.error("duplicate-case", node, format!("two cases are called `{name}`"), "the second one");
+            findings.error(Code::DuplicateCase, node, format!("two cases are called `{name}`"), "the second one");
         }
         cases.push(Case { name, variables });
     }
@@ -119,14 +119,14 @@ pub fn file_cases(file: &Arc<SourceFile>) -> Result<Vec<Case>, Box<Diagnostic>> 
     let is_csv = file.path.to_lowercase().ends_with(".csv");
     let rows = if is_csv { csv_rows(file)? } else { json_rows(file)? };
     if rows.is_empty() {
-        return Err(Box::new(Diagnostic::error("no-cases", format!("`{}` has no cases", file.path))));
+        return Err(Box::new(Diagnostic::error(Code::NoCases, format!("`{}` has no cases", file.path))));
     }
     let mut cases: Vec<Case> = Vec::with_capacity(rows.len());
     let mut seen = std::collections::HashSet::new();
     for (number, (variables, span)) in (1..).zip(rows) {
         let name = case_name(&variables, number);
         if !seen.insert(name.clone()) {
-            let diagnostic = Diagnostic::error("duplicate-case", format!("two cases are called `{name}`")).at(
+            let diagnostic = Diagnostic::error(Code::DuplicateCase, format!("two cases are called `{name}`")).at(
                 file,
                 span,
                 "the second one",
@@ -135,7 +135,7 @@ pub fn file_cases(file: &Arc<SourceFile>) -> Result<Vec<Case>, Box<Diagnostic>> 
         }
         if cases.len() == MAX_CASES {
             let message = format!("`{}` has more than {MAX_CASES} cases", file.path);
-            return Err(Box::new(Diagnostic::error("too-many-cases", message)));
+            return Err(Box::new(Diagnostic::error(Code::TooManyCases, message)));
         }
         cases.push(Case { name, variables });
     }
@@ -169,13 +169,13 @@ fn csv_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
             }
             _ => format!("this is not CSV: {error}"),
         };
-        Box::new(Diagnostic::error("invalid-cases", message).at(file, line_span(&file.text, at + skipped), ""))
+        Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, line_span(&file.text, at + skipped), ""))
     };
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| problem(&error))?.clone();
     if let Some(twice) = header.iter().enumerate().find(|(at, name)| header.iter().take(*at).any(|h| h == *name)) {
         let message = format!("the column `{}` is there twice", twice.1);
-        return Err(Box::new(Diagnostic::error("invalid-cases", message).at(file, line_span(&file.text, 0), "")));
+        return Err(Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, line_span(&file.text, 0), "")));
     }
     let mut rows = Vec::new();
     for record in reader.records() {
@@ -201,7 +201,7 @@ fn json_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
             Err(error) => {
                 let message = format!("this line is no JSON object: {error}");
                 let help = "a file of cases is CSV (`.csv`), or has one JSON object a line (`.jsonl`)";
-                return Err(Box::new(Diagnostic::error("invalid-cases", message).at(file, span, "").help(help)));
+                return Err(Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, span, "").help(help)));
             }
         }
     }

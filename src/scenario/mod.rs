@@ -16,7 +16,7 @@ pub mod yaml;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::{Params, Script, Window};
 
 pub use body::Body;
@@ -36,7 +36,7 @@ pub trait Files {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileProblem {
     /// The diagnostic's code.
-    pub code: &'static str,
+    pub code: Code,
     /// What is wrong.
     pub message: String,
     /// Something to do about it.
@@ -95,7 +95,7 @@ pub fn duplicate_names(scenarios: &[Scenario]) -> Vec<Diagnostic> {
         let message =
             format!("`{}` and `{}` are both called `{}`", first.source.path, scenario.source.path, scenario.name);
         Some(
-            Diagnostic::error("duplicate-scenario", message)
+            Diagnostic::error(Code::DuplicateScenario, message)
                 .at(&scenario.source, 0..0, "")
                 .help("give one of them another `name:`; without one, the file's stem is the name"),
         )

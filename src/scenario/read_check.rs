@@ -4,6 +4,7 @@ use globset::Glob;
 
 use super::decode::{Fields, Findings, list_words, one_or_many};
 use super::yaml::{Node, Scalar, Value};
+use crate::diagnostic::Code;
 use crate::model::{Admits, Check, CheckKind, Fact, FactRef, Pattern, Role, SentCheck, Text};
 use crate::text::nearest::nearest;
 
@@ -43,7 +44,7 @@ pub fn checks(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Vec<Check
 pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str]) -> Option<Check> {
     if !matches!(node.value, Value::Map(_)) {
         let message = format!("a check must be a map with one key, and this is {}", node.kind());
-        findings.error_help("wrong-type", node, message, node.kind(), "write it like `- contains: hello`");
+        findings.error_help(Code::WrongType, node, message, node.kind(), "write it like `- contains: hello`");
         return None;
     }
     let fields = findings.open_fields(node, "a check")?;
@@ -54,7 +55,7 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
             if kind.is_some() {
                 several = true;
                 let message = "this check has two check keys";
-                findings.error_help("several-checks", key_node, message, "", "write each check as an item of its own");
+                findings.error_help(Code::SeveralChecks, key_node, message, "", "write each check as an item of its own");
             } else {
                 kind = Some((key, value));
             }
@@ -63,12 +64,12 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
             let label =
                 nearest(key, known.iter().copied()).map_or_else(String::new, |near| format!("did you mean `{near}`?"));
             let help = format!("checks are {}", list_words(CHECK_KEYS));
-            findings.error_help("unknown-check", key_node, format!("`{key}` is no check"), label, help);
+            findings.error_help(Code::UnknownCheck, key_node, format!("`{key}` is no check"), label, help);
             return None;
         }
     }
     let Some((key, value)) = kind else {
-        findings.error("check-without-key", node, "this check asserts nothing", "no check key here");
+        findings.error(Code::CheckWithoutKey, node, "this check asserts nothing", "no check key here");
         return None;
     };
     let kind = check_kind(findings, key, value, facts);
@@ -91,7 +92,7 @@ fn model_globs(findings: &mut Findings, node: &Node) -> Vec<String> {
     let globs = one_or_many(node).iter().filter_map(|item| {
         let glob = findings.filled_text(item, "models")?;
         if let Err(error) = Glob::new(&glob) {
-            findings.error("invalid-glob", item, format!("`{glob}` is no glob: {}", error.kind()), "");
+            findings.error(Code::InvalidGlob, item, format!("`{glob}` is no glob: {}", error.kind()), "");
             return None;
         }
         Some(glob)
@@ -133,11 +134,11 @@ fn inner_check(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Option<C
     let fields = findings.fields(node, "`not`", CHECK_KEYS)?;
     let mut entries = fields.iter().filter(|(key, ..)| CHECK_KEYS.contains(key));
     let Some((key, _, value)) = entries.next() else {
-        findings.error("check-without-key", node, "`not` inverts nothing", "no check key here");
+        findings.error(Code::CheckWithoutKey, node, "`not` inverts nothing", "no check key here");
         return None;
     };
     if let Some((_, second, _)) = entries.next() {
-        findings.error("several-checks", second, "`not` inverts one check", "");
+        findings.error(Code::SeveralChecks, second, "`not` inverts one check", "");
         return None;
     }
     check_kind(findings, key, value, facts)
@@ -171,7 +172,7 @@ pub fn pattern(findings: &mut Findings, node: &Node, key: &str) -> Option<Patter
             let message = error.to_string();
             let reason = message.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
             let help = "expressions are of Rust's regex crate: no look-around and no back-references";
-            findings.error_help("invalid-regex", node, format!("`{key}` is no regular expression: {reason}"), "", help);
+            findings.error_help(Code::InvalidRegex, node, format!("`{key}` is no regular expression: {reason}"), "", help);
             None
         }
     }
@@ -181,7 +182,7 @@ fn sent(findings: &mut Findings, node: &Node) -> Option<SentCheck> {
     const KEYS: &[&str] = &["contains", "not_contains", "max_messages", "max_tokens", "first_role", "system_first"];
     let fields = findings.fields(node, "`sent`", KEYS)?;
     if fields.iter().next().is_none() {
-        findings.error("check-without-key", node, "`sent` asserts nothing", "");
+        findings.error(Code::CheckWithoutKey, node, "`sent` asserts nothing", "");
         return None;
     }
     let mut list = |key: &str| match fields.get(key) {
@@ -209,7 +210,7 @@ pub fn role(findings: &mut Findings, node: &Node, key: &str) -> Option<Role> {
         "assistant" => Some(Role::Assistant),
         _ => {
             let message = format!("`{word}` is no role here");
-            findings.unknown_word("unknown-role", node, message, &word, &["user", "assistant"]);
+            findings.unknown_word(Code::UnknownRole, node, message, &word, &["user", "assistant"]);
             None
         }
     }
@@ -249,7 +250,7 @@ fn fact_index(findings: &mut Findings, node: &Node, key: &str, facts: &[Fact]) -
     let message = format!("`{key}` names `{name}`, which is no fact of this scenario");
     let label = nearest(&name, facts.iter().map(|fact| fact.name.as_str()))
         .map_or_else(String::new, |near| format!("did you mean `{near}`?"));
-    findings.error_help("unknown-fact", node, message, label, "facts are declared under `facts:`");
+    findings.error_help(Code::UnknownFact, node, message, label, "facts are declared under `facts:`");
     None
 }
 
@@ -260,6 +261,6 @@ fn fact_value(findings: &mut Findings, node: &Node, fact: &Fact) -> Option<Strin
     }
     let known: Vec<&str> = std::iter::once(&fact.value).chain(&fact.outdated).map(String::as_str).collect();
     let message = format!("`{value}` is no value of the fact `{}`", fact.name);
-    findings.unknown_word("unknown-value", node, message, &value, &known);
+    findings.unknown_word(Code::UnknownValue, node, message, &value, &known);
     None
 }

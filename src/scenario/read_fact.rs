@@ -3,6 +3,7 @@
 use super::decode::Findings;
 use super::read_check::pattern;
 use super::yaml::{Node, Value};
+use crate::diagnostic::Code;
 use crate::model::{Fact, MatchKind};
 
 const KEYS: &[&str] = &["value", "aliases", "match", "regex", "asks", "outdated"];
@@ -13,7 +14,7 @@ pub fn facts(findings: &mut Findings, node: &Node) -> Vec<Fact> {
     let facts = fields.iter().filter_map(|(name, key, value)| {
         if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
             let message = format!("`{name}` is no name for a fact");
-            findings.error_help("invalid-name", key, message, "", "names have letters, digits, `_` and `-`");
+            findings.error_help(Code::InvalidName, key, message, "", "names have letters, digits, `_` and `-`");
             return None;
         }
         fact(findings, name, value)
@@ -50,7 +51,7 @@ fn fact(findings: &mut Findings, name: &str, node: &Node) -> Option<Fact> {
             "regex" => MatchKind::Regex,
             _ => {
                 let message = format!("`{word}` is no way to match a fact");
-                findings.unknown_word("unknown-match", node, message, &word, &["word", "text", "regex"]);
+                findings.unknown_word(Code::UnknownMatch, node, message, &word, &["word", "text", "regex"]);
                 return None;
             }
         };
@@ -62,19 +63,19 @@ fn fact(findings: &mut Findings, name: &str, node: &Node) -> Option<Fact> {
     let is_regex = fact.matching == MatchKind::Regex;
     if is_regex != fact.regex.is_some() {
         let message = format!("the fact `{name}` needs `match: regex` and `regex: EXPRESSION` together");
-        findings.error("regex-without-match", fields.node(), message, "");
+        findings.error(Code::RegexWithoutMatch, fields.node(), message, "");
         return None;
     }
     if let (Some(pattern), Some(node)) = (&fact.regex, fields.get("value"))
         && !pattern.is_match(&fact.value)
     {
         let message = format!("the expression of the fact `{name}` does not match its own value `{}`", fact.value);
-        findings.error_help("regex-misses-value", node, message, "", "even a perfect answer would count as missed");
+        findings.error_help(Code::RegexMissesValue, node, message, "", "even a perfect answer would count as missed");
         return None;
     }
     if fact.outdated.contains(&fact.value) {
         let message = format!("the fact `{name}` has `{}` as its value and as an outdated one", fact.value);
-        findings.error("duplicate-value", fields.node(), message, "");
+        findings.error(Code::DuplicateValue, fields.node(), message, "");
         return None;
     }
     Some(fact)

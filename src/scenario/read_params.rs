@@ -2,6 +2,7 @@
 
 use super::decode::Findings;
 use super::yaml::{Node, Scalar, Value};
+use crate::diagnostic::Code;
 use crate::model::Params;
 
 const KEYS: &[&str] =
@@ -33,7 +34,7 @@ pub fn params(findings: &mut Findings, node: &Node) -> Option<Params> {
                 let message = format!("`{key}` cannot stand under `extra`");
                 let help =
                     if KEYS.contains(&key) { "it belongs under `params` itself" } else { "the tool sets it itself" };
-                findings.error_help("reserved-param", key_node, message, "", help);
+                findings.error_help(Code::ReservedParam, key_node, message, "", help);
             } else {
                 params.extra.insert(key.to_owned(), value.to_json());
             }

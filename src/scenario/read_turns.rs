@@ -7,6 +7,7 @@ use super::decode::{Findings, one_or_many};
 use super::fillers::FillerSource;
 use super::read_check::{self, checks};
 use super::yaml::{Node, Scalar, Value};
+use crate::diagnostic::Code;
 use crate::model::{EachReply, Fact, Role, Turn};
 use crate::text::nearest::nearest;
 
@@ -21,7 +22,7 @@ pub type FillerFiles = HashMap<String, Vec<(String, String)>>;
 pub fn turns(findings: &mut Findings, node: &Node, facts: &[Fact], files: &FillerFiles) -> Vec<Turn> {
     let Some(items) = findings.list(node, "turns") else { return Vec::new() };
     if items.is_empty() {
-        findings.error_help("no-turns", node, "`turns` is empty", "", "a conversation has at least one `- user: …`");
+        findings.error_help(Code::NoTurns, node, "`turns` is empty", "", "a conversation has at least one `- user: …`");
         return Vec::new();
     }
     let mut reader = TurnReader { turns: Vec::new(), fillers: HashMap::new(), files, too_many: false };
@@ -33,7 +34,7 @@ pub fn turns(findings: &mut Findings, node: &Node, facts: &[Fact], files: &Fille
         let Some(id) = turn.id.as_deref() else { continue };
         if seen.insert(id, turn).is_some() {
             let at = items.iter().find(|item| item.position == turn.position).unwrap_or(node);
-            findings.error("duplicate-turn", at, format!("two turns have the id `{id}`"), "the second one");
+            findings.error(Code::DuplicateTurn, at, format!("two turns have the id `{id}`"), "the second one");
         }
     }
     reader.turns
@@ -60,7 +61,7 @@ impl TurnReader<'_> {
         }
         let Some(user) = fields.get("user") else {
             let help = "a turn is `- user: …`, or `- filler: N` for small talk";
-            findings.error_help("turn-without-user", node, "this turn has no user message", "", help);
+            findings.error_help(Code::TurnWithoutUser, node, "this turn has no user message", "", help);
             return;
         };
         let turn = Turn {
@@ -72,7 +73,7 @@ impl TurnReader<'_> {
         };
         if let (Some(_), Some((key, _))) = (fields.get("reply"), fields.pair("expect")) {
             let help = "a canned reply is no answer of the bot; check a turn that is asked live";
-            findings.error_help("expect-on-canned", key, "a turn with a canned `reply` has nothing to check", "", help);
+            findings.error_help(Code::ExpectOnCanned, key, "a turn with a canned `reply` has nothing to check", "", help);
         }
         self.push(findings, node, turn);
     }
@@ -112,7 +113,7 @@ impl TurnReader<'_> {
             self.turns.push(turn);
         } else if !self.too_many {
             self.too_many = true;
-            findings.error("too-many-turns", node, format!("a conversation has at most {MAX_TURNS} turns"), "");
+            findings.error(Code::TooManyTurns, node, format!("a conversation has at most {MAX_TURNS} turns"), "");
         }
     }
 }
@@ -123,7 +124,7 @@ fn turn_id(findings: &mut Findings, node: &Node) -> Option<String> {
         id.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) && !id.chars().all(|c| c.is_ascii_digit());
     if !is_name {
         let help = "ids have letters, digits, `_`, `-` and `.`, and are no number: a number means a turn's place";
-        findings.error_help("invalid-name", node, format!("`{id}` is no id for a turn"), "", help);
+        findings.error_help(Code::InvalidName, node, format!("`{id}` is no id for a turn"), "", help);
         return None;
     }
     Some(id)
@@ -153,7 +154,7 @@ pub fn each_reply(findings: &mut Findings, node: &Node, facts: &[Fact], turns: &
         if let (Some(until), Some(node)) = (until, fields.get("until"))
             && until < from
         {
-            findings.error("empty-stretch", node, format!("`until` is turn {until}, before `from`, turn {from}"), "");
+            findings.error(Code::EmptyStretch, node, format!("`until` is turn {until}, before `from`, turn {from}"), "");
         }
         Some(EachReply { check, from, until })
     });
@@ -171,7 +172,7 @@ fn turn_number(findings: &mut Findings, node: &Node, key: &str, turns: &[Turn]) 
     let label = nearest(&id, turns.iter().filter_map(|turn| turn.id.as_deref()))
         .map_or_else(String::new, |near| format!("did you mean `{near}`?"));
     let help = "name a turn by its number or by its `id:`";
-    findings.error_help("unknown-turn", node, format!("`{key}` names `{id}`, which is no turn"), label, help);
+    findings.error_help(Code::UnknownTurn, node, format!("`{key}` names `{id}`, which is no turn"), label, help);
     None
 }
 

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::decode::Findings;
 use super::yaml::{Node, Scalar, Value};
+use crate::diagnostic::Code;
 use crate::model::{OrphanReply, Tail, Window};
 
 const SIZES: [&str; 4] = ["exchanges", "past_exchanges", "messages", "tokens"];
@@ -19,7 +20,7 @@ pub fn window(findings: &mut Findings, node: &Node) -> Option<Window> {
             _ => {
                 let message = format!("`{word}` is no window");
                 findings.unknown_word(
-                    "unknown-window",
+                    Code::UnknownWindow,
                     node,
                     message,
                     word,
@@ -42,7 +43,7 @@ fn window_map(findings: &mut Findings, node: &Node) -> Option<Window> {
     let mut given = SIZES.iter().filter_map(|key| fields.get(key).map(|value| (*key, value)));
     let Some((key, value)) = given.next() else {
         let help = "a window has one of `exchanges`, `past_exchanges`, `messages` and `tokens`";
-        findings.error_help("missing-key", node, "this window has no size", "", help);
+        findings.error_help(Code::MissingKey, node, "this window has no size", "", help);
         return None;
     };
     if let Some((second, _)) = given.next() {
@@ -60,7 +61,7 @@ fn window_map(findings: &mut Findings, node: &Node) -> Option<Window> {
         None => OrphanReply::Keep,
         Some(node) if matches!(tail, Tail::PastExchanges(_)) => {
             let message = "`orphan_reply` has no meaning here: whole exchanges never leave an orphan";
-            findings.error("exclusive-keys", node, message, "");
+            findings.error(Code::ExclusiveKeys, node, message, "");
             return None;
         }
         Some(node) => match findings.filled_text(node, "orphan_reply")?.as_str() {
@@ -68,7 +69,7 @@ fn window_map(findings: &mut Findings, node: &Node) -> Option<Window> {
             "drop" => OrphanReply::Drop,
             word => {
                 let message = format!("`orphan_reply` is `keep` or `drop`, and this is `{word}`");
-                findings.unknown_word("unknown-word", node, message, word, &["keep", "drop"]);
+                findings.unknown_word(Code::UnknownWord, node, message, word, &["keep", "drop"]);
                 return None;
             }
         },
@@ -87,11 +88,11 @@ fn size(findings: &mut Findings, node: &Node, what: &str) -> Option<NonZeroU32> 
     };
     if n < 1 {
         let message = format!("`{what}` must be at least 1, and this is {n}");
-        findings.error_help("window-too-small", node, message, "", "`window: none` sends no history at all");
+        findings.error_help(Code::WindowTooSmall, node, message, "", "`window: none` sends no history at all");
         return None;
     }
     if n > MAX_SIZE {
-        findings.error("out-of-range", node, format!("`{what}` must be at most {MAX_SIZE}, and this is {n}"), "");
+        findings.error(Code::OutOfRange, node, format!("`{what}` must be at most {MAX_SIZE}, and this is {n}"), "");
         return None;
     }
     u32::try_from(n).ok().and_then(NonZeroU32::new)

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use super::decode::Findings;
 use super::yaml::{Node, Scalar, Value};
+use crate::diagnostic::Code;
 use crate::text::nearest::nearest;
 
 /// Steps of one template, so that a loop within a loop ends.
@@ -81,7 +82,7 @@ impl<'v> Templates<'v> {
             Err(error) => {
                 let message = format!("this template cannot be read: {}", reason(&error));
                 let help = "where braces are meant as they are, put them between `{% raw %}` and `{% endraw %}`";
-                findings.error_help("template-syntax", at, message, "", help);
+                findings.error_help(Code::TemplateSyntax, at, message, "", help);
                 return None;
             }
         };
@@ -96,17 +97,17 @@ impl<'v> Templates<'v> {
             let label = nearest(name, self.variables.keys().map(String::as_str))
                 .map_or_else(String::new, |near| format!("did you mean `{near}`?"));
             let help = "variables come from `vars:`, `matrix:` and the columns of `cases:`";
-            findings.error_help("unknown-variable", at, format!("`{name}` is no variable here"), label, help);
+            findings.error_help(Code::UnknownVariable, at, format!("`{name}` is no variable here"), label, help);
             return None;
         }
         match template.render(minijinja::Value::from(minijinja::value::Serde(self.variables))) {
             Ok(filled) if filled.len() > MAX_TEXT => {
-                findings.error("template-error", at, "this template gives more than 1 MiB of text", "");
+                findings.error(Code::TemplateError, at, "this template gives more than 1 MiB of text", "");
                 None
             }
             Ok(filled) => Some(filled),
             Err(error) => {
-                findings.error("template-error", at, format!("this template fails: {}", reason(&error)), "");
+                findings.error(Code::TemplateError, at, format!("this template fails: {}", reason(&error)), "");
                 None
             }
         }

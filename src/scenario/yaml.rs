@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
 
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::Position;
 
 /// The largest file that is read, in bytes.
@@ -113,7 +113,7 @@ pub fn parse(source: &Arc<SourceFile>) -> Result<Node, Box<Diagnostic>> {
     let text = source.text.as_str();
     if text.len() > MAX_FILE_BYTES {
         return Err(Box::new(
-            Diagnostic::error("file-too-large", format!("the file has {} bytes; at most 10 MiB are read", text.len()))
+            Diagnostic::error(Code::FileTooLarge, format!("the file has {} bytes; at most 10 MiB are read", text.len()))
                 .at(source, 0..0, "")
                 .help("split it, or move long texts into files of their own"),
         ));
@@ -161,17 +161,17 @@ fn syntax_error(source: &Arc<SourceFile>, error: &serde_saphyr::Error) -> Diagno
     ) || message.contains("recursion limit")
         || message.contains("nesting");
     if is_limit {
-        return Diagnostic::error("yaml-limit", format!("this YAML is too large or too deeply nested: {message}"))
+        return Diagnostic::error(Code::YamlLimit, format!("this YAML is too large or too deeply nested: {message}"))
             .at(source, offset..end, "the limit is reached here")
             .help(format!("at most {MAX_NODES} values, {MAX_ALIASES} aliases and {MAX_DEPTH} levels are read"));
     }
     if message.contains("multiple YAML documents") {
-        return Diagnostic::error("several-documents", "the file has more than one YAML document")
+        return Diagnostic::error(Code::SeveralDocuments, "the file has more than one YAML document")
             .at(source, offset..end, "the second one starts here")
             .help("one file is one scenario: put the second document into a file of its own");
     }
     let mut diagnostic =
-        Diagnostic::error("invalid-yaml", format!("this is not YAML: {message}")).at(source, offset..end, "");
+        Diagnostic::error(Code::InvalidYaml, format!("this is not YAML: {message}")).at(source, offset..end, "");
     if message.contains("mapping values are not allowed") {
         diagnostic = diagnostic.help("a text that has `: ` in it needs quotes");
     } else if text[offset..].starts_with('\t') || message.contains("tab") {

@@ -19,7 +19,7 @@ use super::super::progress::{Bar, Show};
 use super::super::signals::{self, Asked};
 use super::super::snapshots::{self, Compared, SnapshotSettings};
 use super::super::{environment, look, show_diagnostics, sources};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, FORMAT, Manifest, ScenarioFile};
 use crate::journal::{Reader, Writer};
 use crate::model::ConversationId;
@@ -178,7 +178,7 @@ pub fn name_clashes(plan: &Plan) -> Vec<Diagnostic> {
     let variants = plan.conversations.iter().filter(|planned| planned.trial == 1).map(|planned| &*planned.key);
     let clashes = snapshot::clashes(variants);
     let diagnostics = clashes.into_iter().map(|(first, second)| {
-        Diagnostic::error("name-clash", format!("`{first}` and `{second}` differ by upper and lower case alone"))
+        Diagnostic::error(Code::NameClash, format!("`{first}` and `{second}` differ by upper and lower case alone"))
             .help("their snapshots would share a file on some systems: rename a persona, model or case")
     });
     diagnostics.collect()

@@ -1,0 +1,178 @@
+//! The one list of all kinds of diagnostics. Their words are stable: people search for them and suppress by them.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])+ $variant:ident = $word:literal,)+) => {
+        /// The stable kind of a diagnostic.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code {
+            $($(#[$doc])+ $variant,)+
+        }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// Its word, as it is shown.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    // Files.
+    /// A path on the command line leads to nothing.
+    MissingPath = "missing-path",
+    /// A file that is named somewhere is not there.
+    MissingFile = "missing-file",
+    /// A file or folder is there and cannot be read.
+    Unreadable = "unreadable",
+    /// A file has more than 10 MiB.
+    FileTooLarge = "file-too-large",
+    /// A file is no text.
+    NotUtf8 = "not-utf8",
+    /// A scenario names a hidden file.
+    HiddenFile = "hidden-file",
+    /// A file lies outside of the folder that may be read.
+    PathOutside = "path-outside",
+    /// A scenario file without a scenario.
+    EmptyFile = "empty-file",
+    /// A file with more errors than anyone reads.
+    TooManyErrors = "too-many-errors",
+
+    // YAML.
+    /// The text is no YAML.
+    InvalidYaml = "invalid-yaml",
+    /// YAML beyond the limits of size, depth or aliases.
+    YamlLimit = "yaml-limit",
+    /// More than one document in a file.
+    SeveralDocuments = "several-documents",
+
+    // Keys and values.
+    /// A key that means nothing here.
+    UnknownKey = "unknown-key",
+    /// A key that is there twice.
+    DuplicateKey = "duplicate-key",
+    /// A key that must be there.
+    MissingKey = "missing-key",
+    /// Two keys of which only one can be meant.
+    ExclusiveKeys = "exclusive-keys",
+    /// A list where a text should be, and the like.
+    WrongType = "wrong-type",
+    /// A number that is too small or too large.
+    OutOfRange = "out-of-range",
+    /// A text without anything in it.
+    EmptyText = "empty-text",
+    /// A list without anything in it.
+    EmptyList = "empty-list",
+    /// A value that is there twice.
+    DuplicateValue = "duplicate-value",
+    /// A word that is none of the few that are known.
+    UnknownWord = "unknown-word",
+    /// A name with characters that no name may have.
+    InvalidName = "invalid-name",
+
+    // Scenarios.
+    /// Two scenarios of one name.
+    DuplicateScenario = "duplicate-scenario",
+    /// Two personas of one name.
+    DuplicatePersona = "duplicate-persona",
+    /// Names that differ by upper and lower case alone.
+    NameClash = "name-clash",
+    /// A window that is none.
+    UnknownWindow = "unknown-window",
+    /// A window of 0 or less.
+    WindowTooSmall = "window-too-small",
+    /// A token window into which a turn can never fit.
+    WindowOverflow = "window-overflow",
+    /// A key under `params.extra` that belongs elsewhere.
+    ReservedParam = "reserved-param",
+
+    // Turns.
+    /// A scenario without turns.
+    NoTurns = "no-turns",
+    /// A turn without a user message.
+    TurnWithoutUser = "turn-without-user",
+    /// Two turns of one id.
+    DuplicateTurn = "duplicate-turn",
+    /// More turns than a conversation, or all those of a scenario, may have.
+    TooManyTurns = "too-many-turns",
+    /// A turn that is named and not there.
+    UnknownTurn = "unknown-turn",
+    /// A stretch of turns that ends before it begins.
+    EmptyStretch = "empty-stretch",
+    /// Checks on a canned reply.
+    ExpectOnCanned = "expect-on-canned",
+    /// A role that is none.
+    UnknownRole = "unknown-role",
+
+    // Facts and checks.
+    /// A fact that is named and not declared.
+    UnknownFact = "unknown-fact",
+    /// A value that the fact never has.
+    UnknownValue = "unknown-value",
+    /// A way to match that is none.
+    UnknownMatch = "unknown-match",
+    /// `match: regex` without an expression, or an expression without it.
+    RegexWithoutMatch = "regex-without-match",
+    /// A fact's expression that does not match its own value.
+    RegexMissesValue = "regex-misses-value",
+    /// A check that is none.
+    UnknownCheck = "unknown-check",
+    /// A check that asserts nothing.
+    CheckWithoutKey = "check-without-key",
+    /// Two checks where one should be.
+    SeveralChecks = "several-checks",
+    /// A text that is no regular expression.
+    InvalidRegex = "invalid-regex",
+    /// More regular expressions than a scenario may have.
+    TooManyRegexes = "too-many-regexes",
+    /// A text that is no glob.
+    InvalidGlob = "invalid-glob",
+
+    // Variables, matrix and cases.
+    /// A variable that is used and not declared.
+    UnknownVariable = "unknown-variable",
+    /// A variable that comes from two places.
+    DuplicateVariable = "duplicate-variable",
+    /// A template that cannot be read.
+    TemplateSyntax = "template-syntax",
+    /// A template that cannot be filled in.
+    TemplateError = "template-error",
+    /// A matrix with more cells than allowed.
+    TooManyCells = "too-many-cells",
+    /// More cases than allowed.
+    TooManyCases = "too-many-cases",
+    /// A file of cases that is no CSV or JSON lines.
+    InvalidCases = "invalid-cases",
+    /// A file of cases without cases.
+    NoCases = "no-cases",
+    /// Two cases of one name.
+    DuplicateCase = "duplicate-case",
+
+    // Models and the config.
+    /// A model that may not be used here.
+    UnknownModel = "unknown-model",
+    /// A provider that is none.
+    UnknownProvider = "unknown-provider",
+    /// A tokenizer that is none.
+    UnknownTokenizer = "unknown-tokenizer",
+    /// A model under the embedded model's name.
+    ReservedName = "reserved-name",
+    /// A model whose key is not in the environment.
+    MissingApiKey = "missing-api-key",
+    /// A model that cannot be called as it is configured.
+    UnusableModel = "unusable-model",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
