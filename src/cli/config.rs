@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::models::resolve;
 use super::sources::read_text;
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::provider::{Builtin, BuiltinKind};
@@ -118,7 +119,16 @@ fn read(findings: &mut Findings, root: &Node, path: PathBuf) -> Config {
         });
         config.models = Some(read.collect());
     }
+    known_default(findings, fields.get("model"), &config);
     config
+}
+
+/// The model of scenarios that name none must be one that they could name.
+fn known_default(findings: &mut Findings, node: Option<&Node>, config: &Config) {
+    let (Some(node), Some(name)) = (node, &config.model) else { return };
+    if let Err(unknown) = resolve(config, name) {
+        findings.error_help(Code::UnknownModel, node, unknown.message, "", unknown.help.unwrap_or_default());
+    }
 }
 
 fn model(findings: &mut Findings, name: &str, node: &Node) -> Option<ModelConfig> {

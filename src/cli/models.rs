@@ -9,6 +9,7 @@ use super::config::{Config, KeyConfig, ModelConfig, ProviderConfig};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::provider::openai::{OpenAi, OpenAiSettings, http_client};
 use crate::provider::{Builtin, ChatModel, RetryPolicy};
+use crate::run::plan::Plan;
 use crate::run::{Model, Models};
 use crate::text::nearest::nearest;
 use crate::text::tokens::Tokenizer;
@@ -40,7 +41,7 @@ pub fn resolve(config: &Config, name: &str) -> Result<ModelConfig, Diagnostic> {
     }
     let unknown = |known: Vec<&str>, help: &str| {
         let near = nearest(name, known).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        Diagnostic::error(Code::UnknownModel, format!("`{name}` is no model{near}")).help(help)
+        Diagnostic::error(Code::UnknownModel, format!("`{name}` is no model of this project{near}")).help(help)
     };
     if name.starts_with("builtin:") {
         let known = Builtin::MODELS.to_vec();
@@ -66,22 +67,32 @@ pub fn resolve(config: &Config, name: &str) -> Result<ModelConfig, Diagnostic> {
     }
 }
 
-/// Makes the providers of all these models.
+/// What is said of a model, at the place where the first scenario that names it does so. A model of the command line or
+/// of the config has none.
+pub fn placed(diagnostic: Diagnostic, plan: &Plan, model: &str) -> Diagnostic {
+    let mut places = plan.scenarios.iter().filter_map(|scenario| Some((scenario, scenario.place_of_model(model)?)));
+    match places.next() {
+        Some((scenario, span)) => diagnostic.at(&scenario.source, span, ""),
+        None => diagnostic,
+    }
+}
+
+/// Makes the providers of all models of a plan.
 ///
 /// # Errors
 /// Everything that keeps one of them from being called: nothing may be sent then.
-pub fn connect(config: &Config, names: &[&str], settings: CallSettings) -> Result<Models, Vec<Diagnostic>> {
+pub fn connect(config: &Config, plan: &Plan, settings: CallSettings) -> Result<Models, Vec<Diagnostic>> {
     let mut models = Models::new();
     let mut wrong = Vec::new();
     let mut http = None;
-    for name in names {
+    for name in plan.models() {
         let made = resolve(config, name).and_then(|model| {
             let chat = provider(name, &model.provider, settings, &mut http)?;
             Ok(Model { chat, price: model.price, tokenizer: model.tokenizer })
         });
         match made {
-            Ok(model) => drop(models.insert((*name).to_owned(), model)),
-            Err(diagnostic) => wrong.push(diagnostic),
+            Ok(model) => drop(models.insert(name.to_owned(), model)),
+            Err(diagnostic) => wrong.push(placed(diagnostic, plan, name)),
         }
     }
     if wrong.is_empty() { Ok(models) } else { Err(wrong) }

@@ -81,8 +81,10 @@ fn find(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Vec<Found> {
 
 fn unreadable(code: Code, path: &Path, error: &std::io::Error) -> Diagnostic {
     use std::io::ErrorKind;
+    let is_link = path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
     let path = path.display();
     match error.kind() {
+        ErrorKind::NotFound if is_link => Diagnostic::error(code, format!("`{path}` is a link that leads to nothing")),
         ErrorKind::NotFound => Diagnostic::error(code, format!("`{path}` does not exist")),
         ErrorKind::PermissionDenied => Diagnostic::error(Code::Unreadable, format!("`{path}` may not be read"))
             .help("change its permissions, or leave it out"),
@@ -105,7 +107,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnosti
         match entry {
             Ok(entry) => {
                 let is_yaml = entry.path().extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
-                if is_yaml && entry.depth() > 0 && !entry.file_type().is_some_and(|kind| kind.is_dir()) {
+                if is_yaml && entry.depth() > 0 && may_be_file(entry.path()) {
                     files.push(entry.into_path());
                 }
             }
@@ -116,11 +118,16 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnosti
     }
 }
 
+/// Whether it is a file, or a link to one or to nothing (which is an error, and said). A pipe would be waited for.
+fn may_be_file(path: &Path) -> bool {
+    std::fs::metadata(path).map_or(true, |meta| meta.is_file())
+}
+
 fn read_scenario(found: &Found) -> (Option<Scenario>, Vec<Diagnostic>) {
     let (text, path, stem) = match &found.path {
         Some(path) => {
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            (read_text(path), path.display().to_string(), stem)
+            (within(path, &found.root).and_then(|()| read_text(path)), path.display().to_string(), stem)
         }
         None => (read_input(), "-".to_owned(), "stdin".to_owned()),
     };
@@ -133,14 +140,32 @@ fn read_scenario(found: &Found) -> (Option<Scenario>, Vec<Diagnostic>) {
     scenario::load(&source, &stem, &Folder { folder, root: found.root.clone() })
 }
 
+/// A link in a folder of scenarios may not lead out of it: what an error quotes of the file would be shown.
+fn within(path: &Path, root: &Path) -> Result<(), Box<Diagnostic>> {
+    let is_link = path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+    let (Ok(real), Ok(folder)) = (path.canonicalize(), root.canonicalize()) else { return Ok(()) };
+    // A file that was named on the command line is read wherever it leads.
+    if !is_link || real.starts_with(folder) {
+        return Ok(());
+    }
+    let message = format!("`{}` is a link that leads out of `{}`", path.display(), root.display());
+    Err(Box::new(Diagnostic::error(Code::PathOutside, message).help("name the file itself, or leave the link out")))
+}
+
 /// Reads a text file of at most 10 MiB.
 ///
 /// # Errors
 /// Why it cannot be read.
 pub fn read_text(path: &Path) -> Result<String, Box<Diagnostic>> {
-    let file = std::fs::File::open(path).map_err(|error| Box::new(unreadable(Code::MissingFile, path, &error)))?;
+    let unread = |error: std::io::Error| Box::new(unreadable(Code::MissingFile, path, &error));
+    // Opening a pipe waits for whoever writes into it; asked before, since it is no attack but an accident.
+    if std::fs::metadata(path).map_err(unread)?.is_dir() {
+        let message = format!("`{}` is a folder, and a file is wanted", path.display());
+        return Err(Box::new(Diagnostic::error(Code::Unreadable, message)));
+    }
+    let file = std::fs::File::open(path).map_err(unread)?;
     read_all(file, &path.display().to_string()).map_err(|error| match error {
-        Unread::Io(error) => Box::new(unreadable(Code::MissingFile, path, &error)),
+        Unread::Io(error) => unread(error),
         Unread::Diagnostic(diagnostic) => diagnostic,
     })
 }
@@ -213,6 +238,9 @@ impl Files for Folder {
         let root = self.root.canonicalize().map_err(unread)?;
         if !real.starts_with(&root) {
             return Err(outside());
+        }
+        if !real.is_file() {
+            return Err(problem(Code::Unreadable, format!("`{relative}` is no file"), None));
         }
         if real.strip_prefix(&root).is_ok_and(|inner| inner.components().any(is_hidden)) {
             return Err(problem(Code::HiddenFile, format!("`{relative}` leads to a hidden file"), None));

@@ -143,6 +143,8 @@ codes! {
     DuplicateVariable = "duplicate-variable",
     /// A template that cannot be read.
     TemplateSyntax = "template-syntax",
+    /// A template that does more than templates here may.
+    TemplateRefused = "template-refused",
     /// A template that cannot be filled in.
     TemplateError = "template-error",
     /// A matrix with more cells than allowed.

@@ -250,7 +250,8 @@ mod tests {
     #[test]
     fn marks_on_several_lines_leave_out_what_lies_between() {
         let source = file("a.yaml", SCENARIO);
-        let twice = Diagnostic { severity: Severity::Warning, ..Diagnostic::error(Code::DuplicateKey, "`name` is used twice") };
+        let twice =
+            Diagnostic { severity: Severity::Warning, ..Diagnostic::error(Code::DuplicateKey, "`name` is used twice") };
         let span = |text: &str| SCENARIO.find(text).map(|at| at..at + 4).expect("it stands there");
         insta::assert_snapshot!(render(&[twice.at(&source, span("nmae"), "").at(&source, span("name"), "first here")], false), @r"
         warning[duplicate-key]: `name` is used twice
@@ -299,8 +300,9 @@ mod tests {
         let line = "a: \u{1b}[31m\u{202e}x\u{9b}\té: nmae\r\nb: 1\r\n";
         let source = file("\u{1b}a\n.yaml", line);
         let at = line.find("nmae").expect("it stands there");
-        let diagnostic =
-            Diagnostic::error(Code::EmptyText, "`\u{7}`\n::error::is bad").at(&source, at..at + 99, "\u{200b}\r").help("\u{8}");
+        let diagnostic = Diagnostic::error(Code::EmptyText, "`\u{7}`\n::error::is bad")
+            .at(&source, at..at + 99, "\u{200b}\r")
+            .help("\u{8}");
         insta::assert_snapshot!(render(&[diagnostic], false), @r"
         error[empty-text]: `‹U+0007›` ::error::is bad
          --> ‹U+001B›a .yaml:1:16
@@ -315,7 +317,8 @@ mod tests {
     #[test]
     fn diagnostics_stand_in_order_of_path_and_place() {
         let (one, two) = (file("1.yaml", SCENARIO), file("2.yaml", "a\nb\nc\n"));
-        let at = |source: &Arc<SourceFile>, place| Diagnostic::error(Code::EmptyText, "x").at(source, place..place + 1, "");
+        let at =
+            |source: &Arc<SourceFile>, place| Diagnostic::error(Code::EmptyText, "x").at(source, place..place + 1, "");
         let shown = render(&[at(&two, 4), at(&one, 20), at(&one, 3), Diagnostic::error(Code::EmptyText, "y")], false);
         let places: Vec<&str> = shown.lines().filter_map(|line| line.trim_start().strip_prefix("--> ")).collect();
         assert_eq!(places, ["1.yaml:1:4", "1.yaml:3:6", "2.yaml:3:1"]);

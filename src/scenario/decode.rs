@@ -3,7 +3,7 @@
 //! A method that finds something wrong notes it and gives `None` (or leaves the item out), so that the rest of the
 //! file is still looked at. Nothing here knows scenarios: the config file is read with it too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -11,18 +11,40 @@ use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::text::nearest::nearest;
 
+/// The most errors of one file that are shown: nobody reads more, and a hostile file could have a great many.
+const MAX_ERRORS: usize = 200;
+/// So many words are listed even where the one that was meant is known.
+const FEW: usize = 8;
+/// The most regular expressions in one script: each may take 1 MiB.
+const MAX_REGEXES: usize = 500;
+
 /// What was found wrong in one file so far.
 #[derive(Debug)]
 pub struct Findings {
     source: Arc<SourceFile>,
     diagnostics: Vec<Diagnostic>,
+    seen: HashSet<Identity>,
+    /// Places whose templates could not be filled in: whatever else is said of the value there is a consequence.
+    unfilled: HashSet<Range<usize>>,
+    left_out: usize,
+    regexes: usize,
 }
+
+/// What makes two findings the same.
+type Identity = (Code, Option<Range<usize>>, String);
 
 impl Findings {
     /// Nothing found yet in this file.
     #[must_use]
-    pub const fn new(source: Arc<SourceFile>) -> Self {
-        Self { source, diagnostics: Vec::new() }
+    pub fn new(source: Arc<SourceFile>) -> Self {
+        Self {
+            source,
+            diagnostics: Vec::new(),
+            seen: HashSet::new(),
+            unfilled: HashSet::new(),
+            left_out: 0,
+            regexes: 0,
+        }
     }
 
     /// The file.
@@ -31,17 +53,15 @@ impl Findings {
         &self.source
     }
 
-    /// All that was found, without repetitions (a node that is read for several cells is wrong in each).
+    /// All that was found; of very much, the first of it and how much is left out.
     #[must_use]
-    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
-        let mut kept: Vec<Diagnostic> = Vec::with_capacity(self.diagnostics.len());
-        for diagnostic in self.diagnostics {
-            let place = |d: &Diagnostic| d.labels.first().map(|label| label.span.clone());
-            if !kept.iter().any(|other| other.code == diagnostic.code && place(other) == place(&diagnostic)) {
-                kept.push(diagnostic);
-            }
+    pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+        if self.left_out > 0 {
+            let message = format!("`{}` has {} more errors", self.source.path, self.left_out);
+            let help = format!("the first {MAX_ERRORS} are shown; one cause may stand behind many of them");
+            self.diagnostics.push(Diagnostic::error(Code::TooManyErrors, message).help(help));
         }
-        kept
+        self.diagnostics
     }
 
     /// Whether nothing was found.
@@ -50,20 +70,51 @@ impl Findings {
         self.diagnostics.is_empty()
     }
 
-    /// Adds what was found elsewhere.
+    /// Adds what was found, unless it is known.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+        let place = diagnostic.labels.first().map(|label| label.span.clone());
+        let is_own = diagnostic.source.as_ref().is_some_and(|source| Arc::ptr_eq(source, &self.source));
+        if is_own && place.as_ref().is_some_and(|place| self.unfilled.contains(place)) {
+            return;
+        }
+        if is_own
+            && let Some(place) = &place
+            && matches!(
+                diagnostic.code,
+                Code::TemplateRefused | Code::TemplateSyntax | Code::TemplateError | Code::UnknownVariable
+            )
+        {
+            self.unfilled.insert(place.clone());
+        }
+        if !self.seen.insert((diagnostic.code, place, diagnostic.message.clone())) {
+            return;
+        }
+        if self.diagnostics.len() < MAX_ERRORS {
+            self.diagnostics.push(diagnostic);
+        } else {
+            self.left_out += 1;
+        }
     }
 
     /// The same, of several things.
     pub fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
-        self.diagnostics.extend(diagnostics);
+        diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+
+    /// Whether one more regular expression may be read.
+    pub fn takes_regex(&mut self, at: &Node) -> bool {
+        self.regexes += 1;
+        if self.regexes == MAX_REGEXES + 1 {
+            let message = format!("a scenario has at most {MAX_REGEXES} regular expressions");
+            self.error_help(Code::TooManyRegexes, at, message, "one more", "`contains_any` takes a list of texts");
+        }
+        self.regexes <= MAX_REGEXES
     }
 
     /// Notes an error at a node.
     pub fn error(&mut self, code: Code, at: &Node, message: impl Into<String>, label: impl Into<String>) {
         let diagnostic = Diagnostic::error(code, message).at(&self.source, self.first_line(&at.span), label);
-        self.diagnostics.push(diagnostic);
+        self.push(diagnostic);
     }
 
     /// The same, with something to do about it.
@@ -76,7 +127,7 @@ impl Findings {
         help: impl Into<String>,
     ) {
         let diagnostic = Diagnostic::error(code, message).at(&self.source, self.first_line(&at.span), label).help(help);
-        self.diagnostics.push(diagnostic);
+        self.push(diagnostic);
     }
 
     /// A text over many lines is marked on its first line only.
@@ -88,18 +139,24 @@ impl Findings {
 
     /// Notes a node of the wrong type.
     pub fn wrong_type(&mut self, at: &Node, what: &str, wanted: &str) {
-        let kind = at.kind();
-        self.error(Code::WrongType, at, format!("`{what}` must be {wanted}, and this is {kind}"), kind);
+        self.error(Code::WrongType, at, format!("`{what}` must be {wanted}, and this is {}", at.shown()), "");
     }
 
     /// Notes a word that is none of the known ones.
     pub fn unknown_word(&mut self, code: Code, at: &Node, message: String, word: &str, known: &[&str]) {
-        let label = match nearest(word, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => String::new(),
-        };
-        let help = format!("known are {}", list_words(known));
-        self.error_help(code, at, message, label, help);
+        let near = nearest(word, known.iter().copied());
+        let label = near.map_or_else(String::new, |near| format!("did you mean `{near}`?"));
+        // A long list would bury the word that was meant.
+        if near.is_some() && known.len() > FEW {
+            self.error(code, at, message, label);
+        } else {
+            let help = if known.is_empty() {
+                "none are known here".to_owned()
+            } else {
+                format!("known are {}", list_words(known))
+            };
+            self.error_help(code, at, message, label, help);
+        }
     }
 
     /// Reads a map whose keys are all in `known`; `what` says in messages whose keys they are.
@@ -117,15 +174,19 @@ impl Findings {
     /// Reads a map with any keys, each there once.
     pub fn open_fields<'n>(&mut self, node: &'n Node, what: &str) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
-            let kind = node.kind();
-            self.error(Code::WrongType, node, format!("{what} must be a map, and this is {kind}"), kind);
+            self.error(Code::WrongType, node, format!("{what} must be a map, and this is {}", node.shown()), "");
             return None;
         };
         let mut kept: Vec<(&Node, &Node)> = Vec::with_capacity(entries.len());
         let mut seen: HashMap<&str, &Node> = HashMap::with_capacity(entries.len());
         for (key, value) in entries {
             let Some(word) = key.scalar_text() else {
-                self.error(Code::WrongType, key, format!("a key of {what} must be a text"), key.kind());
+                self.error(
+                    Code::WrongType,
+                    key,
+                    format!("a key of {what} must be a text, and this is {}", key.shown()),
+                    "",
+                );
                 continue;
             };
             if let Some(first) = seen.get(word) {
@@ -133,7 +194,7 @@ impl Findings {
                 let diagnostic = Diagnostic::error(Code::DuplicateKey, message)
                     .at(&self.source, key.span.clone(), "again here")
                     .at(&self.source, first.span.clone(), "first here");
-                self.diagnostics.push(diagnostic);
+                self.push(diagnostic);
                 continue;
             }
             seen.insert(word, key);
@@ -163,11 +224,15 @@ impl Findings {
 
     /// Reads `true` or `false`.
     pub fn flag(&mut self, node: &Node, what: &str) -> Option<bool> {
-        let Value::Scalar(Scalar::Bool(value), _) = node.value else {
-            self.wrong_type(node, what, "`true` or `false`");
-            return None;
-        };
-        Some(value)
+        match &node.value {
+            Value::Scalar(Scalar::Bool(value), _) => Some(*value),
+            // What a template gave is a text.
+            Value::Scalar(Scalar::Text, text) if matches!(text.trim(), "true" | "false") => Some(text.trim() == "true"),
+            _ => {
+                self.wrong_type(node, what, "`true` or `false`");
+                None
+            }
+        }
     }
 
     /// Reads a whole number within a range.

@@ -1,5 +1,9 @@
 //! Neutral exchanges that fill a conversation up: small talk that plants nothing and asks for nothing.
 
+use std::sync::LazyLock;
+
+use super::read_turns::Exchange;
+
 /// Small talk without names, numbers or anything that a fact could be. Its order is part of what a scenario means.
 pub const FILLERS: &[(&str, &str)] = &[
     ("The weather has turned mild again.", "That sounds pleasant."),
@@ -28,29 +32,29 @@ pub const FILLERS: &[(&str, &str)] = &[
     ("The evening light is lovely.", "A good moment to look up."),
 ];
 
+/// The built-in exchanges, ready to be shared by all turns that use them.
+static SHARED: LazyLock<Vec<Exchange>> =
+    LazyLock::new(|| FILLERS.iter().map(|(user, reply)| ((*user).into(), (*reply).into())).collect());
+
 /// One exchange after the other, over and over.
 #[derive(Debug)]
 pub struct FillerSource<'f> {
-    exchanges: &'f [(String, String)],
+    exchanges: &'f [Exchange],
     next: usize,
 }
 
 impl<'f> FillerSource<'f> {
     /// The exchanges of a file, or with none the built-in ones.
     #[must_use]
-    pub const fn new(exchanges: &'f [(String, String)]) -> Self {
-        Self { exchanges, next: 0 }
+    pub fn new(exchanges: &'f [Exchange]) -> Self {
+        Self { exchanges: if exchanges.is_empty() { &SHARED } else { exchanges }, next: 0 }
     }
 
     /// The next exchange: user message and reply.
-    pub fn next_exchange(&mut self) -> (&str, &str) {
-        let at = self.next;
+    pub fn next_exchange(&mut self) -> Exchange {
+        let at = self.next % self.exchanges.len();
         self.next += 1;
-        if self.exchanges.is_empty() {
-            return FILLERS[at % FILLERS.len()];
-        }
-        let (user, reply) = &self.exchanges[at % self.exchanges.len()];
-        (user, reply)
+        self.exchanges[at].clone()
     }
 }
 
@@ -73,7 +77,7 @@ mod tests {
     #[test]
     fn the_list_starts_over_when_it_is_used_up() {
         let mut source = FillerSource::new(&[]);
-        let first = source.next_exchange().0.to_owned();
+        let first = source.next_exchange().0;
         for _ in 1..FILLERS.len() {
             assert_ne!(source.next_exchange().0, first);
         }

@@ -11,7 +11,7 @@ use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
 use super::{Files, Scenario, read_params, read_window};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::model::Window;
+use crate::model::{Script, Window};
 
 const KEYS: &[&str] = &[
     "name",
@@ -37,6 +37,8 @@ const KEYS: &[&str] = &[
 ];
 const MAX_NAME: usize = 100;
 const MAX_TRIALS: u64 = 10_000;
+/// All turns and checks of all scripts together: a small file with a large matrix must not keep the machine busy.
+const MAX_WORK: usize = 5_000_000;
 /// Cells are looked at until so many errors are known: more would repeat them.
 const ENOUGH_ERRORS: usize = 50;
 
@@ -64,20 +66,38 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
     (is_right.then_some(scenario), findings.into_diagnostics())
 }
 
+/// Makes each script once. A place that is wrong in one cell is said once, however many cells it is wrong in.
 fn check_scripts(findings: &mut Findings, scenario: &Scenario) {
-    let mut found = 0;
+    let mut places = HashSet::new();
+    let mut work = 0;
     for case in 0..scenario.cases.len() {
         for cell in 0..scenario.cells.len() {
-            if let Err(diagnostics) = scenario.script(case, cell) {
-                found += diagnostics.len();
-                findings.extend(diagnostics);
+            match scenario.script(case, cell) {
+                Ok(script) => work += work_of(&script),
+                Err(mut diagnostics) => {
+                    let place = |d: &Diagnostic| (d.code, d.labels.first().map(|label| label.span.clone()));
+                    diagnostics.retain(|diagnostic| !places.contains(&place(diagnostic)));
+                    places.extend(diagnostics.iter().map(place));
+                    findings.extend(diagnostics);
+                }
             }
             let is_all = scenario.body.fixed.get().is_some() || scenario.body.is_fixed();
-            if is_all || found >= ENOUGH_ERRORS {
+            if is_all || places.len() >= ENOUGH_ERRORS {
+                return;
+            }
+            if work > MAX_WORK {
+                let message = format!("the scripts of `{}` have more than {MAX_WORK} turns and checks", scenario.name);
+                let help = "of a scenario with templates each case and cell has a script of its own: use fewer of them";
+                findings.push(Diagnostic::error(Code::TooManyTurns, message).at(&scenario.source, 0..0, "").help(help));
                 return;
             }
         }
     }
+}
+
+fn work_of(script: &Script) -> usize {
+    let turns = script.turns.iter().map(|turn| 1 + turn.checks.len());
+    turns.sum::<usize>() + script.each_reply.len() + script.personas.iter().map(|p| 1 + p.checks.len()).sum::<usize>()
 }
 
 struct Reader<'r> {
@@ -104,7 +124,9 @@ impl Reader<'_> {
             description: fields.get("description").and_then(|node| findings.text(node, "description")),
             tags: fields.get("tags").map_or_else(Vec::new, |node| findings.texts(node, "tags")),
             source: Arc::clone(source),
+            name_span: fields.get("name").map_or(0..0, |node| node.span.clone()),
             models: self.models(findings),
+            model_spans: self.model_nodes().iter().map(|node| node.span.clone()).collect(),
             windows: self.windows(findings),
             params: fields.get("params").and_then(|node| read_params::params(findings, node)).unwrap_or_default(),
             stream: fields.get("stream").and_then(|node| findings.flag(node, "stream")).unwrap_or(false),
@@ -149,11 +171,19 @@ impl Reader<'_> {
     }
 
     fn models(&self, findings: &mut Findings) -> Vec<String> {
-        let Some(node) = self.fields.get("model").or_else(|| self.fields.get("models")) else { return Vec::new() };
+        let Some(node) = self.model_node() else { return Vec::new() };
         if let Value::List(_) = node.value {
             findings.filled_list(node, "models");
         }
         distinct(findings, node, "model", |findings, item| findings.filled_text(item, "model"))
+    }
+
+    fn model_node(&self) -> Option<&Node> {
+        self.fields.get("model").or_else(|| self.fields.get("models"))
+    }
+
+    fn model_nodes(&self) -> &[Node] {
+        self.model_node().map_or(&[], one_or_many)
     }
 
     fn windows(&self, findings: &mut Findings) -> Vec<Window> {

@@ -11,9 +11,11 @@ mod read_params;
 mod read_turns;
 mod read_window;
 mod template;
+mod template_limits;
 pub mod yaml;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
@@ -48,6 +50,8 @@ pub struct FileProblem {
 pub struct Scenario {
     /// Its name.
     pub name: String,
+    /// Where its name stands; empty where the file gives it none.
+    name_span: Range<usize>,
     /// What it is about.
     pub description: Option<String>,
     /// Its tags.
@@ -56,6 +60,8 @@ pub struct Scenario {
     pub source: Arc<SourceFile>,
     /// The models that it names; empty for the config's.
     pub models: Vec<String>,
+    /// Where each of them stands.
+    model_spans: Vec<Range<usize>>,
     /// Its windows; at least one.
     pub windows: Vec<Window>,
     /// Sampling parameters.
@@ -77,6 +83,13 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Where it names a model.
+    #[must_use]
+    pub fn place_of_model(&self, model: &str) -> Option<Range<usize>> {
+        let at = self.models.iter().position(|name| name == model)?;
+        self.model_spans.get(at).cloned()
+    }
+
     /// The script of one case and one cell of the matrix, both as indexes.
     ///
     /// # Errors
@@ -96,7 +109,7 @@ pub fn duplicate_names(scenarios: &[Scenario]) -> Vec<Diagnostic> {
             format!("`{}` and `{}` are both called `{}`", first.source.path, scenario.source.path, scenario.name);
         Some(
             Diagnostic::error(Code::DuplicateScenario, message)
-                .at(&scenario.source, 0..0, "")
+                .at(&scenario.source, scenario.name_span.clone(), "")
                 .help("give one of them another `name:`; without one, the file's stem is the name"),
         )
     });

@@ -43,8 +43,8 @@ pub fn checks(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Vec<Check
 /// Reads one check. `extra` are keys that may stand beside it and are read by the caller.
 pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str]) -> Option<Check> {
     if !matches!(node.value, Value::Map(_)) {
-        let message = format!("a check must be a map with one key, and this is {}", node.kind());
-        findings.error_help(Code::WrongType, node, message, node.kind(), "write it like `- contains: hello`");
+        let message = format!("a check must be a map with one key, and this is {}", node.shown());
+        findings.error_help(Code::WrongType, node, message, "", "write it like `- contains: hello`");
         return None;
     }
     let fields = findings.open_fields(node, "a check")?;
@@ -55,7 +55,13 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
             if kind.is_some() {
                 several = true;
                 let message = "this check has two check keys";
-                findings.error_help(Code::SeveralChecks, key_node, message, "", "write each check as an item of its own");
+                findings.error_help(
+                    Code::SeveralChecks,
+                    key_node,
+                    message,
+                    "",
+                    "write each check as an item of its own",
+                );
             } else {
                 kind = Some((key, value));
             }
@@ -165,6 +171,9 @@ fn text(findings: &mut Findings, node: &Node, key: &str, case: bool) -> Option<T
 /// Reads a regular expression.
 pub fn pattern(findings: &mut Findings, node: &Node, key: &str) -> Option<Pattern> {
     let text = findings.filled_text(node, key)?;
+    if !findings.takes_regex(node) {
+        return None;
+    }
     match Pattern::new(&text) {
         Ok(pattern) => Some(pattern),
         Err(error) => {
@@ -172,7 +181,13 @@ pub fn pattern(findings: &mut Findings, node: &Node, key: &str) -> Option<Patter
             let message = error.to_string();
             let reason = message.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
             let help = "expressions are of Rust's regex crate: no look-around and no back-references";
-            findings.error_help(Code::InvalidRegex, node, format!("`{key}` is no regular expression: {reason}"), "", help);
+            findings.error_help(
+                Code::InvalidRegex,
+                node,
+                format!("`{key}` is no regular expression: {reason}"),
+                "",
+                help,
+            );
             None
         }
     }
@@ -256,7 +271,8 @@ fn fact_index(findings: &mut Findings, node: &Node, key: &str, facts: &[Fact]) -
 
 fn fact_value(findings: &mut Findings, node: &Node, fact: &Fact) -> Option<String> {
     let value = findings.filled_text(node, "value")?;
-    if fact.value == value || fact.outdated.contains(&value) {
+    // A fact without a value is wrong itself, and that is said already.
+    if fact.value.is_empty() || fact.value == value || fact.outdated.contains(&value) {
         return Some(value);
     }
     let known: Vec<&str> = std::iter::once(&fact.value).chain(&fact.outdated).map(String::as_str).collect();

@@ -17,13 +17,14 @@ pub fn facts(findings: &mut Findings, node: &Node) -> Vec<Fact> {
             findings.error_help(Code::InvalidName, key, message, "", "names have letters, digits, `_` and `-`");
             return None;
         }
-        fact(findings, name, value)
+        // A fact that is wrong keeps its name, so that the checks that name it are not called wrong too.
+        Some(fact(findings, name, value).unwrap_or_else(|| empty(name)))
     });
     facts.collect()
 }
 
-fn fact(findings: &mut Findings, name: &str, node: &Node) -> Option<Fact> {
-    let mut fact = Fact {
+fn empty(name: &str) -> Fact {
+    Fact {
         name: name.to_owned(),
         value: String::new(),
         aliases: Vec::new(),
@@ -31,7 +32,11 @@ fn fact(findings: &mut Findings, name: &str, node: &Node) -> Option<Fact> {
         regex: None,
         asks: Vec::new(),
         outdated: Vec::new(),
-    };
+    }
+}
+
+fn fact(findings: &mut Findings, name: &str, node: &Node) -> Option<Fact> {
+    let mut fact = empty(name);
     if !matches!(node.value, Value::Map(_)) {
         findings.filled_text(node, name)?.trim().clone_into(&mut fact.value);
         return Some(fact);

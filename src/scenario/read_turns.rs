@@ -16,7 +16,10 @@ pub const MAX_TURNS: usize = 10_000;
 const KEYS: &[&str] = &["user", "reply", "id", "expect", "filler"];
 
 /// Exchanges of filler files, by the path that the scenario gives.
-pub type FillerFiles = HashMap<String, Vec<(String, String)>>;
+pub type FillerFiles = HashMap<String, Vec<Exchange>>;
+
+/// A user message and the reply to it.
+pub type Exchange = (Arc<str>, Arc<str>);
 
 /// Reads the turns and unfolds fillers.
 pub fn turns(findings: &mut Findings, node: &Node, facts: &[Fact], files: &FillerFiles) -> Vec<Turn> {
@@ -73,7 +76,13 @@ impl TurnReader<'_> {
         };
         if let (Some(_), Some((key, _))) = (fields.get("reply"), fields.pair("expect")) {
             let help = "a canned reply is no answer of the bot; check a turn that is asked live";
-            findings.error_help(Code::ExpectOnCanned, key, "a turn with a canned `reply` has nothing to check", "", help);
+            findings.error_help(
+                Code::ExpectOnCanned,
+                key,
+                "a turn with a canned `reply` has nothing to check",
+                "",
+                help,
+            );
         }
         self.push(findings, node, turn);
     }
@@ -91,16 +100,16 @@ impl TurnReader<'_> {
         let path = path.unwrap_or_default();
         let exchanges = self.files.get(&path).map_or(&[][..], Vec::as_slice);
         let source = self.fillers.entry(path).or_insert_with(|| FillerSource::new(exchanges));
-        let turns: Vec<Turn> = (0..count)
-            .map(|_| {
-                let (user, reply) = source.next_exchange();
-                Turn {
-                    id: None,
-                    user: user.into(),
-                    reply: Some(reply.into()),
-                    checks: Vec::new(),
-                    position: node.position,
-                }
+        // One more than fit says that they are too many.
+        let room = (MAX_TURNS + 1).saturating_sub(self.turns.len());
+        let exchanges = (0..count).take(room).map(|_| source.next_exchange());
+        let turns: Vec<Turn> = exchanges
+            .map(|(user, reply)| Turn {
+                id: None,
+                user,
+                reply: Some(reply),
+                checks: Vec::new(),
+                position: node.position,
             })
             .collect();
         for turn in turns {
@@ -154,7 +163,12 @@ pub fn each_reply(findings: &mut Findings, node: &Node, facts: &[Fact], turns: &
         if let (Some(until), Some(node)) = (until, fields.get("until"))
             && until < from
         {
-            findings.error(Code::EmptyStretch, node, format!("`until` is turn {until}, before `from`, turn {from}"), "");
+            findings.error(
+                Code::EmptyStretch,
+                node,
+                format!("`until` is turn {until}, before `from`, turn {from}"),
+                "",
+            );
         }
         Some(EachReply { check, from, until })
     });
@@ -162,7 +176,13 @@ pub fn each_reply(findings: &mut Findings, node: &Node, facts: &[Fact], turns: &
 }
 
 fn turn_number(findings: &mut Findings, node: &Node, key: &str, turns: &[Turn]) -> Option<u32> {
-    if let Value::Scalar(Scalar::Int(_), _) = node.value {
+    let is_number = match &node.value {
+        Value::Scalar(Scalar::Int(_), _) => true,
+        // What a template gave is a text; no id is a number.
+        Value::Scalar(Scalar::Text, text) => text.trim().parse::<u64>().is_ok(),
+        _ => false,
+    };
+    if is_number {
         return findings.whole(node, key, 1..=turns.len().max(1) as u64).and_then(|n| u32::try_from(n).ok());
     }
     let id = findings.filled_text(node, key)?;
@@ -177,13 +197,13 @@ fn turn_number(findings: &mut Findings, node: &Node, key: &str, turns: &[Turn]) 
 }
 
 /// Reads a filler file: a list of `{user, reply}`.
-pub fn filler_file(findings: &mut Findings, node: &Node) -> Vec<(String, String)> {
+pub fn filler_file(findings: &mut Findings, node: &Node) -> Vec<Exchange> {
     let Some(items) = findings.filled_list(node, "a filler file") else { return Vec::new() };
     let exchanges = items.iter().filter_map(|item| {
         let fields = findings.fields(item, "a filler", &["user", "reply"])?;
         let user = fields.require(findings, "user", "a filler").and_then(|n| findings.filled_text(n, "user"));
         let reply = fields.require(findings, "reply", "a filler").and_then(|n| findings.filled_text(n, "reply"));
-        Some((user?, reply?))
+        Some((user?.into(), reply?.into()))
     });
     exchanges.collect()
 }

@@ -3,19 +3,19 @@
 //! Templates are minijinja's, strict: a name that is no variable is an error. A value is put in once and never looked
 //! at again, so the values of cases and variables are data even where they look like templates.
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use std::sync::LazyLock;
+
+use minijinja::{Environment, ErrorKind};
 use serde_json::{Map, Value as Json};
 
 use super::decode::Findings;
+use super::template_limits::{Bounded, FILTERS, environment, refusal};
 use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::Code;
 use crate::text::nearest::nearest;
 
-/// Steps of one template, so that a loop within a loop ends.
-const FUEL: u64 = 100_000;
-/// The longest text that a template may give, in bytes.
-const MAX_TEXT: usize = 1 << 20;
+/// Made once: there may be a great many scripts.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
 /// Whether a text has anything to fill in.
 #[must_use]
@@ -36,7 +36,6 @@ pub fn has_templates(node: &Node) -> bool {
 
 /// Fills variables in.
 pub struct Templates<'v> {
-    environment: Environment<'static>,
     variables: &'v Map<String, Json>,
 }
 
@@ -44,16 +43,7 @@ impl<'v> Templates<'v> {
     /// For these variables.
     #[must_use]
     pub fn new(variables: &'v Map<String, Json>) -> Self {
-        let mut environment = Environment::new();
-        // A text's own line feed at its end is the author's.
-        let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
-        if let Ok(syntax) = syntax {
-            environment.set_syntax(syntax);
-        }
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        Self { environment, variables }
+        Self { variables }
     }
 
     /// The same tree with every text filled in. A text that cannot be is noted and left as it is.
@@ -77,7 +67,13 @@ impl<'v> Templates<'v> {
         if !is_template(text) {
             return Some(text.to_owned());
         }
-        let template = match self.environment.template_from_str(text) {
+        if let Some(reason) = refusal(text) {
+            let message = format!("this template is refused: {reason}");
+            let help = "templates here fill in values, choose with `if` and loop over a variable's list";
+            findings.error_help(Code::TemplateRefused, at, message, "", help);
+            return None;
+        }
+        let template = match ENVIRONMENT.template_from_str(text) {
             Ok(template) => template,
             Err(error) => {
                 let message = format!("this template cannot be read: {}", reason(&error));
@@ -86,12 +82,8 @@ impl<'v> Templates<'v> {
                 return None;
             }
         };
-        let is_global = |name: &str| self.environment.globals().any(|(global, _)| global == name);
-        let mut unknown: Vec<String> = template
-            .undeclared_variables(false)
-            .into_iter()
-            .filter(|name| !self.variables.contains_key(name) && !is_global(name))
-            .collect();
+        let mut unknown: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+        unknown.retain(|name| !self.variables.contains_key(name));
         unknown.sort();
         if let Some(name) = unknown.first() {
             let label = nearest(name, self.variables.keys().map(String::as_str))
@@ -100,24 +92,28 @@ impl<'v> Templates<'v> {
             findings.error_help(Code::UnknownVariable, at, format!("`{name}` is no variable here"), label, help);
             return None;
         }
-        match template.render(minijinja::Value::from(minijinja::value::Serde(self.variables))) {
-            Ok(filled) if filled.len() > MAX_TEXT => {
-                findings.error(Code::TemplateError, at, "this template gives more than 1 MiB of text", "");
-                None
+        let mut filled = Bounded::default();
+        let context = minijinja::Value::from(minijinja::value::Serde(self.variables));
+        if let Err(error) = template.render_captured_to(context, &mut filled) {
+            let message = format!("this template fails: {}", reason(&error));
+            match error.kind() {
+                ErrorKind::UnknownFilter => {
+                    findings.error_help(Code::TemplateError, at, message, "", format!("filters are {FILTERS}"));
+                }
+                _ => findings.error(Code::TemplateError, at, message, ""),
             }
-            Ok(filled) => Some(filled),
-            Err(error) => {
-                findings.error(Code::TemplateError, at, format!("this template fails: {}", reason(&error)), "");
-                None
-            }
+            return None;
         }
+        filled.into_text()
     }
 }
 
 fn reason(error: &minijinja::Error) -> String {
-    match (error.kind(), error.detail()) {
-        (ErrorKind::OutOfFuel, _) => "it takes too many steps".to_owned(),
-        (_, Some(detail)) => detail.to_owned(),
-        (kind, None) => kind.to_string(),
+    let source = std::error::Error::source(error);
+    match (error.kind(), error.detail(), source) {
+        (ErrorKind::OutOfFuel, ..) => "it takes too many steps".to_owned(),
+        (ErrorKind::WriteFailure, _, Some(source)) => source.to_string(),
+        (_, Some(detail), _) => detail.to_owned(),
+        (kind, None, _) => kind.to_string(),
     }
 }

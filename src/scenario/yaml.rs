@@ -8,16 +8,21 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::{DuplicateKeyPolicy, Error, Location, NonFiniteFloatPolicy, Spanned};
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::Position;
+use crate::text::layout::floor_boundary;
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: usize = 10 << 20;
+/// The longest value that a message repeats, in bytes.
+const MAX_SHOWN: usize = 40;
 const MAX_NODES: usize = 200_000;
 const MAX_ALIASES: usize = 10_000;
 const MAX_DEPTH: usize = 64;
+const MAX_SCALAR_BYTES: usize = 32 << 20;
 
 /// A value with its place.
 #[derive(Debug, Clone)]
@@ -70,6 +75,20 @@ impl Node {
         }
     }
 
+    /// The same with the value of a scalar, where it is short.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match &self.value {
+            Value::Scalar(Scalar::Bool(_), text) => format!("`{text}`"),
+            Value::Scalar(kind, text) if (1..=MAX_SHOWN).contains(&text.len()) && !text.contains('\n') => {
+                let kind = if *kind == Scalar::Text { "the text" } else { "the number" };
+                format!("{kind} `{text}`")
+            }
+            Value::Scalar(Scalar::Text, text) if text.is_empty() => "an empty text".to_owned(),
+            _ => self.kind().to_owned(),
+        }
+    }
+
     /// The text of a scalar as it was written.
     #[must_use]
     pub fn scalar_text(&self) -> Option<&str> {
@@ -113,9 +132,12 @@ pub fn parse(source: &Arc<SourceFile>) -> Result<Node, Box<Diagnostic>> {
     let text = source.text.as_str();
     if text.len() > MAX_FILE_BYTES {
         return Err(Box::new(
-            Diagnostic::error(Code::FileTooLarge, format!("the file has {} bytes; at most 10 MiB are read", text.len()))
-                .at(source, 0..0, "")
-                .help("split it, or move long texts into files of their own"),
+            Diagnostic::error(
+                Code::FileTooLarge,
+                format!("the file has {} bytes; at most 10 MiB are read", text.len()),
+            )
+            .at(source, 0..0, "")
+            .help("split it, or move long texts into files of their own"),
         ));
     }
     let options = serde_saphyr::options! {
@@ -127,6 +149,7 @@ pub fn parse(source: &Arc<SourceFile>) -> Result<Node, Box<Diagnostic>> {
             max_nodes: MAX_NODES,
             max_aliases: MAX_ALIASES,
             max_depth: MAX_DEPTH,
+            max_total_scalar_bytes: MAX_SCALAR_BYTES,
             flow_nesting_limit: MAX_DEPTH,
             max_documents: 1,
         },
@@ -147,37 +170,71 @@ fn syntax_error(source: &Arc<SourceFile>, error: &serde_saphyr::Error) -> Diagno
         Some(offset) => usize::try_from(offset).unwrap_or(0),
         None => byte_offset(text, place.line(), place.column()),
     });
-    let offset = (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let offset = floor_boundary(text, offset);
     let end = text[offset..].chars().next().map_or(offset, |c| offset + c.len_utf8());
-    let full = error.without_snippet().to_string();
-    // The library ends its messages with the place, which stands in our heading already.
-    let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(message, _)| message).replace("`|'", "`|`");
-    let is_limit = matches!(
-        error.without_snippet(),
-        serde_saphyr::Error::Budget { .. }
-            | serde_saphyr::Error::AliasReplayLimitExceeded { .. }
-            | serde_saphyr::Error::AliasExpansionLimitExceeded { .. }
-            | serde_saphyr::Error::AliasReplayStackDepthExceeded { .. }
-    ) || message.contains("recursion limit")
-        || message.contains("nesting");
-    if is_limit {
-        return Diagnostic::error(Code::YamlLimit, format!("this YAML is too large or too deeply nested: {message}"))
-            .at(source, offset..end, "the limit is reached here")
-            .help(format!("at most {MAX_NODES} values, {MAX_ALIASES} aliases and {MAX_DEPTH} levels are read"));
+    let at = |diagnostic: Diagnostic, label: &str| diagnostic.at(source, offset..end, label);
+    let error = innermost(error);
+    if let Error::Budget { breach: BudgetBreach::Documents { .. }, .. } | Error::MultipleDocuments { .. } = error {
+        return at(
+            Diagnostic::error(Code::SeveralDocuments, "the file has more than one YAML document"),
+            "the second one starts here",
+        )
+        .help("one file is one scenario: put the second document into a file of its own");
     }
-    if message.contains("multiple YAML documents") {
-        return Diagnostic::error(Code::SeveralDocuments, "the file has more than one YAML document")
-            .at(source, offset..end, "the second one starts here")
-            .help("one file is one scenario: put the second document into a file of its own");
+    let full = error.to_string();
+    if let Some(limit) = limit(error, &full) {
+        return at(Diagnostic::error(Code::YamlLimit, format!("this YAML {limit}")), "the limit is reached here")
+            .help("a scenario is short: put long texts, fillers and cases into files of their own");
     }
-    let mut diagnostic =
-        Diagnostic::error(Code::InvalidYaml, format!("this is not YAML: {message}")).at(source, offset..end, "");
+    // The library ends its messages with the place, which stands in our heading already, and quotes like a letter.
+    let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(message, _)| message).replace('\'', "`");
+    let diagnostic = at(Diagnostic::error(Code::InvalidYaml, format!("this is not YAML: {message}")), "");
+    match syntax_help(&message, &text[offset..]) {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
+/// The error itself, where the library wraps it to tell of the alias that led there.
+fn innermost(error: &Error) -> &Error {
+    match error {
+        Error::AliasError { error, .. } | Error::WithSnippet { error, .. } => innermost(error),
+        error => error,
+    }
+}
+
+/// Which limit was reached, if it was one.
+fn limit(error: &Error, message: &str) -> Option<String> {
+    let limit = match error {
+        Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => {
+            format!("has more than {MAX_NODES} values")
+        }
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => format!("is more than {MAX_DEPTH} levels deep"),
+        Error::Budget { breach: BudgetBreach::Aliases { .. }, .. } => format!("has more than {MAX_ALIASES} aliases"),
+        Error::Budget { .. } => format!("unfolds to more than {} MiB of text", MAX_SCALAR_BYTES >> 20),
+        Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            format!("has aliases that unfold to more than {MAX_NODES} values")
+        }
+        _ if message.contains("recursion limit") || message.contains("nesting") => {
+            format!("is more than {MAX_DEPTH} levels deep")
+        }
+        _ => return None,
+    };
+    Some(limit)
+}
+
+fn syntax_help(message: &str, rest: &str) -> Option<&'static str> {
     if message.contains("mapping values are not allowed") {
-        diagnostic = diagnostic.help("a text that has `: ` in it needs quotes");
-    } else if text[offset..].starts_with('\t') || message.contains("tab") {
-        diagnostic = diagnostic.help("YAML is indented with blanks, not with tabs");
+        Some("a text that has `: ` in it needs quotes")
+    } else if rest.starts_with('\t') || message.contains("tab") {
+        Some("YAML is indented with blanks, not with tabs")
+    } else if rest.starts_with(['{', '}', '%', '@', '`']) {
+        Some("a text that begins with `{{` or another special character needs quotes")
+    } else {
+        None
     }
-    diagnostic
 }
 
 /// The byte offset of a line and column, both counted from 1, the column in characters.

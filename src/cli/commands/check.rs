@@ -33,7 +33,8 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
         }
     };
     for model in plan.models() {
-        loaded.diagnostics.extend(models::resolve(&config, model).err());
+        let unknown = models::resolve(&config, model).err();
+        loaded.diagnostics.extend(unknown.map(|diagnostic| models::placed(diagnostic, &plan, model)));
     }
     let tokenizer_of = |model: &str| models::resolve(&config, model).map(|model| model.tokenizer).unwrap_or_default();
     loaded.diagnostics.extend(overflows(&plan, &tokenizer_of));

@@ -114,7 +114,7 @@ fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepare
         return Err(Exit::NothingToDo);
     }
     let settings = CallSettings { timeout: Duration::from_secs_f64(args.timeout), retries: args.retries };
-    let models = models::connect(&config, &plan.models(), settings).map_err(|diagnostics| bad(&diagnostics))?;
+    let models = models::connect(&config, &plan, settings).map_err(|diagnostics| bad(&diagnostics))?;
     let wrong = plan_errors(&plan, &models);
     if !wrong.is_empty() {
         return Err(bad(&wrong));

@@ -1,0 +1,186 @@
+//! What a template may do. Scenario files come from strangers, and the template language could be made to fill the
+//! memory or the stack with a few words.
+//!
+//! A template fills in values, chooses with `if` and loops over what a variable holds. It never gives a name to
+//! something that it computed and never multiplies: what one expression gives is then no larger than its own length
+//! times the variables that it names, however the template is built.
+
+use std::io;
+
+use minijinja::machinery::{Token, tokenize};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, filters, tests};
+
+/// Steps of one template, so that a loop within a loop ends.
+const FUEL: u64 = 100_000;
+/// The longest text that a template may give, in bytes.
+pub const MAX_TEXT: usize = 1 << 20;
+/// Words and signs within one pair of braces. An expression is read and dropped recursively.
+const MAX_TOKENS: usize = 100;
+/// Statements (`{% … %}`) in one template: a chain of `elif` is read recursively, too.
+const MAX_STATEMENTS: usize = 200;
+const STATEMENTS: [&str; 6] = ["if", "elif", "else", "endif", "for", "endfor"];
+
+/// The filters that a template may use, in the order in which messages list them.
+pub const FILTERS: &str = "upper, lower, title, capitalize, trim, replace, split, lines, join, length, first, last, \
+     sort, reverse, unique, items, list, min, max, sum, int, float, round, abs, default, string and tojson";
+
+/// The template language with nothing in it that grows without end.
+pub fn environment() -> Environment<'static> {
+    let mut environment = Environment::empty();
+    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+        // A text's own line feed at its end is the author's.
+        environment.set_syntax(syntax);
+    }
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    add_filters(&mut environment);
+    add_tests(&mut environment);
+    environment
+}
+
+fn add_filters(environment: &mut Environment<'_>) {
+    environment.add_filter("upper", filters::upper);
+    environment.add_filter("lower", filters::lower);
+    environment.add_filter("title", filters::title);
+    environment.add_filter("capitalize", filters::capitalize);
+    environment.add_filter("trim", filters::trim);
+    environment.add_filter("replace", replace);
+    environment.add_filter("split", filters::split);
+    environment.add_filter("lines", filters::lines);
+    environment.add_filter("join", join);
+    environment.add_filter("length", filters::length);
+    environment.add_filter("first", filters::first);
+    environment.add_filter("last", filters::last);
+    environment.add_filter("sort", filters::sort);
+    environment.add_filter("reverse", filters::reverse);
+    environment.add_filter("unique", filters::unique);
+    environment.add_filter("items", filters::items);
+    environment.add_filter("list", filters::list);
+    environment.add_filter("min", filters::min);
+    environment.add_filter("max", filters::max);
+    environment.add_filter("sum", filters::sum);
+    environment.add_filter("int", filters::int);
+    environment.add_filter("float", filters::float);
+    environment.add_filter("round", filters::round);
+    environment.add_filter("abs", filters::abs);
+    environment.add_filter("default", filters::default);
+    environment.add_filter("string", filters::string);
+    environment.add_filter("tojson", filters::tojson);
+}
+
+fn add_tests(environment: &mut Environment<'_>) {
+    environment.add_test("none", tests::is_none);
+    environment.add_test("boolean", tests::is_boolean);
+    environment.add_test("number", tests::is_number);
+    environment.add_test("string", tests::is_string);
+    environment.add_test("sequence", tests::is_sequence);
+    environment.add_test("mapping", tests::is_mapping);
+    environment.add_test("odd", tests::is_odd);
+    environment.add_test("even", tests::is_even);
+    environment.add_test("startingwith", tests::is_startingwith);
+    environment.add_test("endingwith", tests::is_endingwith);
+    environment.add_test("in", tests::is_in);
+}
+
+/// minijinja's own `replace`, refused where the result would be too long.
+fn replace(text: &str, from: &str, to: &str) -> Result<String, Error> {
+    let grown = text.matches(from).count().saturating_mul(to.len());
+    if text.len().saturating_add(grown) > MAX_TEXT { Err(too_long()) } else { Ok(text.replace(from, to)) }
+}
+
+/// minijinja's own `join`, ended where the result becomes too long.
+fn join(items: &Value, between: Option<&str>) -> Result<String, Error> {
+    if items.kind() == ValueKind::String {
+        return Err(Error::new(ErrorKind::InvalidOperation, "`join` takes a list, and this is a text"));
+    }
+    let mut joined = String::new();
+    for (at, item) in items.try_iter()?.enumerate() {
+        if at > 0 {
+            joined.push_str(between.unwrap_or_default());
+        }
+        match item.as_str() {
+            Some(text) => joined.push_str(text),
+            None => joined.push_str(&item.to_string()),
+        }
+        if joined.len() > MAX_TEXT {
+            return Err(too_long());
+        }
+    }
+    Ok(joined)
+}
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::InvalidOperation, "it gives more than 1 MiB of text")
+}
+
+/// Why a template may not be used, before it is read. What is no template at all is left to the reader.
+pub fn refusal(text: &str) -> Option<String> {
+    let mut in_tag = 0;
+    let mut statements = 0;
+    let mut is_statement_word = false;
+    let mut is_loop_source = false;
+    for token in tokenize(text, false, SyntaxConfig::default()) {
+        let Ok((token, _)) = token else { return None };
+        in_tag += 1;
+        if in_tag > MAX_TOKENS {
+            return Some(format!("one pair of braces has more than {MAX_TOKENS} words and signs"));
+        }
+        match token {
+            Token::TemplateData(_) | Token::VariableEnd | Token::BlockEnd => {
+                in_tag = 0;
+                is_loop_source = false;
+            }
+            Token::BlockStart => {
+                statements += 1;
+                if statements > MAX_STATEMENTS {
+                    return Some(format!("it has more than {MAX_STATEMENTS} statements"));
+                }
+                is_statement_word = true;
+                continue;
+            }
+            Token::Ident(word) if is_statement_word => {
+                if !STATEMENTS.contains(&word) {
+                    return Some(format!("`{word}` is no statement here"));
+                }
+                is_loop_source = word == "for";
+            }
+            Token::Mul | Token::Pow => return Some("it multiplies".to_owned()),
+            // In front of `in` stand only names and commas.
+            Token::Ident(word) if !is_loop_source || word != "recursive" => {}
+            Token::Dot | Token::Pipe | Token::Comma if is_loop_source => {}
+            _ if is_loop_source => {
+                return Some("a loop goes over a variable, and over nothing that is computed".to_owned());
+            }
+            _ => {}
+        }
+        is_statement_word = false;
+    }
+    None
+}
+
+/// Takes as much of what a template gives as may be.
+#[derive(Debug, Default)]
+pub struct Bounded(Vec<u8>);
+
+impl Bounded {
+    /// What was given; `None` where that is no text, which does not happen.
+    pub fn into_text(self) -> Option<String> {
+        String::from_utf8(self.0).ok()
+    }
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_TEXT {
+            return Err(io::Error::other("it gives more than 1 MiB of text"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
