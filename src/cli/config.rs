@@ -153,7 +153,10 @@ fn model(findings: &mut Findings, name: &str, node: &Node) -> Option<ModelConfig
             };
             let Some(kind) = kind else {
                 let message = format!("the model `{name}` is no kind of the embedded model");
-                findings.error(Code::UnknownModel, node, message, "");
+                let at = fields.get("model").unwrap_or(node);
+                let known: Vec<&str> = Builtin::MODELS.to_vec();
+                let word = at.scalar_text().unwrap_or_default().to_owned();
+                findings.unknown_word(Code::UnknownModel, at, message, &word, &known);
                 return None;
             };
             ProviderConfig::Builtin(kind)

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::config::{Config, KeyConfig, ModelConfig, ProviderConfig};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::provider::openai::{OpenAi, OpenAiSettings, http_client};
+use crate::provider::openai::{OpenAi, OpenAiSettings, SettingsError, http_client};
 use crate::provider::{Builtin, ChatModel, RetryPolicy};
 use crate::run::plan::Plan;
 use crate::run::{Model, Models};
@@ -131,7 +131,12 @@ fn provider(
     };
     let retry = RetryPolicy { retries: settings.retries, ..RetryPolicy::default() };
     let settings = OpenAiSettings { base_url, model: model.clone(), api_key, timeout: settings.timeout, retry };
-    let openai = OpenAi::new(settings, client).map_err(|error| unusable(&error))?;
+    let openai = OpenAi::new(settings, client).map_err(|error| match error {
+        SettingsError::BaseUrl { .. } => {
+            unusable(&error).help("`base_url` is written in full, like `http://127.0.0.1:8080/v1`")
+        }
+        _ => unusable(&error),
+    })?;
     Ok(Arc::new(openai))
 }
 

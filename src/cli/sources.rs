@@ -219,7 +219,7 @@ impl Files for Folder {
             return Err(problem(
                 Code::HiddenFile,
                 format!("`{relative}` is a hidden file; scenarios may not read those"),
-                None,
+                Some("files whose name begins with `.` often hold secrets"),
             ));
         }
         let path = self.folder.join(name);

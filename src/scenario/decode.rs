@@ -12,7 +12,7 @@ use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::text::nearest::nearest;
 
 /// The most errors of one file that are shown: nobody reads more, and a hostile file could have a great many.
-const MAX_ERRORS: usize = 200;
+const MAX_ERRORS: usize = 100;
 /// So many words are listed even where the one that was meant is known.
 const FEW: usize = 8;
 /// The most regular expressions in one script: each may take 1 MiB.
@@ -57,9 +57,13 @@ impl Findings {
     #[must_use]
     pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         if self.left_out > 0 {
-            let message = format!("`{}` has {} more errors", self.source.path, self.left_out);
+            let errors = if self.left_out == 1 { "error" } else { "errors" };
+            let message = format!("this file has {} more {errors}", self.left_out);
             let help = format!("the first {MAX_ERRORS} are shown; one cause may stand behind many of them");
-            self.diagnostics.push(Diagnostic::error(Code::TooManyErrors, message).help(help));
+            // At the end of the file, so that it is read after those that are shown.
+            let end = self.source.text.len();
+            self.diagnostics
+                .push(Diagnostic::error(Code::TooManyErrors, message).at(&self.source, end..end, "").help(help));
         }
         self.diagnostics
     }
@@ -77,15 +81,6 @@ impl Findings {
         if is_own && place.as_ref().is_some_and(|place| self.unfilled.contains(place)) {
             return;
         }
-        if is_own
-            && let Some(place) = &place
-            && matches!(
-                diagnostic.code,
-                Code::TemplateRefused | Code::TemplateSyntax | Code::TemplateError | Code::UnknownVariable
-            )
-        {
-            self.unfilled.insert(place.clone());
-        }
         if !self.seen.insert((diagnostic.code, place, diagnostic.message.clone())) {
             return;
         }
@@ -99,6 +94,11 @@ impl Findings {
     /// The same, of several things.
     pub fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
         diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+
+    /// Remembers that a value could not be made: what else is wrong with it follows from that, and is not said.
+    pub fn unfilled(&mut self, at: &Node) {
+        self.unfilled.insert(self.first_line(&at.span));
     }
 
     /// Whether one more regular expression may be read.
@@ -139,7 +139,22 @@ impl Findings {
 
     /// Notes a node of the wrong type.
     pub fn wrong_type(&mut self, at: &Node, what: &str, wanted: &str) {
-        self.error(Code::WrongType, at, format!("`{what}` must be {wanted}, and this is {}", at.shown()), "");
+        let message = format!("`{what}` must be {wanted}, and this is {}", at.shown());
+        self.type_error(at, message);
+    }
+
+    fn type_error(&mut self, at: &Node, message: String) {
+        if self.is_bare_template(at) {
+            let help = "a text that begins with `{{` needs quotes: YAML takes a brace for a map";
+            self.error_help(Code::WrongType, at, message, "", help);
+        } else {
+            self.error(Code::WrongType, at, message, "");
+        }
+    }
+
+    /// Whether it is a template without quotes, which YAML takes for a map with a map for its key.
+    fn is_bare_template(&self, node: &Node) -> bool {
+        matches!(node.value, Value::Map(_)) && self.source.text[node.span.start..].starts_with("{{")
     }
 
     /// Notes a word that is none of the known ones.
@@ -161,10 +176,11 @@ impl Findings {
 
     /// Reads a map whose keys are all in `known`; `what` says in messages whose keys they are.
     pub fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&str]) -> Option<Fields<'n>> {
-        let fields = self.open_fields(node, what)?;
+        let mut fields = self.open_fields(node, what)?;
         for (key, _) in &fields.entries {
             let word = key.scalar_text().unwrap_or_default();
             if !known.contains(&word) {
+                fields.meant.extend(nearest(word, known.iter().copied()).map(str::to_owned));
                 self.unknown_word(Code::UnknownKey, key, format!("`{word}` is no key of {what}"), word, known);
             }
         }
@@ -177,6 +193,10 @@ impl Findings {
             self.error(Code::WrongType, node, format!("{what} must be a map, and this is {}", node.shown()), "");
             return None;
         };
+        if self.is_bare_template(node) {
+            self.type_error(node, format!("{what} cannot begin with `{{{{` without quotes"));
+            return None;
+        }
         let mut kept: Vec<(&Node, &Node)> = Vec::with_capacity(entries.len());
         let mut seen: HashMap<&str, &Node> = HashMap::with_capacity(entries.len());
         for (key, value) in entries {
@@ -200,7 +220,7 @@ impl Findings {
             seen.insert(word, key);
             kept.push((key, value));
         }
-        Some(Fields { entries: kept, node })
+        Some(Fields { entries: kept, node, meant: Vec::new() })
     }
 
     /// Reads any scalar as the text that it was written as.
@@ -241,6 +261,13 @@ impl Findings {
             Value::Scalar(Scalar::Int(value), _) => *value,
             // What a template gave is a text that looks like a number.
             Value::Scalar(Scalar::Text, text) if text.trim().parse::<i128>().is_ok() => text.trim().parse().ok()?,
+            // Too many digits for any whole number that the reader knows.
+            Value::Scalar(Scalar::Float(value), text) if value.abs() > 1e30 && !text.contains(['.', 'e', 'E']) => {
+                let message =
+                    format!("`{what}` must be from {} to {}, and this is far beyond", range.start(), range.end());
+                self.error(Code::OutOfRange, node, message, "");
+                return None;
+            }
             _ => {
                 self.wrong_type(node, what, "a whole number");
                 return None;
@@ -326,6 +353,8 @@ pub fn list_words(words: &[&str]) -> String {
 pub struct Fields<'n> {
     entries: Vec<(&'n Node, &'n Node)>,
     node: &'n Node,
+    /// The known keys that unknown ones were probably meant to be.
+    meant: Vec<String>,
 }
 
 impl<'n> Fields<'n> {
@@ -352,10 +381,16 @@ impl<'n> Fields<'n> {
         self.node
     }
 
+    /// Whether a key is there, only misspelled: that is said already.
+    #[must_use]
+    pub fn is_meant(&self, key: &str) -> bool {
+        self.meant.iter().any(|meant| meant == key)
+    }
+
     /// Reads a key that must be there, else notes its absence.
     pub fn require(&self, findings: &mut Findings, key: &str, what: &str) -> Option<&'n Node> {
         let value = self.get(key);
-        if value.is_none() {
+        if value.is_none() && !self.is_meant(key) {
             let at = self.entries.first().map_or(self.node, |(key, _)| key);
             findings.error(Code::MissingKey, at, format!("{what} needs `{key}`"), format!("`{key}` is missing here"));
         }

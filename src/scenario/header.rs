@@ -38,7 +38,7 @@ const KEYS: &[&str] = &[
 const MAX_NAME: usize = 100;
 const MAX_TRIALS: u64 = 10_000;
 /// All turns and checks of all scripts together: a small file with a large matrix must not keep the machine busy.
-const MAX_WORK: usize = 5_000_000;
+const MAX_WORK: usize = 2_000_000;
 /// Cells are looked at until so many errors are known: more would repeat them.
 const ENOUGH_ERRORS: usize = 50;
 
@@ -56,7 +56,7 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
         findings.error_help(Code::EmptyFile, &root, "the file has nothing in it", "", help);
         return (None, findings.into_diagnostics());
     }
-    let scenario = findings.fields(&root, "a scenario", KEYS).and_then(|fields| {
+    let scenario = findings.fields(&root, "a scenario", KEYS).map(|fields| {
         let reader = Reader { fields: &fields, files };
         reader.scenario(&mut findings, source, stem)
     });
@@ -106,7 +106,7 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    fn scenario(&self, findings: &mut Findings, source: &Arc<SourceFile>, stem: &str) -> Option<Scenario> {
+    fn scenario(&self, findings: &mut Findings, source: &Arc<SourceFile>, stem: &str) -> Scenario {
         let fields = self.fields;
         for (one, many) in [("persona", "personas"), ("model", "models"), ("window", "windows")] {
             fields.exclude(findings, one, many);
@@ -144,18 +144,22 @@ impl Reader<'_> {
                 personas,
                 history: fields.get("history").cloned(),
                 fillers: turns.map_or_else(FillerFiles::new, |turns| self.filler_files(findings, turns)),
-                turns: turns?.clone(),
+                // Without turns the rest of the file is still looked at.
+                turns: turns.unwrap_or(&Node::NOTHING).clone(),
                 each_reply: fields.get("each_reply").cloned(),
                 fixed: OnceLock::new(),
             },
         };
-        Some(scenario)
+        scenario
     }
 
     fn name(&self, findings: &mut Findings, stem: &str) -> String {
         let given = self.fields.get("name");
         let name = match given {
-            Some(node) => findings.text(node, "name").unwrap_or_default(),
+            Some(node) => match findings.text(node, "name") {
+                Some(name) => name,
+                None => return String::new(),
+            },
             None => stem.to_owned(),
         };
         let is_name = (1..=MAX_NAME).contains(&name.len())
@@ -265,7 +269,7 @@ impl Reader<'_> {
             let Some(persona) = self.persona(findings, item, is_list) else { continue };
             if personas.iter().any(|other| other.name == persona.name) {
                 let message = format!("two personas are called `{}`", persona.name);
-                findings.error(Code::DuplicatePersona, item, message, "the second one");
+                findings.error(Code::DuplicatePersona, entry(item, "name").unwrap_or(item), message, "again here");
             }
             personas.push(persona);
         }
@@ -341,7 +345,7 @@ impl Reader<'_> {
     }
 }
 
-fn entry<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+pub(super) fn entry<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     match &node.value {
         Value::Map(entries) => entries.iter().find(|(name, _)| name.scalar_text() == Some(key)).map(|(_, value)| value),
         _ => None,

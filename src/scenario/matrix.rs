@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::decode::Findings;
+use super::header::entry;
 use super::yaml::{Node, Value};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 
@@ -75,7 +76,7 @@ pub fn cells(findings: &mut Findings, node: Option<&Node>) -> Vec<Variables> {
         findings.error(
             Code::TooManyCells,
             fields.node(),
-            format!("this matrix has {size} cells; at most {MAX_CELLS}"),
+            format!("this matrix has {size} cells, and at most {MAX_CELLS} are allowed"),
             "",
         );
         return vec![Variables::new()];
@@ -104,7 +105,8 @@ pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Vec<Case> {
     for (number, (variables, node)) in (1..).zip(rows) {
         let name = case_name(&variables, number);
         if !seen.insert(name.clone()) {
-            findings.error(Code::DuplicateCase, node, format!("two cases are called `{name}`"), "the second one");
+            let at = entry(node, "id").unwrap_or(node);
+            findings.error(Code::DuplicateCase, at, format!("two cases are called `{name}`"), "again here");
         }
         cases.push(Case { name, variables });
     }
@@ -196,10 +198,19 @@ fn json_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
         if line.trim().is_empty() {
             continue;
         }
-        match serde_json::from_str::<Variables>(line) {
-            Ok(variables) => rows.push((variables, span)),
-            Err(error) => {
-                let message = format!("this line is no JSON object: {error}");
+        match serde_json::from_str::<Json>(line) {
+            Ok(Json::Object(variables)) => rows.push((variables, span)),
+            wrong => {
+                let message = match wrong {
+                    Ok(_) => "this line is JSON, but no object".to_owned(),
+                    Err(error) => {
+                        let error = error.to_string();
+                        format!(
+                            "this line is not JSON: {}",
+                            error.rsplit_once(" at line ").map_or(&*error, |(what, _)| what)
+                        )
+                    }
+                };
                 let help = "a file of cases is CSV (`.csv`), or has one JSON object a line (`.jsonl`)";
                 return Err(Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, span, "").help(help)));
             }

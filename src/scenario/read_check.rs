@@ -67,10 +67,16 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
             }
         } else if !MODIFIERS.contains(&key) && !extra.contains(&key) {
             let known: Vec<&str> = CHECK_KEYS.iter().chain(MODIFIERS).chain(extra).copied().collect();
-            let label =
-                nearest(key, known.iter().copied()).map_or_else(String::new, |near| format!("did you mean `{near}`?"));
-            let help = format!("checks are {}", list_words(CHECK_KEYS));
-            findings.error_help(Code::UnknownCheck, key_node, format!("`{key}` is no check"), label, help);
+            let message = format!("`{key}` is no check");
+            match nearest(key, known.iter().copied()) {
+                Some(near) => {
+                    findings.error(Code::UnknownCheck, key_node, message, format!("did you mean `{near}`?"));
+                }
+                None => {
+                    let help = format!("checks are {}", list_words(CHECK_KEYS));
+                    findings.error_help(Code::UnknownCheck, key_node, message, "", help);
+                }
+            }
             return None;
         }
     }
@@ -176,6 +182,11 @@ pub fn pattern(findings: &mut Findings, node: &Node, key: &str) -> Option<Patter
     }
     match Pattern::new(&text) {
         Ok(pattern) => Some(pattern),
+        Err(regex::Error::CompiledTooBig(_)) => {
+            let message = format!("`{key}` is too large a regular expression: it needs more than 1 MiB");
+            findings.error_help(Code::InvalidRegex, node, message, "", "repetitions of repetitions grow fast");
+            None
+        }
         Err(error) => {
             // The library's message is a picture of several lines; its last line says what is wrong.
             let message = error.to_string();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::decode::{Findings, one_or_many};
 use super::fillers::FillerSource;
+use super::header::entry;
 use super::read_check::{self, checks};
 use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::Code;
@@ -23,6 +24,10 @@ pub type Exchange = (Arc<str>, Arc<str>);
 
 /// Reads the turns and unfolds fillers.
 pub fn turns(findings: &mut Findings, node: &Node, facts: &[Fact], files: &FillerFiles) -> Vec<Turn> {
+    if matches!(node.value, Value::Null) {
+        // That they are missing is said where the scenario's keys are read.
+        return Vec::new();
+    }
     let Some(items) = findings.list(node, "turns") else { return Vec::new() };
     if items.is_empty() {
         findings.error_help(Code::NoTurns, node, "`turns` is empty", "", "a conversation has at least one `- user: …`");
@@ -37,7 +42,8 @@ pub fn turns(findings: &mut Findings, node: &Node, facts: &[Fact], files: &Fille
         let Some(id) = turn.id.as_deref() else { continue };
         if seen.insert(id, turn).is_some() {
             let at = items.iter().find(|item| item.position == turn.position).unwrap_or(node);
-            findings.error(Code::DuplicateTurn, at, format!("two turns have the id `{id}`"), "the second one");
+            let at = entry(at, "id").unwrap_or(at);
+            findings.error(Code::DuplicateTurn, at, format!("two turns have the id `{id}`"), "again here");
         }
     }
     reader.turns
@@ -63,6 +69,9 @@ impl TurnReader<'_> {
             return;
         }
         let Some(user) = fields.get("user") else {
+            if fields.is_meant("user") || fields.is_meant("filler") {
+                return;
+            }
             let help = "a turn is `- user: …`, or `- filler: N` for small talk";
             findings.error_help(Code::TurnWithoutUser, node, "this turn has no user message", "", help);
             return;
@@ -183,7 +192,13 @@ fn turn_number(findings: &mut Findings, node: &Node, key: &str, turns: &[Turn]) 
         _ => false,
     };
     if is_number {
-        return findings.whole(node, key, 1..=turns.len().max(1) as u64).and_then(|n| u32::try_from(n).ok());
+        let number = findings.whole(node, key, 1..=MAX_TURNS as u64).and_then(|n| u32::try_from(n).ok())?;
+        if number as usize > turns.len() {
+            let message = format!("`{key}` names turn {number}, and the last one is {}", turns.len());
+            findings.error(Code::UnknownTurn, node, message, "");
+            return None;
+        }
+        return Some(number);
     }
     let id = findings.filled_text(node, key)?;
     if let Some(at) = turns.iter().position(|turn| turn.id.as_deref() == Some(&id)) {

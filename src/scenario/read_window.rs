@@ -17,6 +17,17 @@ pub fn window(findings: &mut Findings, node: &Node) -> Option<Window> {
         Value::Scalar(Scalar::Text, word) => match word.as_str() {
             "full" => Some(Window::FULL),
             "none" => Some(Window::plain(Tail::None)),
+            word if SIZES.contains(&word) => {
+                let message = format!("the window `{word}` needs a size");
+                findings.error_help(Code::UnknownWindow, node, message, "", format!("write it like `{{{word}: 2}}`"));
+                None
+            }
+            word if word.parse::<Window>().is_ok() => {
+                let message = format!("`{word}` is how a window is called, not how a scenario writes it");
+                let help = "write it as a map, like `{past_exchanges: 2}` or `{exchanges: 2, orphan_reply: drop}`";
+                findings.error_help(Code::UnknownWindow, node, message, "", help);
+                None
+            }
             _ => {
                 let message = format!("`{word}` is no window");
                 findings.unknown_word(
@@ -42,6 +53,9 @@ fn window_map(findings: &mut Findings, node: &Node) -> Option<Window> {
     let fields = findings.fields(node, "a window", KEYS)?;
     let mut given = SIZES.iter().filter_map(|key| fields.get(key).map(|value| (*key, value)));
     let Some((key, value)) = given.next() else {
+        if SIZES.iter().any(|key| fields.is_meant(key)) {
+            return None;
+        }
         let help = "a window has one of `exchanges`, `past_exchanges`, `messages` and `tokens`";
         findings.error_help(Code::MissingKey, node, "this window has no size", "", help);
         return None;
@@ -61,7 +75,7 @@ fn window_map(findings: &mut Findings, node: &Node) -> Option<Window> {
         None => OrphanReply::Keep,
         Some(node) if matches!(tail, Tail::PastExchanges(_)) => {
             let message = "`orphan_reply` has no meaning here: whole exchanges never leave an orphan";
-            findings.error(Code::ExclusiveKeys, node, message, "");
+            findings.error(Code::ExclusiveKeys, fields.pair("orphan_reply").map_or(node, |(key, _)| key), message, "");
             return None;
         }
         Some(node) => match findings.filled_text(node, "orphan_reply")?.as_str() {

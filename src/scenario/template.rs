@@ -3,6 +3,7 @@
 //! Templates are minijinja's, strict: a name that is no variable is an error. A value is put in once and never looked
 //! at again, so the values of cases and variables are data even where they look like templates.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use minijinja::{Environment, ErrorKind};
@@ -11,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::decode::Findings;
 use super::template_limits::{Bounded, FILTERS, environment, refusal};
 use super::yaml::{Node, Scalar, Value};
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::text::nearest::nearest;
 
 /// Made once: there may be a great many scripts.
@@ -71,6 +72,7 @@ impl<'v> Templates<'v> {
             let message = format!("this template is refused: {reason}");
             let help = "templates here fill in values, choose with `if` and loop over a variable's list";
             findings.error_help(Code::TemplateRefused, at, message, "", help);
+            findings.unfilled(at);
             return None;
         }
         let template = match ENVIRONMENT.template_from_str(text) {
@@ -79,6 +81,7 @@ impl<'v> Templates<'v> {
                 let message = format!("this template cannot be read: {}", reason(&error));
                 let help = "where braces are meant as they are, put them between `{% raw %}` and `{% endraw %}`";
                 findings.error_help(Code::TemplateSyntax, at, message, "", help);
+                findings.unfilled(at);
                 return None;
             }
         };
@@ -89,7 +92,11 @@ impl<'v> Templates<'v> {
             let label = nearest(name, self.variables.keys().map(String::as_str))
                 .map_or_else(String::new, |near| format!("did you mean `{near}`?"));
             let help = "variables come from `vars:`, `matrix:` and the columns of `cases:`";
-            findings.error_help(Code::UnknownVariable, at, format!("`{name}` is no variable here"), label, help);
+            let place = place_of(name, at, &findings.source().text);
+            let message = format!("`{name}` is no variable here");
+            let diagnostic = Diagnostic::error(Code::UnknownVariable, message).at(findings.source(), place, label);
+            findings.push(diagnostic.help(help));
+            findings.unfilled(at);
             return None;
         }
         let mut filled = Bounded::default();
@@ -102,15 +109,32 @@ impl<'v> Templates<'v> {
                 }
                 _ => findings.error(Code::TemplateError, at, message, ""),
             }
+            findings.unfilled(at);
             return None;
         }
         filled.into_text()
     }
 }
 
+/// Where a name stands in a template of the source, else the whole of it: a template may be written with escapes, or
+/// stand in a file of its own.
+fn place_of(name: &str, at: &Node, source: &str) -> Range<usize> {
+    let text = &source[at.span.clone()];
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_whole = |start: usize| !text[..start].ends_with(is_word) && !text[start + name.len()..].starts_with(is_word);
+    let braces = text.find("{{").into_iter().chain(text.find("{%")).min().unwrap_or(0);
+    let found = text.match_indices(name).map(|(start, _)| start).find(|start| *start > braces && is_whole(*start));
+    found.map_or_else(|| at.span.clone(), |start| at.span.start + start..at.span.start + start + name.len())
+}
+
 fn reason(error: &minijinja::Error) -> String {
     let source = std::error::Error::source(error);
     match (error.kind(), error.detail(), source) {
+        (ErrorKind::UndefinedError, ..) => "it names something that its variable does not have".to_owned(),
+        (ErrorKind::UnknownFilter, Some(detail), _) => {
+            let name = detail.trim_start_matches("filter ").trim_end_matches(" is unknown");
+            format!("`{name}` is no filter")
+        }
         (ErrorKind::OutOfFuel, ..) => "it takes too many steps".to_owned(),
         (ErrorKind::WriteFailure, _, Some(source)) => source.to_string(),
         (_, Some(detail), _) => detail.to_owned(),

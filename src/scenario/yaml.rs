@@ -62,6 +62,9 @@ pub enum Scalar {
 }
 
 impl Node {
+    /// Nothing, nowhere.
+    pub const NOTHING: Self = Self { value: Value::Null, span: 0..0, position: Position { line: 1, column: 1 } };
+
     /// Its kind in words, for messages.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -189,7 +192,8 @@ fn syntax_error(source: &Arc<SourceFile>, error: &serde_saphyr::Error) -> Diagno
     // The library ends its messages with the place, which stands in our heading already, and quotes like a letter.
     let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(message, _)| message).replace('\'', "`");
     let diagnostic = at(Diagnostic::error(Code::InvalidYaml, format!("this is not YAML: {message}")), "");
-    match syntax_help(&message, &text[offset..]) {
+    let line = text[..offset].rfind('\n').map_or(0, |at| at + 1);
+    match syntax_help(&message, &text[line..offset], &text[offset..]) {
         Some(help) => diagnostic.help(help),
         None => diagnostic,
     }
@@ -225,13 +229,17 @@ fn limit(error: &Error, message: &str) -> Option<String> {
     Some(limit)
 }
 
-fn syntax_help(message: &str, rest: &str) -> Option<&'static str> {
-    if message.contains("mapping values are not allowed") {
+fn syntax_help(message: &str, before: &str, rest: &str) -> Option<&'static str> {
+    if before.contains(": {{") || before.contains("- {{") {
+        Some("a text that begins with `{{` needs quotes")
+    } else if message.contains("quoted scalar") {
+        Some("a text in quotes ends with the quote that it began with")
+    } else if message.contains("mapping values are not allowed") {
         Some("a text that has `: ` in it needs quotes")
     } else if rest.starts_with('\t') || message.contains("tab") {
         Some("YAML is indented with blanks, not with tabs")
     } else if rest.starts_with(['{', '}', '%', '@', '`']) {
-        Some("a text that begins with `{{` or another special character needs quotes")
+        Some("a text that begins with such a character needs quotes")
     } else {
         None
     }

@@ -9,10 +9,13 @@
 mod apart;
 mod exit_codes;
 mod failures;
+mod hostile;
 mod insta_oracle;
 mod interrupts;
+mod invalid;
 mod journal_first;
 mod layers;
+mod models;
 mod outcomes;
 mod panics;
 mod provider;
