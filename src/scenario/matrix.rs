@@ -38,7 +38,15 @@ impl Case {
 pub fn variables(findings: &mut Findings, node: &Node, what: &str) -> Variables {
     let Some(fields) = findings.open_fields(node, what) else { return Variables::new() };
     let named = fields.iter().filter(|(name, key, _)| is_variable_name(findings, name, key));
-    named.map(|(name, _, value)| (name.to_owned(), value.to_json())).collect()
+    named.map(|(name, _, value)| (name.to_owned(), variable(value))).collect()
+}
+
+/// A number that is written unlike others of its value stays as it was written: the version `1.10` is not `1.1`.
+fn variable(node: &Node) -> Json {
+    match (node.to_json(), node.scalar_text()) {
+        (Json::Number(number), Some(text)) if number.to_string() != text => text.into(),
+        (json, _) => json,
+    }
 }
 
 fn is_variable_name(findings: &mut Findings, name: &str, at: &Node) -> bool {
@@ -64,7 +72,7 @@ pub fn cells(findings: &mut Findings, node: Option<&Node>) -> Vec<Variables> {
         else {
             continue;
         };
-        let values: Vec<Json> = items.iter().map(Node::to_json).collect();
+        let values: Vec<Json> = items.iter().map(variable).collect();
         if let Some(at) = (1..values.len()).find(|at| values[..*at].contains(&values[*at])) {
             let message = format!("`{name}` has {} twice", values[at]);
             findings.error(Code::DuplicateValue, &items[at], message, "again here");

@@ -12,6 +12,8 @@ mod read_turns;
 mod read_window;
 mod template;
 mod template_limits;
+#[cfg(test)]
+mod tests;
 pub mod yaml;
 
 use std::collections::HashMap;

@@ -5,6 +5,7 @@
 //! something that it computed and never multiplies: what one expression gives is then no larger than its own length
 //! times the variables that it names, however the template is built.
 
+use std::borrow::Cow;
 use std::io;
 
 use minijinja::machinery::{Token, tokenize};
@@ -34,6 +35,10 @@ pub fn environment() -> Environment<'static> {
         environment.set_syntax(syntax);
     }
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_formatter(|output, _, value| match value.kind() {
+        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
+        _ => output.write_str(&shown(value)).map_err(Error::from),
+    });
     environment.set_fuel(Some(FUEL));
     add_filters(&mut environment);
     add_tests(&mut environment);
@@ -71,6 +76,8 @@ fn add_filters(environment: &mut Environment<'_>) {
 }
 
 fn add_tests(environment: &mut Environment<'_>) {
+    environment.add_test("defined", tests::is_defined);
+    environment.add_test("undefined", tests::is_undefined);
     environment.add_test("none", tests::is_none);
     environment.add_test("boolean", tests::is_boolean);
     environment.add_test("number", tests::is_number);
@@ -82,6 +89,15 @@ fn add_tests(environment: &mut Environment<'_>) {
     environment.add_test("startingwith", tests::is_startingwith);
     environment.add_test("endingwith", tests::is_endingwith);
     environment.add_test("in", tests::is_in);
+}
+
+/// A value as text. Jinja's `True` and `None` are Python's, and scenarios are YAML.
+fn shown(value: &Value) -> Cow<'_, str> {
+    match value.kind() {
+        ValueKind::Bool => if value.is_true() { "true" } else { "false" }.into(),
+        ValueKind::None => "null".into(),
+        _ => value.as_str().map_or_else(|| value.to_string().into(), Cow::from),
+    }
 }
 
 /// minijinja's own `replace`, refused where the result would be too long.
@@ -100,10 +116,7 @@ fn join(items: &Value, between: Option<&str>) -> Result<String, Error> {
         if at > 0 {
             joined.push_str(between.unwrap_or_default());
         }
-        match item.as_str() {
-            Some(text) => joined.push_str(text),
-            None => joined.push_str(&item.to_string()),
-        }
+        joined.push_str(&shown(&item));
         if joined.len() > MAX_TEXT {
             return Err(too_long());
         }
