@@ -119,7 +119,7 @@ impl Reader<'_> {
         self.distinct_variables(findings, &vars, &cells, &cases);
         let personas = self.personas(findings);
         let turns = fields.require(findings, "turns", "a scenario");
-        let scenario = Scenario {
+        Scenario {
             name,
             description: fields.get("description").and_then(|node| findings.text(node, "description")),
             tags: fields.get("tags").map_or_else(Vec::new, |node| findings.texts(node, "tags")),
@@ -149,8 +149,7 @@ impl Reader<'_> {
                 each_reply: fields.get("each_reply").cloned(),
                 fixed: OnceLock::new(),
             },
-        };
-        scenario
+        }
     }
 
     fn name(&self, findings: &mut Findings, stem: &str) -> String {

@@ -68,14 +68,11 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
         } else if !MODIFIERS.contains(&key) && !extra.contains(&key) {
             let known: Vec<&str> = CHECK_KEYS.iter().chain(MODIFIERS).chain(extra).copied().collect();
             let message = format!("`{key}` is no check");
-            match nearest(key, known.iter().copied()) {
-                Some(near) => {
-                    findings.error(Code::UnknownCheck, key_node, message, format!("did you mean `{near}`?"));
-                }
-                None => {
-                    let help = format!("checks are {}", list_words(CHECK_KEYS));
-                    findings.error_help(Code::UnknownCheck, key_node, message, "", help);
-                }
+            if let Some(near) = nearest(key, known.iter().copied()) {
+                findings.error(Code::UnknownCheck, key_node, message, format!("did you mean `{near}`?"));
+            } else {
+                let help = format!("checks are {}", list_words(CHECK_KEYS));
+                findings.error_help(Code::UnknownCheck, key_node, message, "", help);
             }
             return None;
         }

@@ -32,7 +32,7 @@ fn source(path: &str, text: &str) -> Arc<SourceFile> {
 
 fn scenario_with(text: &str, files: &[(&'static str, &'static str)]) -> Scenario {
     let (scenario, diagnostics) = load(&source("a.yaml", text), "a", &Memory(files.iter().copied().collect()));
-    scenario.unwrap_or_else(|| panic!("{}\n{diagnostics:#?}", text))
+    scenario.unwrap_or_else(|| panic!("{text}\n{diagnostics:#?}"))
 }
 
 fn scenario(text: &str) -> Scenario {
@@ -172,7 +172,7 @@ fn every_form_of_a_fact_is_read() {
         (&vec!["Lisboa".into(), "LX".into()], &vec!["where do I live".into()])
     );
     assert_eq!(script.facts[3].outdated, ["Brown", "Cream"]);
-    assert_eq!(script.facts[4].regex.as_ref().map(|regex| regex.as_str()), Some("T-?12"));
+    assert_eq!(script.facts[4].regex.as_ref().map(crate::model::Pattern::as_str), Some("T-?12"));
 }
 
 fn check(check: &str) -> CheckKind {

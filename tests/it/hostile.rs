@@ -34,6 +34,16 @@ fn refused(text: impl AsRef<[u8]>, code: &str) -> Ran {
     ran
 }
 
+/// Lines that differ by their number.
+fn lines(number: usize, line: impl Fn(usize) -> String) -> String {
+    (0..number).map(line).collect::<Vec<_>>().concat()
+}
+
+/// Says so past the test harness, which keeps what a test that passes prints to itself.
+fn left_out(why: &str) {
+    let _ = writeln!(std::io::stderr(), "\nLEFT OUT: {why}\n");
+}
+
 fn turn(user: &str) -> String {
     format!("turns:\n  - user: \"{user}\"\n")
 }
@@ -43,7 +53,7 @@ fn deep_nesting_is_refused_in_whatever_style_it_is_written() {
     for text in ["[".repeat(10 * MIB), "{a: ".repeat(2 * MIB), "- ".repeat(5 * MIB), "? ".repeat(5 * MIB)] {
         refused(text, "yaml-limit");
     }
-    refused((0..4000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>(), "yaml-limit");
+    refused(lines(4000, |depth| " ".repeat(depth) + "a:\n"), "yaml-limit");
 }
 
 #[test]
@@ -52,7 +62,7 @@ fn aliases_that_unfold_without_end_are_refused() {
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for pair in names.windows(2) {
         let aliases = vec![format!("*{}", pair[0]); 10].join(", ");
-        bomb += &format!("{0}: &{0} [{aliases}]\n", pair[1]);
+        bomb.push_str(&[pair[1], ": &", pair[1], " [", &aliases, "]\n"].concat());
     }
     refused(bomb + "turns: *h\n", "yaml-limit");
     let long = format!("x: &x \"{}\"\nturns: [{}]\n", "a".repeat(MIB), "{user: *x}, ".repeat(5000));
@@ -157,11 +167,11 @@ fn sizes_are_bounded_before_anything_is_unfolded() {
     refused("turns:\n  - filler: 1000000000000\n  - user: a\n", "out-of-range");
     refused("turns:\n  - filler: 99999999999999999999999999999999999999999999999\n", "out-of-range");
     refused(format!("turns:\n{}", "  - filler: 10000\n".repeat(5000)), "too-many-turns");
-    let axes: String = (0..20).map(|n| format!("  a{n}: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n")).collect();
+    let axes = lines(20, |n| format!("  a{n}: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n"));
     refused(format!("matrix:\n{axes}{GOOD}"), "too-many-cells");
     refused(format!("trials: 1000000\n{GOOD}"), "out-of-range");
     let sandbox = Sandbox::new();
-    let rows: String = (0..1000).map(|n| format!("  - {{n: {n}}}\n")).collect();
+    let rows = lines(1000, |n| format!("  - {{n: {n}}}\n"));
     sandbox.write("a.yaml", format!("trials: 10000\ncases:\n{rows}{GOOD}"));
     let ran = check(&sandbox, "a.yaml").expect(2);
     assert!(
@@ -196,7 +206,7 @@ fn files_of_cases_are_read_strictly() {
         ("c.csv", "id,q\n".to_owned(), "no-cases"),
         ("c.csv", String::new(), "no-cases"),
         ("c.csv", "id,q\n1,a\n1,b\n".to_owned(), "duplicate-case"),
-        ("c.csv", format!("id,q\n{}", (0..100_001).map(|n| format!("{n},a\n")).collect::<String>()), "too-many-cases"),
+        ("c.csv", format!("id,q\n{}", lines(100_001, |n| format!("{n},a\n"))), "too-many-cases"),
         ("c.csv", "id,question\n1,a\n".to_owned(), "unknown-variable"),
         ("c.jsonl", "{\"q\": 1}\n{\"q\":\n".to_owned(), "invalid-cases"),
         ("c.jsonl", "[1]\n".to_owned(), "invalid-cases"),
@@ -265,6 +275,20 @@ fn a_scenario_on_standard_input_is_played_and_its_errors_are_shown() {
     with_input("").expect(2);
 }
 
+#[test]
+fn files_are_relative_to_their_scenario_and_inside_the_folder_that_was_given() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s/personas/tutor.md", "You are patient.");
+    sandbox.write("s/deep/a.yaml", format!("persona: {{system_file: ../personas/tutor.md}}\n{GOOD}"));
+    check(&sandbox, "s").expect(0);
+    check(&sandbox, ".").expect(0);
+    for path in ["s/deep", "s/deep/a.yaml"] {
+        let ran = check(&sandbox, path).expect(2);
+        let said = "error[path-outside]: `../personas/tutor.md` lies outside of `s/deep`";
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn links_lead_to_nothing_outside_of_the_folder() {
@@ -305,6 +329,10 @@ fn links_lead_to_nothing_outside_of_the_folder() {
         ran.stderr
     );
     std::fs::remove_file(sandbox.path().join("s/b.yaml")).expect("the link");
+    link("b.yaml", "s/b.yaml");
+    let ran = check(&sandbox, "s").expect(2);
+    assert!(ran.stderr.contains("error[unreadable]: `s/b.yaml` cannot be read"), "{}", ran.stderr);
+    std::fs::remove_file(sandbox.path().join("s/b.yaml")).expect("the link");
     link("nowhere.yaml", "s/b.yaml");
     let ran = check(&sandbox, "s").expect(2);
     assert!(ran.stderr.contains("error[missing-file]: `s/b.yaml` is a link that leads to nothing"), "{}", ran.stderr);
@@ -318,7 +346,7 @@ fn a_pipe_among_the_files_is_not_waited_for() {
     let pipe = sandbox.path().join("s/pipe.yaml");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     if !made.is_ok_and(|status| status.success()) {
-        println!("LEFT OUT: this machine has no mkfifo, so that no pipe can be tried");
+        left_out("this machine has no mkfifo, so that no pipe can be tried");
         return;
     }
     let ran = check(&sandbox, "s").expect(2);
@@ -334,7 +362,7 @@ fn a_file_that_may_not_be_read_is_an_error_with_its_name() {
     let path = sandbox.write("s/a.yaml", GOOD);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("permissions");
     if std::fs::read(&path).is_ok() {
-        println!("LEFT OUT: this user reads files that nobody may read (root), so that none is unreadable");
+        left_out("this user reads files that nobody may read (root), so that none is unreadable");
         return;
     }
     let ran = check(&sandbox, "s").expect(2);
