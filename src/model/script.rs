@@ -64,3 +64,11 @@ pub struct Script {
     /// Checks on every live reply.
     pub each_reply: Vec<EachReply>,
 }
+
+impl Script {
+    /// How many turns are asked live: the calls of one conversation.
+    #[must_use]
+    pub fn live_turns(&self) -> u32 {
+        u32::try_from(self.turns.iter().filter(|turn| turn.reply.is_none()).count()).unwrap_or(u32::MAX)
+    }
+}

@@ -1,6 +1,6 @@
 //! The part of a scenario that has variables in it, and how it becomes a script.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::decode::Findings;
 use super::matrix::{Case, Variables};
@@ -32,8 +32,8 @@ pub struct Body {
     pub(super) turns: Node,
     pub(super) each_reply: Option<Node>,
     pub(super) fillers: FillerFiles,
-    /// The script, where it is the same for every case and cell.
-    pub(super) fixed: OnceLock<Arc<Script>>,
+    /// The script, where it is the same for every case and cell; made when the file is loaded.
+    pub(super) fixed: Option<Arc<Script>>,
 }
 
 impl Body {
@@ -53,7 +53,7 @@ impl Body {
         case: &Case,
         cell: &Variables,
     ) -> Result<Arc<Script>, Vec<Diagnostic>> {
-        if let Some(script) = self.fixed.get() {
+        if let Some(script) = &self.fixed {
             return Ok(Arc::clone(script));
         }
         let mut findings = Findings::new(Arc::clone(source));
@@ -61,12 +61,7 @@ impl Body {
         if !findings.is_empty() {
             return Err(findings.into_diagnostics());
         }
-        let script = Arc::new(script);
-        if self.is_fixed() {
-            // Lost only where another thread was first with the same script.
-            let _ = self.fixed.set(Arc::clone(&script));
-        }
-        Ok(script)
+        Ok(Arc::new(script))
     }
 
     fn fill(&self, findings: &mut Findings, case: &Case, cell: &Variables) -> Script {

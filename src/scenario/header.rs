@@ -2,7 +2,7 @@
 //! it is right.
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::body::{Body, PersonaNode};
 use super::decode::{Fields, Findings, one_or_many};
@@ -60,20 +60,29 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
         let reader = Reader { fields: &fields, files };
         reader.scenario(&mut findings, source, stem)
     });
-    let Some(scenario) = scenario else { return (None, findings.into_diagnostics()) };
-    check_scripts(&mut findings, &scenario);
+    let Some(mut scenario) = scenario else { return (None, findings.into_diagnostics()) };
+    make_scripts(&mut findings, &mut scenario);
     let is_right = findings.is_empty();
     (is_right.then_some(scenario), findings.into_diagnostics())
 }
 
-/// Makes each script once. A place that is wrong in one cell is said once, however many cells it is wrong in.
-fn check_scripts(findings: &mut Findings, scenario: &Scenario) {
+/// Makes each script once, to see whether it is right and how many live turns it has. A place that is wrong in one cell
+/// is said once, however many cells it is wrong in.
+fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
+    let is_fixed = scenario.body.is_fixed();
     let mut places = HashSet::new();
     let mut work = 0;
     for case in 0..scenario.cases.len() {
         for cell in 0..scenario.cells.len() {
             match scenario.script(case, cell) {
-                Ok(script) => work += work_of(&script),
+                Ok(script) => {
+                    work += work_of(&script);
+                    scenario.live_turns.push(script.live_turns());
+                    if is_fixed {
+                        scenario.body.fixed = Some(script);
+                        return;
+                    }
+                }
                 Err(mut diagnostics) => {
                     let place = |d: &Diagnostic| (d.code, d.labels.first().map(|label| label.span.clone()));
                     diagnostics.retain(|diagnostic| !places.contains(&place(diagnostic)));
@@ -81,8 +90,7 @@ fn check_scripts(findings: &mut Findings, scenario: &Scenario) {
                     findings.extend(diagnostics);
                 }
             }
-            let is_all = scenario.body.fixed.get().is_some() || scenario.body.is_fixed();
-            if is_all || places.len() >= ENOUGH_ERRORS {
+            if is_fixed || places.len() >= ENOUGH_ERRORS {
                 return;
             }
             if work > MAX_WORK {
@@ -147,8 +155,9 @@ impl Reader<'_> {
                 // Without turns the rest of the file is still looked at.
                 turns: turns.unwrap_or(&Node::NOTHING).clone(),
                 each_reply: fields.get("each_reply").cloned(),
-                fixed: OnceLock::new(),
+                fixed: None,
             },
+            live_turns: Vec::new(),
         }
     }
 

@@ -82,6 +82,8 @@ pub struct Scenario {
     pub cells: Vec<Variables>,
     /// What is left to be filled in for a case and a cell.
     pub(super) body: Body,
+    /// The live turns of each script, by case and then cell; of one script alone where all are the same.
+    pub(super) live_turns: Vec<u32>,
 }
 
 impl Scenario {
@@ -90,6 +92,13 @@ impl Scenario {
     pub fn place_of_model(&self, model: &str) -> Option<Range<usize>> {
         let at = self.models.iter().position(|name| name == model)?;
         self.model_spans.get(at).cloned()
+    }
+
+    /// How many turns of one case and one cell are asked live, both as indexes.
+    #[must_use]
+    pub fn live_turns(&self, case: usize, cell: usize) -> u32 {
+        let at = if self.body.fixed.is_some() { 0 } else { case * self.cells.len() + cell };
+        self.live_turns.get(at).copied().unwrap_or(0)
     }
 
     /// The script of one case and one cell of the matrix, both as indexes.

@@ -234,8 +234,6 @@ fn announcement(plan: &Plan, models: &Models) -> String {
     let mut by_model: Vec<(&str, u64)> = models.keys().map(|name| (name.as_str(), 0)).collect();
     by_model.sort_unstable();
     let mut calls = 0;
-    // Personas, models, windows and trials of one case and cell stand together and have one script.
-    let mut script = ((usize::MAX, 0, 0), 0);
     let mut scenarios: Vec<usize> = Vec::new();
     for planned in &plan.conversations {
         if let Some((_, count)) = by_model.iter_mut().find(|(name, _)| *name == planned.key.model) {
@@ -244,20 +242,10 @@ fn announcement(plan: &Plan, models: &Models) -> String {
         if scenarios.last() != Some(&planned.scenario) {
             scenarios.push(planned.scenario);
         }
-        let place = (planned.scenario, planned.case, planned.cell);
-        if script.0 != place {
-            script = (place, live_turns(&plan.scenarios[planned.scenario], planned.case, planned.cell));
-        }
-        calls += script.1;
+        calls += u64::from(plan.scenarios[planned.scenario].live_turns(planned.case, planned.cell));
     }
     let conversations = plan.conversations.len() as u64;
     first_line(env!("CARGO_PKG_VERSION"), scenarios.len() as u64, conversations, calls, &by_model)
-}
-
-/// The turns for which a call is made.
-fn live_turns(scenario: &Scenario, case: usize, cell: usize) -> u64 {
-    let script = scenario.script(case, cell);
-    script.map_or(0, |script| script.turns.iter().filter(|turn| turn.reply.is_none()).count() as u64)
 }
 
 /// Plays the job with the journal's consumer on a thread of its own.
