@@ -32,7 +32,7 @@ Examples:
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
 
-`builtin`, the model where none is named, is a measuring instrument for windows and scripts, and no language model: it
+`builtin`, the model where none is named, is a measuring instrument for windows and scripts, and no language model: it \
 answers from the messages that it is sent, and from nothing else.";
 
 /// Options that every command takes.
