@@ -698,13 +698,23 @@ async fn the_key_stands_in_no_error_whatever_the_server_echoes() {
 }
 
 #[tokio::test]
-async fn a_key_that_comes_back_in_a_good_answer_is_masked_there_too() {
-    let text = format!("Your key is {KEY}.");
-    let server = Server::in_turn(vec![Answer::text(&text), Answer::stream(["Your key ", "is ", KEY, "."])]);
+async fn the_key_stands_in_no_reply_whatever_the_server_echoes_and_however_it_is_cut() {
+    let whole = json!({
+        "model": KEY, "system_fingerprint": KEY,
+        "choices": [{"message": {"content": format!("a {KEY} b"), "reasoning_content": KEY}, "finish_reason": KEY}],
+    });
+    let text = format!("sk {KEY}{KEY} s");
+    let cut = |at: usize| Answer::stream([&text[..at], &text[at..]]);
+    let answers = std::iter::once(Answer::json(&whole)).chain((1..text.len()).map(cut)).collect::<Vec<_>>();
+    let (server, count) = (Server::in_turn(answers.clone()), answers.len());
     let model = model(settings(&server.base_url()));
-    for stream in [false, true] {
-        let reply = ask(&model, stream, &Told::default()).await.unwrap();
-        assert_eq!(reply.reply.text, "Your key is ***.");
+    for number in 0..count {
+        let told = Told::default();
+        let reply = ask(&model, number > 0, &told).await.unwrap();
+        let said = format!("{reply:?} {:?}", told.events());
+        assert!(!said.contains("sk-t") && !said.contains("4f9a"), "{number}: {said}");
+        assert_eq!(reply.reply.text, if number == 0 { "a *** b" } else { "sk ****** s" });
+        assert!(number == 0 || told.deltas().concat() == reply.reply.text, "{number}: {said}");
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A key has no `Display`; it leaves this file only inside a header that is marked sensitive.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use async_openai::config::Config;
@@ -47,13 +48,47 @@ impl Endpoint {
 
     /// The text with `***` wherever the key stood, as it is or as it is spelled inside JSON.
     pub(super) fn mask(&self, text: &str) -> String {
+        self.spellings().fold(text.to_owned(), |text, key| text.replace(&*key, "***"))
+    }
+
+    /// How many bytes at the end of a text may be the beginning of the key.
+    fn begun(&self, text: &str) -> usize {
+        let begun = |key: &str| (1..key.len()).rev().find(|&length| text.ends_with(&key[..length])).unwrap_or(0);
+        self.spellings().map(|key| begun(&key)).max().unwrap_or(0)
+    }
+
+    /// How the key may stand in a text; nothing where there is none to hide. A key is ASCII, so it can be cut anywhere.
+    fn spellings(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let key = self.key.expose_secret();
-        if key.len() < SHORTEST_SECRET {
-            return text.to_owned();
-        }
-        let in_json = serde_json::Value::from(key).to_string();
-        let in_json = &in_json[1..in_json.len() - 1];
-        text.replace(key, "***").replace(in_json, "***")
+        let is_secret = key.len() >= SHORTEST_SECRET;
+        let in_json = is_secret.then(|| serde_json::Value::from(key).to_string());
+        let in_json = in_json.map(|quoted| Cow::Owned(quoted[1..quoted.len() - 1].to_owned()));
+        is_secret.then_some(Cow::Borrowed(key)).into_iter().chain(in_json)
+    }
+}
+
+/// Masks a text that arrives in pieces: an end that may be the beginning of the key waits for the next piece.
+pub(super) struct MaskedPieces<'e> {
+    endpoint: &'e Endpoint,
+    held: String,
+}
+
+impl<'e> MaskedPieces<'e> {
+    pub(super) const fn new(endpoint: &'e Endpoint) -> Self {
+        Self { endpoint, held: String::new() }
+    }
+
+    /// Takes the next piece and gives what of the text is certain now.
+    pub(super) fn push(&mut self, piece: &str) -> String {
+        self.held.push_str(piece);
+        let mut text = self.endpoint.mask(&self.held);
+        self.held = text.split_off(text.len() - self.endpoint.begun(&text));
+        text
+    }
+
+    /// Ends the text: what was held back is no key.
+    pub(super) fn finish(&mut self) -> String {
+        std::mem::take(&mut self.held)
     }
 }
 

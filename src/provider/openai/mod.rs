@@ -130,20 +130,8 @@ impl OpenAi {
             self.whole(request, &exchange).await
         };
         result
-            .map(|read| self.masked(read.into_reply()))
+            .map(|read| read.masked(&self.endpoint).into_reply())
             .map_err(|error| failure::polish(error, exchange.request_id(), &|text| self.endpoint.mask(text)))
-    }
-
-    /// A server that sends the key back, in whatever part of an answer, must not get it into a file.
-    fn masked(&self, reply: ChatReply) -> ChatReply {
-        let mask = |text: String| self.endpoint.mask(&text);
-        ChatReply {
-            reply: Reply { text: mask(reply.reply.text), finish_reason: reply.reply.finish_reason.map(mask) },
-            thinking: reply.thinking.map(mask),
-            model_reported: reply.model_reported.map(mask),
-            fingerprint: reply.fingerprint.map(mask),
-            ..reply
-        }
     }
 
     async fn whole(&self, request: ChatRequest<'_>, exchange: &Arc<Exchange>) -> Result<Read, CallError> {
@@ -259,6 +247,19 @@ impl Read {
                 self.thinking.push('\n');
             }
             self.thinking.push_str(&thought);
+        }
+    }
+
+    /// A server may say anything, the key that it was sent among it. What is kept of a reply ends up in files.
+    fn masked(self, endpoint: &Endpoint) -> Self {
+        let mask = |text: Option<String>| text.map(|text| endpoint.mask(&text));
+        Self {
+            text: endpoint.mask(&self.text),
+            thinking: endpoint.mask(&self.thinking),
+            finish_reason: mask(self.finish_reason),
+            model: mask(self.model),
+            fingerprint: mask(self.fingerprint),
+            ..self
         }
     }
 

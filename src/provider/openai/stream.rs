@@ -11,6 +11,7 @@ use async_openai::types::stream::StreamResponse;
 use futures::StreamExt;
 use tokio::time::{Instant, timeout};
 
+use super::endpoint::MaskedPieces;
 use super::service::Exchange;
 use super::thinking::Split;
 use super::wire::{Answer, Choice};
@@ -31,7 +32,7 @@ pub(super) async fn collect(
     started: Instant,
     observer: &dyn Observer,
 ) -> Result<Read, CallError> {
-    let mut reply = Growing::new(started, observer);
+    let mut reply = Growing::new(started, observer, exchange);
     loop {
         let is_finished = reply.read.finish_reason.is_some();
         let wait = if is_finished { AFTER_FINISH.min(idle) } else { idle };
@@ -65,13 +66,15 @@ struct Growing<'a> {
     started: Instant,
     observer: &'a dyn Observer,
     split: Split,
+    masked: MaskedPieces<'a>,
     read: Read,
     has_choice: bool,
 }
 
 impl<'a> Growing<'a> {
-    fn new(started: Instant, observer: &'a dyn Observer) -> Self {
-        Self { started, observer, split: Split::new(), read: Read::default(), has_choice: false }
+    fn new(started: Instant, observer: &'a dyn Observer, exchange: &'a Exchange) -> Self {
+        let masked = MaskedPieces::new(&exchange.endpoint);
+        Self { started, observer, split: Split::new(), masked, read: Read::default(), has_choice: false }
     }
 
     fn take(&mut self, chunk: Answer) -> Result<(), CallError> {
@@ -86,8 +89,8 @@ impl<'a> Growing<'a> {
         let Some(Choice { text, thinking, finish_reason }) = chunk.choice else { return Ok(()) };
         self.has_choice = true;
         read.thinking.push_str(&thinking);
-        let shown = self.split.push(&text);
-        self.show(&shown);
+        let text = self.split.push(&text);
+        self.grow(&text);
         if finish_reason.is_some() {
             self.read.finish_reason = finish_reason;
             self.read.latency = Some(self.started.elapsed());
@@ -95,13 +98,20 @@ impl<'a> Growing<'a> {
         Ok(())
     }
 
-    fn show(&mut self, text: &str) {
+    fn grow(&mut self, text: &str) {
         if text.is_empty() {
             return;
         }
         self.read.ttft.get_or_insert_with(|| self.started.elapsed());
-        self.read.text.push_str(text);
-        self.observer.delta(text);
+        let text = self.masked.push(text);
+        self.show(&text);
+    }
+
+    fn show(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.read.text.push_str(text);
+            self.observer.delta(text);
+        }
     }
 
     fn finish(mut self, exchange: &Exchange) -> Result<Read, CallError> {
@@ -115,7 +125,9 @@ impl<'a> Growing<'a> {
             return Err(CallError::Malformed("the stream has no choices".to_owned()));
         }
         let (rest, thought) = std::mem::replace(&mut self.split, Split::new()).finish();
-        self.show(&rest);
+        self.grow(&rest);
+        let held = self.masked.finish();
+        self.show(&held);
         self.read.add_thought(thought);
         self.read.latency.get_or_insert_with(|| self.started.elapsed());
         Ok(self.read)
