@@ -97,7 +97,7 @@ impl Failure {
         Some(Self {
             turn: check.turn,
             title: title(check),
-            detail: detail(check),
+            detail: check.detail.clone(),
             evidence,
             ..Self::bare(kind, record, place)
         })
@@ -145,15 +145,6 @@ pub(super) fn title(check: &CheckDone) -> String {
     match &check.name {
         Some(name) => name.clone(),
         None => format!("{} {}", check.check, check.expected).trim_end().to_owned(),
-    }
-}
-
-fn detail(check: &CheckDone) -> String {
-    match &check.known_failure {
-        Some(reason) if check.verdict == Verdict::Fail => {
-            format!("it passed, though it is marked as a known failure ({reason}): take the mark away")
-        }
-        _ => check.detail.clone(),
     }
 }
 

@@ -94,7 +94,7 @@ fn code_4_when_there_is_nothing_to_do() {
     };
     nothing(&["--filter", "other"], "the filters leave no conversation");
     nothing(&["--tag", "smoke"], "the filters leave no conversation");
-    nothing(&["--persona", "defualt"], "did you mean the persona `default`?");
+    nothing(&["--persona", "defualt"], "no scenario has the persona `defualt`; did you mean `default`?");
     let empty = Sandbox::new();
     empty.write("s/notes.txt", "no scenario");
     let ran = empty.run(&["run", "s"]).expect(4);
@@ -154,7 +154,9 @@ fn a_known_failure_fails_nothing_until_it_passes() {
     let (sandbox, ran) = run(&Server::saying("Hello!"), scenario, &[]);
     let ran = ran.expect(1);
     assert_eq!(verdicts(&sandbox), ["fail"]);
-    assert!(ran.stdout.contains("take the mark away"), "{}", ran.stdout);
+    let detail = "passes, and is marked as a known failure (no manners yet): remove the mark";
+    assert!(ran.stdout.contains(detail), "{}", ran.stdout);
+    assert_eq!(sandbox.rows("checks.csv")[0]["detail"], detail, "the files say what the terminal says");
 }
 
 /// A server that answers well but to one request: in which trial that falls is chance, how many it spoils is not.
