@@ -18,6 +18,7 @@ const READABLE: usize = 24;
 const NARROWEST: usize = 12;
 /// The columns that go first where the terminal is narrow, in this order; `summary.csv` has them all.
 const DROPPED: [&str; 3] = ["time", "cost", "tokens"];
+const CASE: &str = "case";
 const INDENT: &str = "  ";
 const GAP: &str = "  ";
 
@@ -25,8 +26,9 @@ const GAP: &str = "  ";
 type Cell = Vec<(Tone, String)>;
 
 /// A column with its cells, a line each.
-type Filled = (&'static Column, Vec<Cell>);
+type Filled = (Column, Vec<Cell>);
 
+#[derive(Clone, Copy)]
 struct Column {
     title: &'static str,
     is_number: bool,
@@ -39,7 +41,7 @@ struct Column {
 
 const COLUMNS: &[Column] = &[
     text("scenario", |row| plain(one_line(&row.key.scenario))),
-    Column { is_optional: true, ..text("case", case) },
+    Column { is_optional: true, ..text(CASE, case) },
     text("persona", |row| plain(one_line(&row.key.persona))),
     text("model", |row| plain(one_line(&row.key.model))),
     text("window", |row| plain(one_line(&row.key.window))),
@@ -65,7 +67,7 @@ pub(super) fn table(rows: &[Row], look: Look) -> String {
     let shown: Vec<&Row> = rows.iter().filter(|row| is_short || row.end != End::Passed).take(ROWS_IN_FULL).collect();
     let mut columns: Vec<Filled> = COLUMNS
         .iter()
-        .map(|column| (column, shown.iter().map(|row| (column.cell)(row)).collect::<Vec<_>>()))
+        .map(|column| (titled(*column, &shown), shown.iter().map(|row| (column.cell)(row)).collect::<Vec<_>>()))
         .filter(|(column, cells)| !column.is_optional || cells.iter().any(has_something))
         .collect();
     let widths = fit(&mut columns, look.width);
@@ -158,6 +160,13 @@ fn plain(text: String) -> Cell {
 
 fn known(text: Option<String>) -> Cell {
     text.map_or_else(|| vec![(Tone::Quiet, "–".into())], plain)
+}
+
+/// Cases and matrix values share a column. Where there are no cases, it is called after the values.
+fn titled(column: Column, rows: &[&Row]) -> Column {
+    let has_cases = rows.iter().any(|row| !row.key.case.is_empty());
+    let has_vars = rows.iter().any(|row| !row.key.vars.is_empty());
+    if column.title == CASE && has_vars && !has_cases { Column { title: "vars", ..column } } else { column }
 }
 
 /// `row 7, gap=4`: what tells variants of one scenario apart beside persona, model and window.
