@@ -51,6 +51,21 @@ fn filters_choose_by_every_name_and_leave_out() {
 }
 
 #[test]
+fn a_persona_or_tag_that_no_file_has_is_told_beside_a_good_one() {
+    let sandbox = grid();
+    let ran = sandbox.run(&["run", "s", "--snapshots", "off", "--persona", "critic", "--persona", "tuttor"]).expect(0);
+    assert!(
+        ran.stderr.contains("warning: no scenario has the persona `tuttor`; did you mean `tutor`?"),
+        "{}",
+        ran.stderr
+    );
+    let ran = sandbox.run(&["run", "s", "--snapshots", "off", "--persona", "critic"]).expect(0);
+    assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+    let ran = sandbox.run(&["run", "s", "--tag", "smok"]).expect(4);
+    assert!(ran.stderr.contains("no scenario has the tag `smok`"), "{}", ran.stderr);
+}
+
+#[test]
 fn tags_personas_models_and_windows_choose_or_replace() {
     let sandbox = grid();
     assert_eq!(played(&sandbox, &["--tag", "slow"]).len(), 8);

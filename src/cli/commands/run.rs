@@ -95,7 +95,9 @@ fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepare
         console.fatal("no scenario found; scenarios are `*.yaml` and `*.yml`");
         return Err(Exit::NothingToDo);
     }
-    let personas: Vec<String> = loaded.scenarios.iter().flat_map(|scenario| scenario.personas.clone()).collect();
+    for warning in unknown_names(args, &loaded.scenarios) {
+        console.error(&warning);
+    }
     let asked = asked_concurrency(args, &config).map_err(|error| {
         console.fatal(error);
         Exit::BadInput
@@ -107,10 +109,6 @@ fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepare
     })?;
     if plan.conversations.is_empty() {
         console.fatal("the filters leave no conversation");
-        let unknown = args.persona.iter().find(|name| !personas.contains(name));
-        if let Some(near) = unknown.and_then(|name| nearest(name, personas.iter().map(String::as_str))) {
-            console.error(&format!("help: did you mean the persona `{near}`?"));
-        }
         return Err(Exit::NothingToDo);
     }
     let settings = CallSettings { timeout: Duration::from_secs_f64(args.timeout), retries: args.retries };
@@ -121,6 +119,23 @@ fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepare
     }
     let concurrency = if args.show { 1 } else { asked };
     Ok(Prepared { config, job: Job { plan, models, concurrency } })
+}
+
+/// A warning for each persona and tag that is asked for and that no file has: beside a good one, a mistyped one would
+/// leave out in silence what was meant.
+fn unknown_names(args: &RunArgs, scenarios: &[Scenario]) -> Vec<String> {
+    let personas: Vec<&str> = scenarios.iter().flat_map(|scenario| &scenario.personas).map(String::as_str).collect();
+    let tags: Vec<&str> = scenarios.iter().flat_map(|scenario| &scenario.tags).map(String::as_str).collect();
+    let unknown = |what: &str, asked: &[String], known: &[&str]| -> Vec<String> {
+        let unknown = asked.iter().filter(|name| !known.contains(&name.as_str()));
+        let warning = |name: &String| {
+            let near = nearest(name, known.iter().copied());
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            format!("warning: no scenario has the {what} `{name}`{near}")
+        };
+        unknown.map(warning).collect()
+    };
+    [unknown("persona", &args.persona, &personas), unknown("tag", &args.tag, &tags)].concat()
 }
 
 /// Conversations in flight: the command line's word, the environment's, the config's, the default.
