@@ -44,7 +44,7 @@ pub struct Global {
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub color: Color,
-    /// Say only what is wrong
+    /// Show results and errors only: no announcement, no progress
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
@@ -83,7 +83,7 @@ pub struct RunArgs {
     /// This model instead of the files' own
     #[arg(long, value_name = "MODEL")]
     pub model: Vec<String>,
-    /// Only this persona
+    /// Only this persona of those that the files have
     #[arg(long, value_name = "PERSONA")]
     pub persona: Vec<String>,
     /// This window instead of the files' own: full, none, 2, 2-drop, past-2, messages-5, tokens-4000, each with -pin-1

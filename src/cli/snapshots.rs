@@ -53,6 +53,7 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
                 path: path.display().to_string(),
                 what: format!("no snapshot: {source}; remove it, or bring back the one under version control"),
                 is_failure: true,
+                is_pending: false,
             }),
             Err(error) => compared.errors.push(error.to_string()),
         }
@@ -62,6 +63,7 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
 
 fn note(path: &Path, record: &Record, status: Status, settings: &SnapshotSettings) -> Option<SnapshotNote> {
     let is_live = |turn: u32| record.turns.iter().any(|done| done.turn == turn && done.source == Source::Live);
+    let is_pending = matches!(status, Status::Missing { pending: Some(_) } | Status::Differs { pending: Some(_), .. });
     let (what, is_failure) = match status {
         Status::Off | Status::Matched => return None,
         Status::Missing { pending } => {
@@ -79,7 +81,7 @@ fn note(path: &Path, record: &Record, status: Status, settings: &SnapshotSetting
         Status::Written { difference: Some(difference) } => (format!("overwritten: {difference}"), false),
         Status::Written { difference: None } => ("written".to_owned(), false),
     };
-    Some(SnapshotNote { path: path.display().to_string(), what, is_failure })
+    Some(SnapshotNote { path: path.display().to_string(), what, is_failure, is_pending })
 }
 
 /// A path as a snapshot names it: relative to `base` where it lies below, with `/` on every system.

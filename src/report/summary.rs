@@ -51,10 +51,12 @@ pub struct KnownFailure {
 pub struct SnapshotNote {
     /// The snapshot's file.
     pub path: String,
-    /// What is so: `new snapshot, pending: run chat-eval review`.
+    /// What is so: `new, waits for review`.
     pub what: String,
     /// Whether it fails the run.
     pub is_failure: bool,
+    /// Whether there is something for `review` to decide on.
+    pub is_pending: bool,
 }
 
 /// The sums of a run.

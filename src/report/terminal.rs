@@ -80,7 +80,11 @@ fn snapshots(notes: &[SnapshotNote], look: Look) -> String {
         format!("{sign} {}: {}", one_line(&note.path), one_line(&note.what))
     });
     let more = notes.len().saturating_sub(SNAPSHOTS_SHOWN);
-    lines(shown.chain((more > 0).then(|| format!("  … and {more} more snapshots"))))
+    let more = (more > 0).then(|| format!("  … and {more} more snapshots"));
+    let is_pending = notes.iter().any(|note| note.is_pending);
+    let help =
+        is_pending.then(|| "  help: `chat-eval review --list` shows what waits, `--accept` accepts it".to_owned());
+    lines(shown.chain(more).chain(help))
 }
 
 fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {

@@ -46,13 +46,15 @@ fn a_new_snapshot_waits_for_review_is_accepted_and_matches_from_then_on() {
     let sandbox = Sandbox::new();
     sandbox.write("s/one.yaml", SCENARIO);
     let ran = sandbox.run(&["run", "s"]).expect(0);
-    says(&ran, &format!("{ACCEPTED}: new, waits for review"));
+    says(&ran, &format!("{ACCEPTED}: new, waits for review\n  help: `chat-eval review --list` shows what waits"));
     assert_eq!(sandbox.files("s/snapshots"), ["one@default.builtin.full.snap.new"]);
 
     let listed = sandbox.run(&["review", "s", "--list"]).expect(0);
     says(&listed, ACCEPTED);
     says(&listed, "+   Your name is Priya.");
     says(&listed, "1 snapshot waiting for review");
+    let here = sandbox.run(&["review", "--list"]).expect(0);
+    assert!(here.stdout.starts_with(&format!("{ACCEPTED}\n")), "the path as `run` shows it:\n{}", here.stdout);
     says(&sandbox.run(&["review", "s", "--accept"]).expect(0), "1 snapshot accepted");
     assert_eq!(sandbox.files("s/snapshots"), ["one@default.builtin.full.snap"]);
 

@@ -1,5 +1,7 @@
 //! `review`: decides on snapshots that are new or differ.
 
+use std::path::Path;
+
 use super::super::args::ReviewArgs;
 use super::super::console::Console;
 use super::super::exit::Exit;
@@ -42,9 +44,14 @@ fn decide(args: &ReviewArgs, pending: Pending, console: &Console) -> Result<(), 
         console.line(&listing(&pending, console.is_coloured()));
         return Ok(());
     }
-    let target = pending.target.display().to_string();
+    let target = shown(&pending.target);
     let (sign, result) = if args.accept { ("✓", pending.accept()) } else { ("✗", pending.reject()) };
     result.inspect(|()| console.line(&format!("{sign} {target}")))
+}
+
+/// The path as `run` shows it.
+fn shown(path: &Path) -> String {
+    visible(&path.strip_prefix(".").unwrap_or(path).to_string_lossy()).into_owned()
 }
 
 fn listing(pending: &Pending, is_coloured: bool) -> String {
@@ -53,7 +60,7 @@ fn listing(pending: &Pending, is_coloured: bool) -> String {
         Some(Difference::Same) => "the same as the accepted one".to_owned(),
         Some(difference) => difference.to_string(),
     };
-    let mut text = format!("{}\n  {}\n", pending.target.display(), visible(&what));
+    let mut text = format!("{}\n  {}\n", shown(&pending.target), visible(&what));
     let old = pending.old.as_ref().map_or("", |old| old.contents());
     for line in snapshot::diff(old, pending.new.contents()) {
         let (sign, style) = match line.sign {

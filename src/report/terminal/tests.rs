@@ -112,17 +112,43 @@ fn trials_are_one_line_and_a_failure_says_how_many_of_them_failed() {
     assert!(!text.contains('✗'), "{text}");
 }
 
+fn note(path: &str, what: &str, is_failure: bool) -> SnapshotNote {
+    SnapshotNote { path: path.into(), what: what.into(), is_failure, is_pending: false }
+}
+
+#[test]
+fn a_snapshot_that_waits_is_told_with_the_command_that_decides_on_it() {
+    let help = "  help: `chat-eval review --list` shows what waits, `--accept` accepts it\n";
+    for is_pending in [true, false] {
+        let notes = [SnapshotNote { is_pending, ..note("a.snap", "new", false) }];
+        let around = Around { folder: "results/r", wall: None, snapshots: &notes };
+        let text = render(&summary(&[record(0, "s")]), around, PLAIN);
+        assert_eq!(text.contains(&format!("  a.snap: new\n{help}")), is_pending, "{text}");
+        assert_eq!(text.contains("help:"), is_pending, "{text}");
+    }
+}
+
 #[test]
 fn snapshots_that_fail_the_run_come_first_and_are_counted() {
     let notes = [
-        SnapshotNote { path: "a.snap".into(), what: "snapshot changed (words only)".into(), is_failure: false },
-        SnapshotNote { path: "b.snap".into(), what: "snapshot changed: turn 4 verdict".into(), is_failure: true },
+        note("a.snap", "snapshot changed (words only)", false),
+        note("b.snap", "snapshot changed: turn 4 verdict", true),
     ];
     let around = Around { folder: "results/r", wall: None, snapshots: &notes };
     let text = render(&summary(&[record(0, "s")]), around, PLAIN);
     let notes = "✗ b.snap: snapshot changed: turn 4 verdict\n  a.snap: snapshot changed (words only)\n";
     assert!(text.contains(notes), "{text}");
     assert!(text.ends_with("\n1 passed · 1 snapshot failed · 0 calls\nresults/r\n"), "{text}");
+}
+
+#[test]
+fn the_column_of_cases_is_called_after_matrix_values_where_there_are_only_these() {
+    for (case, vars, title) in [("7", "", "case"), ("", r#"{"gap":4}"#, "vars"), ("7", r#"{"gap":4}"#, "case")] {
+        let mut record = record(0, "s");
+        (key(&mut record).case, key(&mut record).vars) = (case.into(), vars.into());
+        let text = shown(&[record], PLAIN);
+        assert!(text.starts_with(&format!("    scenario  {title}  ")), "{text}");
+    }
 }
 
 #[test]
