@@ -19,6 +19,7 @@ mod models;
 mod outcomes;
 mod panics;
 mod provider;
+mod readme;
 mod real_input;
 mod requests;
 mod settings;

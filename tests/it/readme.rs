@@ -1,0 +1,83 @@
+//! The README shows and names what there is: its session is what the binary prints, its flags are the binary's.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use regex::Regex;
+
+use crate::support::sandbox::Sandbox;
+
+const COMMANDS: [&str; 5] = ["run", "check", "review", "report", "init"];
+
+fn file(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What varies from run to run, redacted: times and the run's id.
+fn steady(text: &str) -> String {
+    let text = Regex::new(r"\d+\.\d s").unwrap().replace_all(text, "N.N s");
+    Regex::new(r"results/\S+").unwrap().replace_all(&text, "results/ID").trim().to_owned()
+}
+
+#[test]
+fn the_session_in_the_readme_is_what_the_binary_prints() {
+    let readme = file("README.md");
+    let (_, session) = readme.split_once("```\n$ chat-eval ").expect("a session");
+    let (session, _) = session.split_once("```").expect("its end");
+    let (arguments, shown) = session.split_once('\n').expect("a command with its output");
+    let sandbox = Sandbox::new();
+    let scenario = "scenarios/whats-my-name.yaml";
+    sandbox.write(scenario, file(scenario));
+    let ran = sandbox.run(&arguments.split(' ').collect::<Vec<_>>()).expect(1);
+    assert_eq!(steady(shown), steady(&(ran.stderr + &ran.stdout)));
+}
+
+#[test]
+fn every_flag_is_in_the_readme_and_every_flag_in_the_readme_is_there() {
+    let flags = |text: &str| -> BTreeSet<String> {
+        Regex::new(r"--[a-z][a-z-]*").unwrap().find_iter(text).map(|flag| flag.as_str().to_owned()).collect()
+    };
+    let sandbox = Sandbox::new();
+    let help = COMMANDS.map(|command| sandbox.run(&[command, "--help"]).expect(0).stdout).concat();
+    let mut there = flags(&help);
+    assert!(["--help", "--version"].iter().all(|flag| there.remove(*flag)), "{help}");
+    let readme = file("README.md");
+    let (_, commands) = readme.split_once("\n## Commands\n").expect("a section on commands");
+    let (commands, _) = commands.split_once("\n## ").expect("its end");
+    assert_eq!(flags(commands), there);
+}
+
+#[test]
+fn every_key_that_a_file_may_have_is_in_the_docs() {
+    let sandbox = Sandbox::new();
+    let scenario = "\
+zzz: 1
+personas: [{name: p, zzz: 1}]
+window: {zzz: 1}
+params: {zzz: 1}
+facts: {f: {value: v, zzz: 1}}
+history: [{zzz: 1}]
+turns:
+  - {user: Hi, zzz: 1}
+  - {user: Hi, expect: [{zzz: 1}, {sent: {zzz: 1}}]}
+  - {filler: {zzz: 1}}
+";
+    sandbox.write("one.yaml", scenario);
+    sandbox.write("config.yaml", "zzz: 1\nmodels: {m: {provider: openai, zzz: 1, price: {zzz: 1}}}");
+    let scenario = sandbox.run(&["check", "one.yaml"]).expect(2).stderr;
+    let config = sandbox.run(&["check", "one.yaml", "--config", "config.yaml"]).expect(2).stderr;
+    let docs = [file("docs/scenarios.md"), file("README.md")].concat();
+    let known = Regex::new("= help: (?:known|checks) are (.*)").unwrap();
+    let lists: Vec<&str> = [&scenario, &config]
+        .iter()
+        .flat_map(|said| known.captures_iter(said))
+        .map(|list| list.get(1).expect("a group").as_str())
+        .collect();
+    assert_eq!(lists.len(), 13, "a list for each unknown key:\n{scenario}\n{config}");
+    for key in lists.iter().flat_map(|list| Regex::new("`([a-z_]+)`").unwrap().captures_iter(list).collect::<Vec<_>>())
+    {
+        let is_there = Regex::new(&format!(r"(?m)(?:^|[`{{\[ ]){}[`:, }}\]]", &key[1])).unwrap().is_match(&docs);
+        assert!(is_there, "`{}` is in no page", &key[1]);
+    }
+}
