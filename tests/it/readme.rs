@@ -1,4 +1,4 @@
-//! The README shows and names what there is: its session is what the binary prints, its flags are the binary's.
+//! What the README and the pages show and name is what the binary does.
 
 use std::collections::BTreeSet;
 use std::path::Path;

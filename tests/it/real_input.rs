@@ -171,3 +171,37 @@ fn a_published_conversation_is_visible_as_a_plain_loop_says() {
     let ends = sandbox.rows("transcripts.csv").iter().filter(|row| row["source"] == "builtin").count();
     assert_eq!(ends, 2 * cases.len(), "one call each");
 }
+
+#[test]
+fn the_committed_sample_is_what_a_run_of_the_shipped_scenarios_writes() {
+    let sandbox = shipped();
+    sandbox.run(&["run", "scenarios/"]).expect(0);
+    let sample = |file: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("results/sample").join(file);
+    let varies = |column: &String| {
+        ["run", "attempts"].contains(&column.as_str()) || column.starts_with("latency_") || column.starts_with("ttft_")
+    };
+    for table in ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv"] {
+        let rows = csv::Reader::from_path(sample(table)).expect(table).into_deserialize();
+        let sample: Vec<BTreeMap<String, String>> = rows.map(|row| row.expect("a row")).collect();
+        let written = sandbox.rows(table);
+        assert_eq!(sample.len(), written.len(), "{table}");
+        for (mut sample, mut written) in sample.into_iter().zip(written) {
+            sample.retain(|column, _| !varies(column));
+            written.retain(|column, _| !varies(column));
+            assert_eq!(sample, written, "{table}");
+        }
+    }
+    let json = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    let read = |file: &str| std::fs::read_to_string(sample(file)).expect("the sample");
+    let (old, new) = (json(&read("run.json")), json(&sandbox.read("results/latest/run.json")));
+    for key in ["version", "format", "arguments", "plan_digest", "scenarios", "totals"] {
+        assert_eq!(old[key], new[key], "{key}");
+    }
+    let events = |journal: &str| {
+        let event = |line: &str| json(line)["event"].as_str().expect("an event").to_owned();
+        let mut events: Vec<String> = journal.lines().map(event).collect();
+        events.sort();
+        events
+    };
+    assert_eq!(events(&read("journal.jsonl")), events(&sandbox.read("results/latest/journal.jsonl")));
+}
