@@ -111,12 +111,6 @@ impl Console {
         }
     }
 
-    /// Columns of standard error.
-    #[must_use]
-    pub fn error_width(&self) -> usize {
-        Term::stderr().size_checked().map_or(PLAIN_WIDTH, |(_, columns)| usize::from(columns).max(MIN_WIDTH))
-    }
-
     /// Whether the terminal shows more than ASCII.
     #[must_use]
     pub fn is_unicode(&self) -> bool {

@@ -1,8 +1,10 @@
 //! What is seen while a run is going: the bar, the ticker where there is no terminal, and `--show`.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::console::Console;
 use crate::event::{Event, Live};
@@ -14,6 +16,31 @@ use crate::text::layout::truncate;
 
 /// How often a line is printed where there is no terminal.
 const TICK: Duration = Duration::from_secs(30);
+
+/// How often the bar is drawn at most, each second.
+const DRAWN_EACH_SECOND: u8 = 20;
+
+/// Room for what a terminal echoes of Ctrl-C, `^C`, also when it is pressed twice.
+const ECHO: u16 = 4;
+
+/// A terminal with its last columns kept free. The library fills the line of a bar with blanks up to the last column; a
+/// `^C` behind that would begin a line of its own, and the bar be drawn below what is left of it.
+#[derive(Debug)]
+struct Narrower<T>(T);
+
+#[rustfmt::skip]
+impl<T: TermLike> TermLike for Narrower<T> {
+    fn width(&self) -> u16 { self.0.width().saturating_sub(ECHO).max(1) }
+    fn height(&self) -> u16 { self.0.height() }
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> { self.0.move_cursor_up(n) }
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> { self.0.move_cursor_down(n) }
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> { self.0.move_cursor_right(n) }
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> { self.0.move_cursor_left(n) }
+    fn write_line(&self, line: &str) -> io::Result<()> { self.0.write_line(line) }
+    fn write_str(&self, text: &str) -> io::Result<()> { self.0.write_str(text) }
+    fn clear_line(&self) -> io::Result<()> { self.0.clear_line() }
+    fn flush(&self) -> io::Result<()> { self.0.flush() }
+}
 
 /// The bar on a terminal, or a line now and then elsewhere.
 pub struct Bar {
@@ -29,15 +56,11 @@ pub struct Bar {
 impl Bar {
     /// For a run of so many conversations.
     pub fn new(console: &Console, conversations: u32) -> Self {
-        let target = if console.has_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(u64::from(conversations)), target);
-        // The line never fills the terminal: the `^C` that a terminal echoes must not begin a line of its own, for the
-        // bar would then be drawn below what is left of it.
-        let width = console.error_width().saturating_sub(4);
-        let bar_width = if width > 100 { 24 } else { 10 };
-        if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {{bar:{bar_width}}} {{msg}}")) {
-            bar.set_style(style.progress_chars("━╸─"));
-        }
+        let (bar, room) = if console.has_progress() {
+            drawn_on(Term::buffered_stderr(), conversations)
+        } else {
+            (ProgressBar::hidden(), 0)
+        };
         if console.has_progress() {
             bar.enable_steady_tick(Duration::from_millis(100));
         }
@@ -45,12 +68,25 @@ impl Bar {
         Self {
             console: console.clone(),
             drawn: bar,
-            room: width.saturating_sub(bar_width + 3),
+            room,
             progress: Progress::new(conversations),
             started: now,
             last_tick: now,
         }
     }
+}
+
+/// A bar on a terminal, and the columns that are left beside it.
+fn drawn_on(terminal: impl TermLike + 'static, conversations: u32) -> (ProgressBar, usize) {
+    let terminal = Narrower(terminal);
+    let width = usize::from(terminal.width());
+    let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal), DRAWN_EACH_SECOND);
+    let bar = ProgressBar::with_draw_target(Some(u64::from(conversations)), target);
+    let bar_width = if width > 100 { 24 } else { 10 };
+    if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {{bar:{bar_width}}} {{msg}}")) {
+        bar.set_style(style.progress_chars("━╸─"));
+    }
+    (bar, width.saturating_sub(bar_width + 3))
 }
 
 impl Watcher for Bar {
@@ -208,7 +244,43 @@ impl Watcher for Show {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::text::layout::width;
+
+    /// A terminal of 80 columns that remembers what stands on its line.
+    #[derive(Debug, Clone, Default)]
+    struct Line(Arc<Mutex<String>>);
+
+    #[rustfmt::skip]
+    impl TermLike for Line {
+        fn width(&self) -> u16 { 80 }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> { Ok(()) }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> { Ok(()) }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> { Ok(()) }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> { Ok(()) }
+        fn write_line(&self, _: &str) -> io::Result<()> { self.clear_line() }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            let mut line = self.0.lock().unwrap();
+            if let Some((_, behind)) = text.rsplit_once('\r') { behind.clone_into(&mut line) } else { line.push_str(text) }
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> { self.0.lock().unwrap().clear(); Ok(()) }
+        fn flush(&self) -> io::Result<()> { Ok(()) }
+    }
+
+    #[test]
+    fn behind_the_bar_there_is_room_for_what_ctrl_c_echoes() {
+        for message in ["22/31".to_owned(), "long ".repeat(40)] {
+            let line = Line::default();
+            let (bar, room) = drawn_on(line.clone(), 31);
+            bar.set_message(truncate(&message, room));
+            bar.tick();
+            let shown = line.0.lock().unwrap().clone();
+            assert!(shown.contains(&message[..5]) && width(&shown) <= 76, "{shown:?}");
+        }
+    }
 
     #[test]
     fn an_end_that_may_begin_a_command_or_a_line_end_waits_for_the_next_piece() {
