@@ -35,21 +35,6 @@ pub enum Event {
     Conversation(ConversationDone),
 }
 
-impl Event {
-    /// The place in the plan of the conversation that it belongs to; `None` for the run's own.
-    #[must_use]
-    pub fn plan_index(&self) -> Option<u32> {
-        match self {
-            Self::Run(_) => None,
-            Self::Begin(event) => Some(event.plan),
-            Self::Attempt(event) => Some(event.plan),
-            Self::Turn(event) => Some(event.plan),
-            Self::Check(event) => Some(event.plan),
-            Self::Conversation(event) => Some(event.plan),
-        }
-    }
-}
-
 /// What a run is: also the content of `run.json`, with the totals behind it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {

@@ -2,6 +2,8 @@
 
 use tiktoken_rs::{CoreBPE, cl100k_base_singleton, o200k_base_singleton, p50k_base_singleton, r50k_base_singleton};
 
+use super::layout::floor_boundary;
+
 /// What every message counts on top of its text.
 pub const PER_MESSAGE: usize = 4;
 
@@ -32,7 +34,10 @@ impl Tokenizer {
         ("r50k_base", Self::R50kBase),
     ];
 
-    /// The tokens of a text, as [`count`] does.
+    /// The tokens of a text. What looks like a special token (`<|endoftext|>`) counts as the text that it is.
+    ///
+    /// The first call loads the vocabulary, which takes some tenths of a second and about 50 MB. A text over 64 KiB is
+    /// counted in pieces of that size, so that its count may be one too high for each piece.
     #[must_use]
     pub fn count(self, text: &str) -> usize {
         let vocabulary = match self {
@@ -45,29 +50,15 @@ impl Tokenizer {
     }
 }
 
-/// The `o200k_base` tokens of a text. What looks like a special token (`<|endoftext|>`) counts as the text that it is.
-///
-/// The first call loads the vocabulary, which takes some tenths of a second and about 50 MB. A text over 64 KiB is counted
-/// in pieces of that size, so that its count may be one too high for each piece.
-#[must_use]
-pub fn count(text: &str) -> usize {
-    Tokenizer::O200kBase.count(text)
-}
-
 fn count_with(tokenizer: &CoreBPE, text: &str) -> usize {
     let mut tokens = 0;
     let mut rest = text;
     while rest.len() > PIECE {
-        let (piece, behind) = rest.split_at(boundary_before(rest, PIECE));
+        let (piece, behind) = rest.split_at(floor_boundary(rest, PIECE));
         tokens += count_piece(tokenizer, piece);
         rest = behind;
     }
     tokens + count_piece(tokenizer, rest)
-}
-
-/// The last boundary between characters at or before `limit`.
-fn boundary_before(text: &str, limit: usize) -> usize {
-    (0..=limit).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 fn count_piece(tokenizer: &CoreBPE, piece: &str) -> usize {
@@ -83,6 +74,10 @@ pub fn estimate(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn count(text: &str) -> usize {
+        Tokenizer::default().count(text)
+    }
 
     #[test]
     fn tokens_are_those_of_o200k_base() {

@@ -181,7 +181,7 @@ fn distinct<T: Clone + PartialEq>(values: &[T]) -> Vec<T> {
 }
 
 /// What is wrong with a plan whose files are right.
-pub fn plan_errors(plan: &Plan, models: &Models) -> Vec<Diagnostic> {
+fn plan_errors(plan: &Plan, models: &Models) -> Vec<Diagnostic> {
     let tokenizer_of = |model: &str| models.get(model).map(|model| model.tokenizer).unwrap_or_default();
     let mut wrong = overflows(plan, &tokenizer_of);
     wrong.extend(name_clashes(plan));
