@@ -95,7 +95,12 @@ impl Watcher for Bar {
         if self.console.has_progress() {
             self.drawn.set_position(u64::from(self.progress.done));
             self.drawn.set_message(truncate(&self.progress.line(self.started.elapsed()), self.room));
-        } else if self.last_tick.elapsed() >= TICK {
+        }
+    }
+
+    fn tick(&mut self) {
+        // A provider that hangs gives no event, and that is when somebody reads the log of a CI job.
+        if !self.console.has_progress() && self.last_tick.elapsed() >= TICK {
             self.last_tick = Instant::now();
             self.console.remark(&self.progress.ticker());
         }

@@ -69,6 +69,8 @@ pub trait Watcher {
     fn event(&mut self, event: &Event);
     /// Something passing.
     fn live(&mut self, live: &Live);
+    /// Called at least once a second, whether anything happened or not.
+    fn tick(&mut self) {}
 }
 
 /// Writes what comes to the journal, in batches of what is there, until every outlet is gone.
@@ -94,6 +96,7 @@ pub fn consume(receiver: &Receiver<Note>, journal: &mut Writer, watcher: &mut dy
             journal.sync()?;
             dirty_since = None;
         }
+        watcher.tick();
     }
     journal.sync()
 }
@@ -128,4 +131,28 @@ fn write(batch: Vec<Note>, journal: &mut Writer, watcher: &mut dyn Watcher) -> R
         }
     }
     Ok(!events.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ends the run at the first tick, so that a consumer that never ticks would wait for ever.
+    struct UntilTicked(Option<Outlet>);
+
+    impl Watcher for UntilTicked {
+        fn event(&mut self, _: &Event) {}
+        fn live(&mut self, _: &Live) {}
+        fn tick(&mut self) {
+            self.0 = None;
+        }
+    }
+
+    #[test]
+    fn time_passes_also_where_nothing_happens() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Writer::create(folder.path().join("journal.jsonl")).unwrap();
+        let (outlet, notes) = Outlet::new();
+        consume(&notes, &mut journal, &mut UntilTicked(Some(outlet))).unwrap();
+    }
 }
