@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::models::resolve;
-use super::sources::read_text;
+use super::sources::{CONFIG_FILE, read_text};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::provider::{Builtin, BuiltinKind};
 use crate::run::Price;
@@ -14,8 +14,6 @@ use crate::scenario::decode::{Fields, Findings};
 use crate::scenario::yaml::{self, Node, Value};
 use crate::text::tokens::Tokenizer;
 
-/// The name that is looked for, from the working directory upwards.
-pub const FILE_NAME: &str = "chat-eval.yaml";
 const KEYS: &[&str] = &["model", "concurrency", "models"];
 const MODEL_KEYS: &[&str] = &["provider", "model", "base_url", "api_key_env", "price", "tokenizer"];
 const PROVIDERS: &[&str] = &["builtin", "openai"];
@@ -93,9 +91,9 @@ pub fn load(named: Option<&Path>) -> Result<Config, Vec<Diagnostic>> {
 
 fn nearest_config() -> Option<PathBuf> {
     let folder = std::env::current_dir().ok()?;
-    let found = folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())?;
+    let found = folder.ancestors().map(|folder| folder.join(CONFIG_FILE)).find(|path| path.is_file())?;
     // In the working directory itself the short name is what people expect to read.
-    Some(if found.parent() == Some(&folder) { PathBuf::from(FILE_NAME) } else { found })
+    Some(if found.parent() == Some(&folder) { PathBuf::from(CONFIG_FILE) } else { found })
 }
 
 fn read(findings: &mut Findings, root: &Node, path: PathBuf) -> Config {

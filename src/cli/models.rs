@@ -11,6 +11,7 @@ use crate::provider::openai::{OpenAi, OpenAiSettings, SettingsError, http_client
 use crate::provider::{Builtin, ChatModel, RetryPolicy};
 use crate::run::plan::Plan;
 use crate::run::{Model, Models};
+use crate::scenario::decode::list_words;
 use crate::text::nearest::nearest;
 use crate::text::tokens::Tokenizer;
 
@@ -52,8 +53,9 @@ pub fn resolve(config: &Config, name: &str) -> Result<ModelConfig, Diagnostic> {
     }
     match &config.models {
         Some(models) => models.get(name).cloned().ok_or_else(|| {
-            let known = models.keys().map(String::as_str).chain(Builtin::MODELS).collect();
-            unknown(known, "the config lists its models under `models:`, and only those may be used")
+            let known: Vec<&str> = models.keys().map(String::as_str).chain(["builtin"]).collect();
+            let help = format!("the config lists its models under `models:`, and only those may be used: {}", list_words(&known));
+            unknown(models.keys().map(String::as_str).chain(Builtin::MODELS).collect(), &help)
         }),
         None => Ok(ModelConfig {
             provider: ProviderConfig::OpenAi {

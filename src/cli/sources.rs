@@ -9,6 +9,8 @@ use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::scenario::yaml::MAX_FILE_BYTES;
 use crate::scenario::{self, FileProblem, Files, Scenario};
 
+/// The config file's name: found in a folder, it is no scenario.
+pub const CONFIG_FILE: &str = "chat-eval.yaml";
 /// Folders in which nothing is a scenario.
 const NO_SCENARIOS: [&str; 2] = ["snapshots", "cassettes"];
 
@@ -107,7 +109,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnosti
         match entry {
             Ok(entry) => {
                 let is_yaml = entry.path().extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
-                if is_yaml && entry.depth() > 0 && may_be_file(entry.path()) {
+                let is_config = entry.file_name() == CONFIG_FILE;
+                if is_yaml && !is_config && entry.depth() > 0 && may_be_file(entry.path()) {
                     files.push(entry.into_path());
                 }
             }

@@ -56,6 +56,12 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
         findings.error_help(Code::EmptyFile, &root, "the file has nothing in it", "", help);
         return (None, findings.into_diagnostics());
     }
+    if !matches!(root.value, Value::Map(_)) {
+        let message = format!("a scenario must be a map, and this is {}", root.shown());
+        let help = "in a folder, a file that is no scenario is passed over where its name begins with `_`";
+        findings.error_help(Code::WrongType, &root, message, "", help);
+        return (None, findings.into_diagnostics());
+    }
     let scenario = findings.fields(&root, "a scenario", KEYS).map(|fields| {
         let reader = Reader { fields: &fields, files };
         reader.scenario(&mut findings, source, stem)

@@ -231,3 +231,15 @@ fn without_a_config_a_model_is_openais_and_its_key_is_written_nowhere() {
         assert!(!sandbox.read(&file).contains(KEY), "{file}");
     }
 }
+
+#[test]
+fn the_config_beside_the_scenarios_is_none_of_them() {
+    let sandbox = Sandbox::new();
+    sandbox.write("chat-eval.yaml", "model: builtin\n");
+    sandbox.write("one.yaml", "turns:\n  - user: Hi\n");
+    let ran = sandbox.run(&["check", "."]).expect(0);
+    assert!(ran.stdout.starts_with("1 scenario, 1 conversation"), "{}", ran.stdout);
+    sandbox.write("fillers.yaml", "- {user: Hi, reply: Hello}\n");
+    let ran = sandbox.run(&["check", "."]).expect(2);
+    assert!(ran.stderr.contains("passed over where its name begins with `_`"), "{}", ran.stderr);
+}
