@@ -54,7 +54,10 @@ pub fn resolve(config: &Config, name: &str) -> Result<ModelConfig, Diagnostic> {
     match &config.models {
         Some(models) => models.get(name).cloned().ok_or_else(|| {
             let known: Vec<&str> = models.keys().map(String::as_str).chain(["builtin"]).collect();
-            let help = format!("the config lists its models under `models:`, and only those may be used: {}", list_words(&known));
+            let help = format!(
+                "the config lists its models under `models:`, and only those may be used: {}",
+                list_words(&known)
+            );
             unknown(models.keys().map(String::as_str).chain(Builtin::MODELS).collect(), &help)
         }),
         None => Ok(ModelConfig {

@@ -1,6 +1,7 @@
 //! Plays at most N conversations at once, and stops in good order when asked.
 
 use std::any::Any;
+use std::cmp::Reverse;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -41,48 +42,71 @@ pub enum Ended {
     JournalLost,
 }
 
-/// The switch that stops a run: no new turn is begun once it is thrown.
-#[derive(Debug, Default)]
-struct Stop(AtomicBool);
+/// What the workers of a run share.
+struct Course {
+    job: Job,
+    /// Places in the plan, in the order in which they are begun.
+    order: Vec<usize>,
+    /// How many of them were begun.
+    begun: AtomicUsize,
+    /// No new turn is begun once this is true.
+    is_stopping: AtomicBool,
+    is_journal_lost: AtomicBool,
+}
 
-impl Stop {
-    fn throw(&self) {
-        self.0.store(true, Ordering::Relaxed);
+impl Course {
+    fn new(job: Job) -> Self {
+        let order = order(&job);
+        let (is_stopping, is_journal_lost) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { job, order, begun: AtomicUsize::new(0), is_stopping, is_journal_lost }
     }
 
-    fn is_thrown(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    fn next(&self) -> Option<usize> {
+        self.order.get(self.begun.fetch_add(1, Ordering::Relaxed)).copied()
     }
+
+    fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// The order in which conversations are begun: those with the most calls first, so that a long one does not run alone at
+/// the end. One at a time they are played in plan order, where the order changes nothing but what is seen first.
+fn order(job: &Job) -> Vec<usize> {
+    let conversations = &job.plan.conversations;
+    let mut order: Vec<usize> = (0..conversations.len()).collect();
+    if job.concurrency > 1 {
+        order.sort_by_cached_key(|at| {
+            let planned = &conversations[*at];
+            (Reverse(job.plan.scenarios[planned.scenario].live_turns(planned.case, planned.cell)), *at)
+        });
+    }
+    order
 }
 
 /// Plays the whole plan. `interrupt` ends when the run is to stop: turns in flight get ten seconds to finish then.
 pub async fn dispatch(job: Job, outlet: Outlet, interrupt: impl Future<Output = ()>) -> Ended {
-    let job = Arc::new(job);
-    let stop = Arc::new(Stop::default());
-    let lost = Arc::new(AtomicBool::new(false));
-    let next = Arc::new(AtomicUsize::new(0));
+    let course = Arc::new(Course::new(job));
     let mut workers = JoinSet::new();
-    for _ in 0..job.concurrency.clamp(1, job.plan.conversations.len().max(1)) {
-        workers.spawn(worker(
-            Arc::clone(&job),
-            outlet.clone(),
-            Arc::clone(&stop),
-            Arc::clone(&lost),
-            Arc::clone(&next),
-        ));
+    for _ in 0..course.job.concurrency.clamp(1, course.order.len().max(1)) {
+        workers.spawn(worker(Arc::clone(&course), outlet.clone()));
     }
     let mut interrupted = false;
     tokio::select! {
         () = finish(&mut workers) => {}
         () = interrupt => {
             interrupted = true;
-            stop.throw();
+            course.stop();
             outlet.live(Live::Stopping { grace: GRACE });
             // What does not finish in time is dropped with the set: its request ends, and no half reply was kept.
             let _ = tokio::time::timeout(GRACE, finish(&mut workers)).await;
         }
     }
-    match (lost.load(Ordering::Relaxed), interrupted) {
+    match (course.is_journal_lost.load(Ordering::Relaxed), interrupted) {
         (true, _) => Ended::JournalLost,
         (false, true) => Ended::Interrupted,
         (false, false) => Ended::Complete,
@@ -93,21 +117,19 @@ async fn finish(workers: &mut JoinSet<()>) {
     while workers.join_next().await.is_some() {}
 }
 
-async fn worker(job: Arc<Job>, outlet: Outlet, stop: Arc<Stop>, lost: Arc<AtomicBool>, next: Arc<AtomicUsize>) {
-    while !stop.is_thrown() {
-        let index = next.fetch_add(1, Ordering::Relaxed);
-        if index >= job.plan.conversations.len() {
-            return;
-        }
-        if play_one(&job, index, &outlet, &stop).await == Err(JournalLost) {
-            lost.store(true, Ordering::Relaxed);
-            stop.throw();
+async fn worker(course: Arc<Course>, outlet: Outlet) {
+    while !course.is_stopping() {
+        let Some(index) = course.next() else { return };
+        if play_one(&course, index, &outlet).await == Err(JournalLost) {
+            course.is_journal_lost.store(true, Ordering::Relaxed);
+            course.stop();
         }
     }
 }
 
 /// Plays one conversation. A panic ends this conversation and nothing else.
-async fn play_one(job: &Job, index: usize, outlet: &Outlet, stop: &Stop) -> Result<End, JournalLost> {
+async fn play_one(course: &Course, index: usize, outlet: &Outlet) -> Result<End, JournalLost> {
+    let job = &course.job;
     let prepared = std::panic::catch_unwind(AssertUnwindSafe(|| conversation(job, index)));
     let conversation = match prepared.unwrap_or_else(|panic| Err(broke_off(&*panic))) {
         Ok(conversation) => conversation,
@@ -116,7 +138,7 @@ async fn play_one(job: &Job, index: usize, outlet: &Outlet, stop: &Stop) -> Resu
             return errored(outlet, index, error).await;
         }
     };
-    let is_stopping = || stop.is_thrown();
+    let is_stopping = || course.is_stopping();
     match AssertUnwindSafe(conversation::play(&conversation, outlet, &is_stopping)).catch_unwind().await {
         Ok(end) => end,
         Err(panic) => errored(outlet, index, broke_off(&*panic)).await,

@@ -172,3 +172,26 @@ fn answered_in_scrambled_order() -> (Sandbox, Vec<usize>) {
     running.finish().expect(0);
     (sandbox, order)
 }
+
+#[test]
+fn the_longest_conversations_are_begun_first_and_rows_stay_in_plan_order() {
+    for (concurrency, first) in [("2", ["Long", "a"]), ("1", ["a", "b"])] {
+        // The first two wait for one another where they can, so that no third is begun before them.
+        let together = concurrency.parse().expect("a number");
+        let server = Server::start(move |request| {
+            let answer = Answer::text("Fine.");
+            if request.number <= together { answer.until_in_flight(together) } else { answer }
+        });
+        let sandbox = Sandbox::with_bot(&server.base_url());
+        for name in ["a", "b", "c"] {
+            sandbox.write(&format!("s/{name}.yaml"), format!("turns:\n  - user: {name}\n"));
+        }
+        sandbox.write("s/z.yaml", "turns:\n  - user: Long\n  - user: Longer\n  - user: Longest\n");
+        sandbox.run(&["run", "s", "-j", concurrency, "--snapshots", "off"]).expect(0);
+        let mut begun: Vec<String> = server.requests()[..2].iter().map(Request::last_user).collect();
+        begun.sort();
+        assert_eq!(begun, first, "-j {concurrency}");
+        let rows: Vec<String> = sandbox.rows("transcripts.csv").iter().map(|row| row["scenario"].clone()).collect();
+        assert_eq!(rows, ["a", "b", "c", "z", "z", "z"]);
+    }
+}
