@@ -147,6 +147,9 @@ pub struct CheckArgs {
     /// Scenario files and folders; `-` reads one scenario from standard input
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// A larger plan is an error
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub max_conversations: usize,
 }
 
 /// `review`.

@@ -243,3 +243,16 @@ fn the_config_beside_the_scenarios_is_none_of_them() {
     let ran = sandbox.run(&["check", "."]).expect(2);
     assert!(ran.stderr.contains("passed over where its name begins with `_`"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_plan_that_is_too_large_hides_no_other_error_and_names_its_way_out() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s/large.yaml", "trials: 20\nturns:\n  - user: Hi\n");
+    sandbox.write("s/wrong.yaml", "turns:\n  - usr: Hi\n");
+    let ran = sandbox.run(&["check", "s", "--max-conversations", "19"]).expect(2);
+    for said in ["error[unknown-key]", "the plan has 20 conversations, and at most 19", "--max-conversations"] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
+    sandbox.run(&["check", "s/large.yaml", "--max-conversations", "20"]).expect(0);
+    sandbox.run(&["run", "s/large.yaml", "--max-conversations", "19"]).expect(2);
+}

@@ -5,12 +5,9 @@ use super::super::config;
 use super::super::console::Console;
 use super::super::exit::Exit;
 use super::super::{models, show_diagnostics, sources};
-use super::run::name_clashes;
+use super::run::{name_clashes, plan_refused};
 use crate::run::overflows;
 use crate::run::plan::{Overrides, Plan};
-
-/// As `run` has it where nothing else is said.
-const MAX_CONVERSATIONS: usize = 100_000;
 
 /// Checks the files and says how they are.
 pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
@@ -23,12 +20,15 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
     };
     let mut loaded = sources::load(&args.paths);
     let default_model = config.model.clone().unwrap_or_else(|| "builtin".to_owned());
-    let overrides = Overrides { default_model, max_conversations: MAX_CONVERSATIONS, ..Overrides::default() };
+    let overrides = Overrides { default_model, max_conversations: args.max_conversations, ..Overrides::default() };
     let count = loaded.scenarios.len();
     let plan = match Plan::new(loaded.scenarios, &overrides) {
         Ok(plan) => plan,
         Err(error) => {
-            console.fatal(error);
+            if !loaded.diagnostics.is_empty() {
+                show_diagnostics(console, &loaded.diagnostics);
+            }
+            plan_refused(console, &error);
             return Exit::BadInput;
         }
     };

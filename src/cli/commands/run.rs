@@ -25,7 +25,7 @@ use crate::journal::{Reader, Writer};
 use crate::model::ConversationId;
 use crate::report::progress::first_line;
 use crate::report::{files, terminal};
-use crate::run::plan::{Overrides, Plan};
+use crate::run::plan::{Overrides, Plan, PlanError};
 use crate::run::{Ended, Job, Models, Outlet, Watcher, consume, dispatch, overflows};
 use crate::scenario::Scenario;
 use crate::snapshot;
@@ -103,8 +103,7 @@ fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepare
         Exit::BadInput
     })?;
     let plan = Plan::new(loaded.scenarios, &overrides(args, &config)).map_err(|error| {
-        console.fatal(error);
-        console.error("help: `--max-conversations N` allows a larger plan");
+        plan_refused(console, &error);
         Exit::BadInput
     })?;
     if plan.conversations.is_empty() {
@@ -178,6 +177,12 @@ fn distinct<T: Clone + PartialEq>(values: &[T]) -> Vec<T> {
         }
     }
     kept
+}
+
+/// Says that a plan is too large, and what allows it.
+pub fn plan_refused(console: &Console, error: &PlanError) {
+    console.fatal(error);
+    console.error("help: `--max-conversations N` allows a larger plan");
 }
 
 /// What is wrong with a plan whose files are right.
