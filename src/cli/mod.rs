@@ -6,6 +6,7 @@ mod config;
 mod console;
 mod environment;
 mod exit;
+mod limits;
 mod models;
 mod progress;
 mod signals;

@@ -256,3 +256,22 @@ fn a_plan_that_is_too_large_hides_no_other_error_and_names_its_way_out() {
     sandbox.run(&["check", "s/large.yaml", "--max-conversations", "20"]).expect(0);
     sandbox.run(&["run", "s/large.yaml", "--max-conversations", "19"]).expect(2);
 }
+
+#[cfg(unix)]
+#[test]
+fn no_more_calls_are_in_flight_than_the_system_has_open_files_for() {
+    let server = Server::saying("Fine.");
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/one.yaml", "trials: 300\nturns:\n  - user: Hi\n");
+    // The soft limit is raised up to the hard one, which `ulimit -n` sets too.
+    let script = "ulimit -n 96 && exec \"$0\" run s -j 200 --snapshots off";
+    let command = sandbox.command(&[]);
+    let binary = command.get_program().to_owned();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script]).arg(binary).current_dir(sandbox.path()).env_clear();
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(std::process::Stdio::null());
+    let ran = Ran::from(shell.output().expect("a shell")).expect(0);
+    assert!(ran.stderr.contains("32 conversations at once, not 200"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("300 passed") || ran.stdout.contains("1 passed"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("retr"), "{}", ran.stdout);
+}

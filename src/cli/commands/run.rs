@@ -18,7 +18,7 @@ use super::super::models::{self, CallSettings};
 use super::super::progress::{Bar, Show};
 use super::super::signals::{self, Asked};
 use super::super::snapshots::{self, Compared, SnapshotSettings};
-use super::super::{environment, look, show_diagnostics, sources};
+use super::super::{environment, limits, look, show_diagnostics, sources};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, FORMAT, Manifest, ScenarioFile};
 use crate::journal::{Reader, Writer};
@@ -116,7 +116,13 @@ fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepare
     if !wrong.is_empty() {
         return Err(bad(&wrong));
     }
-    let concurrency = if args.show { 1 } else { asked };
+    let wanted = if args.show { 1 } else { asked.min(plan.conversations.len()) };
+    let concurrency = limits::calls_in_flight(wanted);
+    if concurrency < wanted {
+        console.error(&format!(
+            "warning: {concurrency} conversations at once, not {wanted}: this system allows no more open files (`ulimit -n`)"
+        ));
+    }
     Ok(Prepared { config, job: Job { plan, models, concurrency } })
 }
 
