@@ -174,6 +174,11 @@ async fn odd_replies_are_read_leniently() {
                 Answer::json(&json!({"choices": [{"index": 1, "message": {"content": "b"}}, {"index": 0, "message": {"content": "a"}}]})),
                 r#""a" -"#,
             ),
+            // Numbers that no call has would break the sums of the run.
+            (with_usage(json!({"prompt_tokens": u64::MAX, "completion_tokens": 1})), r#""Hi" -"#),
+            (with_usage(json!({"prompt_tokens": 1, "completion_tokens": 5_000_000_000_u64})), r#""Hi" -"#),
+            (with_usage(json!({"prompt_tokens": -1, "completion_tokens": 1e99})), r#""Hi" -"#),
+            (Answer::body("application/json", &format!("\u{feff}{}", completion("Hi"))), r#""Hi" stop usage 7/3"#),
             (Answer::body("text/plain", &completion("Hi").to_string()), r#""Hi" stop usage 7/3"#),
             (Answer::status(201, &[], completion("Hi").to_string()), r#""Hi" stop usage 7/3"#),
         ],
@@ -330,6 +335,7 @@ fn done() -> String {
     "data: [DONE]\n\n".to_owned()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[tokio::test]
 async fn odd_streams_are_a_whole_reply_or_none() {
     let with = |texts: &[&str], rest: &[String]| Answer::events([chunks(texts), rest.to_vec()].concat());
@@ -352,6 +358,9 @@ async fn odd_streams_are_a_whole_reply_or_none() {
             // Every byte a chunk of its own, in the middle of characters too.
             (Answer::events(bytes.bytes().map(|byte| [byte])), r#""Priya 🙂" stop"#),
             (Answer::events([bytes.replace('\n', "\r\n")]), r#""Priya 🙂" stop"#),
+            (Answer::events(format!("\u{feff}{bytes}").bytes().map(|byte| [byte])), r#""Priya 🙂" stop"#),
+            (Answer::events([format!("\u{feff}{bytes}")]), r#""Priya 🙂" stop"#),
+            (Answer::body("text/event-stream", &format!("\u{feff}{}", completion("Hi"))), r#""Hi" stop usage 7/3"#),
             (
                 Answer::events(
                     [": PROCESSING\n\n".to_owned(), "event: ping\nid: 3\nretry: 5\n\n".to_owned()]
@@ -456,6 +465,26 @@ async fn a_stream_that_never_ends_behind_its_finish_reason_is_whole() {
 async fn an_answer_without_end_is_given_up() {
     let endless = Answer::body("application/json", &" ".repeat((64 << 20) + 1));
     assert_table(false, vec![(endless, "Malformed: the answer is longer than 64 MiB")]).await;
+}
+
+/// The story: the library's reader of events begins an unfinished line anew with every piece, and moves all that is left
+/// of a piece with every line. A line of three megabytes took twenty seconds, and an endless one the whole run.
+#[tokio::test]
+async fn a_long_line_and_a_flood_of_empty_ones_are_read_as_fast_as_they_come() {
+    let long = "x".repeat(4 << 20);
+    let line = chunks(&["Hi"]).concat() + &event(&json!({ "choices": [], "odd": long })) + &event(&finish("stop"));
+    let pieces = line.as_bytes().chunks(2_000);
+    let blank = "\n".repeat(1 << 18) + &chunks(&["Hi", " you"]).concat() + &"\n".repeat(1 << 18) + &done();
+    let spaces = " ".repeat(4 << 20);
+    assert_table(
+        true,
+        vec![
+            (Answer::events(pieces), r#""Hi" stop"#),
+            (Answer::body("text/event-stream", &blank), r#""Hi you" -"#),
+            (Answer::events(spaces.as_bytes().chunks(200)), "Malformed: the answer is empty"),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -716,6 +745,17 @@ async fn the_key_stands_in_no_reply_whatever_the_server_echoes_and_however_it_is
         assert_eq!(reply.reply.text, if number == 0 { "a *** b" } else { "sk ****** s" });
         assert!(number == 0 || told.deltas().concat() == reply.reply.text, "{number}: {said}");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_is_streamed_in_pieces_is_not_shown_while_it_arrives() {
+    let text = format!("Your key is {KEY}, and sk-test- is none. {}", &KEY[..9]);
+    let pieces: Vec<String> = text.chars().map(String::from).collect();
+    let server = Server::in_turn(vec![Answer::stream(pieces.iter().map(String::as_str))]);
+    let told = Told::default();
+    let reply = ask(&model(settings(&server.base_url())), true, &told).await.unwrap();
+    assert_eq!(told.deltas().concat(), reply.reply.text);
+    assert_eq!(reply.reply.text, format!("Your key is ***, and sk-test- is none. {}", &KEY[..9]));
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ pub(super) async fn send(
         let kind = failure::content_type(&headers).unwrap_or_default();
         return Err(CallError::Malformed(format!("the answer is a page for people ({kind}), not JSON")).into());
     }
-    let pieces = Box::pin(tap(response, Arc::clone(&exchange)));
+    let pieces = without_mark(Box::pin(tap(response, Arc::clone(&exchange)))).await;
     if exchange.is_stream { as_events(pieces, &exchange).await } else { Ok(answer(Body::wrap_stream(pieces))) }
 }
 
@@ -147,6 +147,57 @@ fn tap(response: Response, exchange: Arc<Exchange>) -> impl Stream<Item = Piece>
     })
 }
 
+/// What some servers put before their text. JSON has none, and the library's reader of events breaks on it.
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// The pieces without a byte order mark before the first.
+async fn without_mark(
+    mut pieces: impl Stream<Item = Piece> + Send + Unpin + 'static,
+) -> impl Stream<Item = Piece> + Send + Unpin + 'static {
+    let mut head = Vec::new();
+    let mut end = None;
+    while head.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&head) && end.is_none() {
+        match pieces.next().await {
+            Some(Ok(piece)) => head.extend_from_slice(&piece),
+            other => end = Some(other),
+        }
+    }
+    let head = Bytes::from(head);
+    let head = if head.starts_with(&BYTE_ORDER_MARK) { head.slice(BYTE_ORDER_MARK.len()..) } else { head };
+    let head = (!head.is_empty()).then_some(Piece::Ok(head));
+    stream::iter(head.into_iter().chain(end.flatten())).chain(pieces)
+}
+
+/// The same bytes, cut behind each end of a line.
+///
+/// The library begins an unfinished line anew with every piece of it, and moves what is left of a piece with every line
+/// in it: a long line in small pieces, or a long piece of small lines, would cost the square of its length.
+fn by_lines(pieces: impl Stream<Item = Piece> + Send + Unpin) -> impl Stream<Item = Piece> + Send {
+    stream::unfold((pieces, Bytes::new(), Vec::new()), |(mut pieces, mut piece, mut begun)| async move {
+        loop {
+            if let Some(line) = take_line(&mut piece) {
+                let line = if begun.is_empty() { line } else { [begun.as_slice(), &line].concat().into() };
+                return Some((Ok(line), (pieces, piece, Vec::new())));
+            }
+            begun.extend_from_slice(&piece);
+            match pieces.next().await {
+                Some(Ok(next)) => piece = next,
+                // The line that an error cuts off is none.
+                Some(Err(error)) => return Some((Err(error), (pieces, Bytes::new(), Vec::new()))),
+                None if begun.is_empty() => return None,
+                None => return Some((Ok(begun.into()), (pieces, Bytes::new(), Vec::new()))),
+            }
+        }
+    })
+}
+
+/// Takes the first line with its end off the piece; `None` where no line ends in it.
+fn take_line(piece: &mut Bytes) -> Option<Bytes> {
+    let end = piece.iter().position(|byte| matches!(byte, b'\n' | b'\r'))? + 1;
+    let is_pair = piece[..end].ends_with(b"\r") && piece[end..].starts_with(b"\n");
+    Some(piece.split_to(end + usize::from(is_pair)))
+}
+
 /// The line of a stream that is being received, as far as it is needed to know a `[DONE]`.
 #[derive(Debug, Default)]
 struct LastLine(Vec<u8>);
@@ -180,16 +231,18 @@ async fn as_events(
 ) -> Result<Response, BoxError> {
     let mut head = Vec::new();
     let first = loop {
-        if let Some(byte) = head.iter().copied().find(|byte: &u8| !byte.is_ascii_whitespace()) {
+        let Some(piece) = pieces.next().await else {
+            return Err(CallError::Malformed("the answer is empty".to_owned()).into());
+        };
+        let piece = piece.map_err(|error| broken(exchange, error))?;
+        head.extend_from_slice(&piece);
+        if let Some(byte) = piece.iter().copied().find(|byte: &u8| !byte.is_ascii_whitespace()) {
             break byte;
-        }
-        match pieces.next().await {
-            Some(piece) => head.extend_from_slice(&piece.map_err(|error| broken(exchange, error))?),
-            None => return Err(CallError::Malformed("the answer is empty".to_owned()).into()),
         }
     };
     if !matches!(first, b'{' | b'[') {
-        return Ok(answer(Body::wrap_stream(stream::iter([Piece::Ok(head.into())]).chain(pieces))));
+        let pieces = Box::pin(stream::iter([Piece::Ok(head.into())]).chain(pieces));
+        return Ok(answer(Body::wrap_stream(by_lines(pieces))));
     }
     while let Some(piece) = pieces.next().await {
         head.extend_from_slice(&piece.map_err(|error| broken(exchange, error))?);
@@ -211,6 +264,45 @@ mod tests {
     fn sees_done(pieces: &[&str]) -> bool {
         let mut line = LastLine::default();
         pieces.iter().filter(|piece| line.passes(piece.as_bytes())).count() > 0
+    }
+
+    fn pieces(texts: &[&str]) -> impl Stream<Item = Piece> + Send + Unpin + 'static {
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        stream::iter(texts.into_iter().map(|text| Ok(Bytes::from(text))))
+    }
+
+    async fn read(pieces: impl Stream<Item = Piece>) -> Vec<String> {
+        let text = |piece: Piece| String::from_utf8(piece.unwrap().to_vec()).unwrap();
+        pieces.map(text).collect().await
+    }
+
+    #[tokio::test]
+    async fn whatever_the_pieces_are_each_line_comes_whole_and_alone() {
+        for (given, lines) in [
+            (&[][..], &[][..]),
+            (&["a\nb\n"], &["a\n", "b\n"]),
+            (&["a", "b", "", "c\n", "d"], &["abc\n", "d"]),
+            (&["a\r\n\r\nb\rc"], &["a\r\n", "\r\n", "b\r", "c"]),
+            (&["a\r", "\nb\n"], &["a\r", "\n", "b\n"]),
+        ] {
+            assert_eq!(read(by_lines(pieces(given))).await, lines, "{given:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_is_dropped_from_the_beginning_alone() {
+        for (given, text) in [
+            (&[][..], ""),
+            (&["\u{feff}a\u{feff}"], "a\u{feff}"),
+            (&["", "\u{feff}", "\u{feff}a"], "\u{feff}a"),
+            (&["a", "\u{feff}b"], "a\u{feff}b"),
+            (&["é", "a"], "éa"),
+            (&["a"], "a"),
+        ] {
+            assert_eq!(read(without_mark(pieces(given)).await).await.concat(), text, "{given:?}");
+        }
+        let cut = stream::iter([&[0xef][..], &[0xbb], &[0xbf, b'a']].map(|bytes| Ok(Bytes::copy_from_slice(bytes))));
+        assert_eq!(read(without_mark(cut).await).await.concat(), "a");
     }
 
     #[test]

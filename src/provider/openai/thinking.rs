@@ -26,13 +26,15 @@ pub(super) struct Split {
     place: Place,
     /// What cannot be told yet to be text or thinking; inside the block all of it.
     held: String,
+    /// How many bytes at the beginning of `held` are known to be white space.
+    blank: usize,
     thinking: String,
 }
 
 impl Split {
     /// At the beginning of a reply.
     pub(super) const fn new() -> Self {
-        Self { place: Place::Start, held: String::new(), thinking: String::new() }
+        Self { place: Place::Start, held: String::new(), blank: 0, thinking: String::new() }
     }
 
     /// Takes the next piece and gives what of the reply's text is certain now; empty where nothing is.
@@ -61,7 +63,9 @@ impl Split {
 
     fn start(&mut self, piece: &str) -> String {
         self.held.push_str(piece);
-        let begun = self.held.trim_start();
+        // What is known to be blank is not looked at again: white space may come for long, and in very small pieces.
+        let begun = self.held[self.blank..].trim_start();
+        self.blank = self.held.len() - begun.len();
         if let Some(rest) = begun.strip_prefix(OPEN) {
             let rest = rest.to_owned();
             self.place = Place::Thinking;
@@ -111,6 +115,16 @@ mod tests {
         let (rest, thinking) = split.finish();
         text.push_str(&rest);
         (text, thinking)
+    }
+
+    #[test]
+    fn blanks_in_very_many_pieces_are_each_looked_at_once() {
+        let mut split = Split::new();
+        for _ in 0..300_000 {
+            assert_eq!(split.push(" "), "");
+        }
+        assert_eq!(split.push("<think>Hm</think>Hi"), "Hi");
+        assert_eq!(split.finish().1.as_deref(), Some("Hm"));
     }
 
     #[test]

@@ -206,13 +206,13 @@ fn is_first(choice: &Value) -> bool {
     choice["index"].as_u64().unwrap_or_default() == 0
 }
 
+/// More tokens than any call has: a number beyond it is a server's mistake, and the sums of a run must not overflow.
+const MOST_TOKENS: u64 = u32::MAX as u64;
+
 /// Half a usage is none: a missing number must not become a zero in a sum.
 fn usage(usage: &Value) -> Option<Usage> {
-    Some(Usage {
-        sent: usage["prompt_tokens"].as_u64()?,
-        reply: usage["completion_tokens"].as_u64()?,
-        estimated: false,
-    })
+    let count = |name: &str| usage[name].as_u64().filter(|count| *count <= MOST_TOKENS);
+    Some(Usage { sent: count("prompt_tokens")?, reply: count("completion_tokens")?, estimated: false })
 }
 
 fn text(value: &Value) -> Option<String> {
