@@ -206,6 +206,7 @@ fn blocks(contents: &str) -> Vec<Block<'_>> {
     for line in contents.split('\n') {
         match blocks.last_mut() {
             Some(block) if line.is_empty() || line.starts_with(INDENT) => block.lines.push(line),
+            None if line.is_empty() => {}
             _ => blocks.push(Block { heading: line, lines: Vec::new() }),
         }
     }

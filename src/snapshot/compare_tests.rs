@@ -114,6 +114,13 @@ fn only_a_live_reply_may_word_itself_differently() {
 }
 
 #[test]
+fn of_an_accepted_file_that_was_emptied_everything_is_new_and_nothing_is_nameless() {
+    let new = "# a\n\nturn 1 · sent: u1\nuser\n  Hi\n";
+    assert_eq!(compare("", new).to_string(), "script: heading, turn 1");
+    assert_eq!(compare("\n\n# a\n", new).to_string(), "script: turn 1");
+}
+
+#[test]
 fn of_checks_that_assert_the_same_each_is_paired_with_its_own() {
     let difference = after(|record| {
         let twice = check(Some(2), "asks", "false", "fail");
