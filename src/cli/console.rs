@@ -8,6 +8,8 @@ use std::io::{self, IsTerminal, Write};
 use clap::ValueEnum;
 use console::Term;
 
+use crate::text::escape::{no_command, visible};
+
 /// When colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Color {
@@ -58,7 +60,8 @@ impl Console {
     /// Prints `error: …`, for what has no place in a file.
     pub fn fatal(&self, message: impl std::fmt::Display) {
         let mark = if self.is_error_coloured() { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
-        self.error(&format!("{mark}: {message}"));
+        // It names paths and quotes systems and libraries.
+        self.error(&format!("{mark}: {}", no_command(&visible(&message.to_string()))));
     }
 
     /// Prints a remark about the way there.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::support::answer::{Answer, Gate};
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{Ran, Sandbox};
 use crate::support::server::{Request, Server};
 
 const CONVERSATIONS: usize = 64;
@@ -194,4 +194,20 @@ fn the_longest_conversations_are_begun_first_and_rows_stay_in_plan_order() {
         let rows: Vec<String> = sandbox.rows("transcripts.csv").iter().map(|row| row["scenario"].clone()).collect();
         assert_eq!(rows, ["a", "b", "c", "z", "z", "z"]);
     }
+}
+
+/// The story: with the 256 open files that some systems allow at first, a thousand conversations were refused theirs.
+#[cfg(unix)]
+#[test]
+fn more_conversations_are_in_flight_than_files_were_allowed_at_first() {
+    let server = Server::start(|_| Answer::text("Hello!").until_in_flight(80));
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/one.yaml", "trials: 80\nturns: [{user: Hi}]");
+    let limited = "ulimit -Sn 40; exec \"$0\" \"$@\"";
+    let mut command = std::process::Command::new("sh");
+    let run = ["run", "s", "-j", "80", "--retries", "0", "--snapshots", "off"];
+    command.args(["-c", limited, env!("CARGO_BIN_EXE_chat-eval")]).args(run).current_dir(sandbox.path());
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    Ran::from(command.output().unwrap()).expect(0);
+    assert_eq!(server.requests().len(), 80);
 }

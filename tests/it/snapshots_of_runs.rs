@@ -63,6 +63,28 @@ fn a_new_snapshot_waits_for_review_is_accepted_and_matches_from_then_on() {
     says(&sandbox.run(&["review", "--list"]).expect(0), "no snapshot waits for review");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_folder_whose_name_is_a_command_gives_the_terminal_none() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s/a\n::error::b\u{1b}[2J/one.yaml", SCENARIO);
+    let harmless = |ran: &Ran| {
+        let text = ran.stdout.clone() + &ran.stderr;
+        assert!(!text.contains('\u{1b}') && !text.contains("\n::"), "{text}");
+    };
+    harmless(&sandbox.run(&["run", "s"]).expect(0));
+    let listed = sandbox.run(&["review", "s", "--list"]).expect(0);
+    says(&listed, "s/a‹U+000A›\\::error::b‹U+001B›[2J/snapshots/one");
+    harmless(&listed);
+    harmless(&sandbox.run(&["review", "s", "--accept"]).expect(0));
+    sandbox.write("s/a\n::error::b\u{1b}[2J/snapshots/one@default.builtin.full.snap.new", b"\xff");
+    let broken = sandbox.run(&["review", "s", "--list"]).expect(5);
+    assert!(broken.stderr.contains("‹U+001B›[2J"), "{}", broken.stderr);
+    harmless(&broken);
+    sandbox.write("s/a\n::error::b\u{1b}[2J/one.yaml", "turns: 5");
+    harmless(&sandbox.run(&["check", "s"]).expect(2));
+}
+
 #[test]
 fn a_rejected_snapshot_leaves_nothing() {
     let sandbox = Sandbox::new();

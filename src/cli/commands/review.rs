@@ -7,7 +7,7 @@ use super::super::console::Console;
 use super::super::exit::Exit;
 use super::check::plural;
 use crate::snapshot::{self, Difference, Pending, Sign, SnapshotError};
-use crate::text::escape::visible;
+use crate::text::escape::{no_command, visible};
 
 /// Lists, accepts or rejects what waits.
 pub fn review(args: &ReviewArgs, console: &Console) -> Exit {
@@ -49,9 +49,10 @@ fn decide(args: &ReviewArgs, pending: Pending, console: &Console) -> Result<(), 
     result.inspect(|()| console.line(&format!("{sign} {target}")))
 }
 
-/// The path as `run` shows it.
+/// The path as `run` shows it. Folders come from strangers too, and their names may hold anything.
 fn shown(path: &Path) -> String {
-    visible(&path.strip_prefix(".").unwrap_or(path).to_string_lossy()).into_owned()
+    let path = path.strip_prefix(".").unwrap_or(path).to_string_lossy();
+    no_command(&visible(&path)).replace('\n', "‹U+000A›")
 }
 
 fn listing(pending: &Pending, is_coloured: bool) -> String {

@@ -51,7 +51,7 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
     let (folder, journal) = match open_run(&out) {
         Ok(opened) => opened,
         Err(error) => {
-            console.fatal(format!("{error:#}"));
+            console.fatal(with_causes(&error));
             console.error("nothing was sent; `--out DIR` names another folder");
             return Exit::BadInput;
         }
@@ -65,7 +65,7 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
             finish(&folder, ended, wall, &settings, console)
         }
         Err(error) => {
-            console.fatal(format!("{error:#}"));
+            console.fatal(with_causes(&error));
             console.error(&format!("what was done until then is in {}", folder.join("journal.jsonl").display()));
             Exit::NotWritten
         }
@@ -73,6 +73,15 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
     // Signals were listened for until here. Nothing else is left to wait for.
     runtime.shutdown_background();
     exit
+}
+
+/// The error with its causes, but for those that it names itself.
+fn with_causes(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .skip(1)
+        .map(ToString::to_string)
+        .fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
 }
 
 struct Prepared {
@@ -314,7 +323,7 @@ fn finish(folder: &Path, ended: Ended, wall: Duration, settings: &SnapshotSettin
         .map_err(anyhow::Error::from)
         .and_then(|journal| Ok((files::write_all(folder, &journal, Some(wall))?, journal)));
     match written {
-        Err(error) => not_written.push(format!("{error:#}")),
+        Err(error) => not_written.push(with_causes(&error)),
         Ok((summary, journal)) => {
             not_written.extend(files::point_latest(folder).err().map(|error| error.to_string()));
             let compared = snapshots::compare(&journal, settings)
@@ -354,5 +363,21 @@ impl SnapshotSettings {
         };
         let base = config_folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Self { mode, is_ci, base: base.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let gone = || std::io::Error::other("the disk is full");
+        let told: anyhow::Error = crate::journal::JournalError::NotRead { path: "j".into(), source: gone() }.into();
+        assert_eq!(with_causes(&told), "cannot read the journal `j`: the disk is full");
+        let untold = Err::<(), _>(gone()).context("cannot make the folder `r`").unwrap_err();
+        assert_eq!(with_causes(&untold), "cannot make the folder `r`: the disk is full");
     }
 }
