@@ -154,7 +154,8 @@ fn replies(replies: &SourceCounts) -> Option<impl Iterator<Item = String>> {
 }
 
 fn saved(share: f64) -> Option<String> {
-    let percent = (share * 100.0).round();
+    // Something was sent: all but nothing is not all.
+    let percent = (share * 100.0).round().min(99.0);
     (percent >= 1.0).then(|| format!("{percent:.0} % fewer tokens than full history"))
 }
 

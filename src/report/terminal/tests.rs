@@ -177,3 +177,11 @@ fn a_reply_that_fails_two_checks_is_quoted_once() {
     assert_eq!(text.matches("→ A reply to be quoted.").count(), 2, "once a turn: {text}");
     assert_eq!(text.matches("asks true").count(), 2, "{text}");
 }
+
+#[test]
+fn no_run_saves_all_of_its_tokens() {
+    for (share, said) in [(0.996, Some("99 %")), (0.114, Some("11 %")), (0.004, None), (-0.2, None)] {
+        let saved = saved(share);
+        assert_eq!(saved.as_deref().and_then(|text| text.split_once(" fewer")).map(|(percent, _)| percent), said);
+    }
+}
