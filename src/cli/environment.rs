@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::{Map, Value};
+
 /// The model instead of the scenarios' own.
 pub fn model() -> Option<String> {
     variable("CHAT_EVAL_MODEL")
@@ -23,6 +25,14 @@ pub fn concurrency() -> Result<Option<u32>, String> {
 /// Where runs' folders are made.
 pub fn out() -> PathBuf {
     std::env::var_os("CHAT_EVAL_OUT").filter(|out| !out.is_empty()).map_or_else(|| "results".into(), PathBuf::from)
+}
+
+/// The variables that are set and change what is played, for the manifest.
+pub fn recorded() -> Map<String, Value> {
+    ["CHAT_EVAL_MODEL", "CHAT_EVAL_CONCURRENCY"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), variable(name)?.into())))
+        .collect()
 }
 
 fn variable(name: &str) -> Option<String> {

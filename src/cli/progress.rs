@@ -224,7 +224,7 @@ impl Watcher for Show {
                     self.console.line(&format!("  ? {}", Self::gutter(error)));
                 }
             }
-            Event::Run(_) => {}
+            Event::Run(_) | Event::Resume(_) | Event::Stop(_) => {}
         }
     }
 

@@ -23,6 +23,10 @@ pub const FORMAT: u32 = 1;
 pub enum Event {
     /// The first line: what this run is.
     Run(Box<Manifest>),
+    /// A run that did not finish goes on.
+    Resume(Box<Resumed>),
+    /// A run, or the part of it since it was resumed, came to its end in good order.
+    Stop(Stopped),
     /// A conversation begins.
     Begin(Box<Begin>),
     /// One try of a call that did not succeed.
@@ -53,10 +57,49 @@ pub struct Manifest {
     pub commit: Option<String>,
     /// SHA-256 over the plan: the conversations' ids in their order and the scenario files.
     pub plan_digest: String,
-    /// The number of conversations planned.
+    /// The number of conversations that this run is to play: of a shard, its own.
     pub conversations: u32,
+    /// How many conversations may be in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Which part of the plan this run plays, where it plays a part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// The environment variables that stood in for options, with their values.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub environment: Map<String, Value>,
     /// The scenario files, in plan order.
     pub scenarios: Vec<ScenarioFile>,
+}
+
+/// The part `number` of `of` equal parts of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Which part, from 1.
+    pub number: u32,
+    /// How many parts there are.
+    pub of: u32,
+}
+
+/// A run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The arguments, as given.
+    pub arguments: Vec<String>,
+    /// When it went on (RFC 3339, UTC).
+    pub started: String,
+    /// The tool's version.
+    pub version: String,
+    /// How many conversations may be in flight.
+    pub concurrency: u32,
+}
+
+/// A run, or the part of it since it was resumed, came to its end. A part that was killed has no such event: nobody knows
+/// how long it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// How long it took, in milliseconds, reports not counted.
+    pub wall_ms: u64,
 }
 
 /// A scenario file of a run.
@@ -125,6 +168,9 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// What went wrong.
     pub error: String,
+    /// From its sending to its failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
     /// How long is waited before the next try, in milliseconds; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
@@ -166,6 +212,10 @@ pub struct TurnDone {
     pub cost_usd: Option<f64>,
     /// Tries, the last one included; 0 for a canned turn.
     pub attempts: u32,
+    /// How long its tries waited to be sent, in milliseconds, all in all: for rates, for a provider that asked for it,
+    /// before another try; absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<f64>,
     /// From the last try's sending to the reply's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<f64>,

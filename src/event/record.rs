@@ -25,13 +25,14 @@ impl Record {
         Self { begin, turns: Vec::new(), checks: Vec::new(), attempts: Vec::new(), done: None }
     }
 
-    /// Adds an event of this conversation. Events of the run itself and a second beginning change nothing.
+    /// Adds an event of this conversation. Events of the run itself and a second beginning change nothing; a turn or a
+    /// check that is there already is replaced: where a run went on, the later word counts.
     pub fn add(&mut self, event: Event) {
         match event {
-            Event::Run(_) | Event::Begin(_) => {}
+            Event::Run(_) | Event::Resume(_) | Event::Stop(_) | Event::Begin(_) => {}
             Event::Attempt(attempt) => self.attempts.push(attempt),
-            Event::Turn(turn) => self.turns.push(*turn),
-            Event::Check(check) => self.checks.push(*check),
+            Event::Turn(turn) => put(&mut self.turns, *turn, |turn| turn.turn),
+            Event::Check(check) => put(&mut self.checks, *check, |check| check.index),
             Event::Conversation(done) => self.done = Some(done),
         }
     }
@@ -56,6 +57,17 @@ impl Record {
             std::iter::once(user).chain(reply)
         });
         system.chain(history).chain(turns).collect()
+    }
+}
+
+/// Puts an item where its number belongs: almost always at the end.
+fn put<T>(items: &mut Vec<T>, item: T, number: impl Fn(&T) -> u32) {
+    match items.last() {
+        Some(last) if number(last) >= number(&item) => match items.binary_search_by_key(&number(&item), number) {
+            Ok(at) => items[at] = item,
+            Err(at) => items.insert(at, item),
+        },
+        _ => items.push(item),
     }
 }
 

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -28,6 +29,7 @@ struct Head<'a> {
     event: Cow<'a, str>,
     plan: Option<u32>,
     format: Option<u32>,
+    wall_ms: Option<u64>,
 }
 
 /// Where the line of an event stands.
@@ -53,7 +55,17 @@ pub struct Reader {
     manifest: Manifest,
     /// By conversation in plan order; within one, as written.
     lines: Vec<Line>,
+    parts: Parts,
     is_torn: bool,
+}
+
+/// The parts of a run: the first, and one more each time that it was resumed.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    begun: u32,
+    /// Those that came to their end in good order.
+    stopped: u32,
+    wall_ms: u64,
 }
 
 impl Reader {
@@ -68,10 +80,10 @@ impl Reader {
         let mut pass = Pass::new(&path, File::open(&path).map_err(not_read)?);
         let manifest = pass.manifest()?;
         while pass.line()? {}
-        let Pass { source, mut lines, is_torn, .. } = pass;
+        let Pass { source, mut lines, parts, is_torn, .. } = pass;
         // The sort is stable: within one conversation the order of writing stays.
         lines.sort_by_key(|line| line.plan);
-        Ok(Self { file: Mutex::new(source.into_inner()), manifest, lines, is_torn, path })
+        Ok(Self { file: Mutex::new(source.into_inner()), manifest, lines, parts, is_torn, path })
     }
 
     /// Where it is.
@@ -84,6 +96,13 @@ impl Reader {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// How long the run took, all its parts together; `None` where one of them was killed, which nobody timed.
+    #[must_use]
+    pub fn wall(&self) -> Option<Duration> {
+        let Parts { begun, stopped, wall_ms } = self.parts;
+        (begun == stopped).then(|| Duration::from_millis(wall_ms))
     }
 
     /// Whether the last line was torn and passed over.
@@ -178,13 +197,15 @@ struct Pass<'a> {
     number: u64,
     offset: u64,
     lines: Vec<Line>,
+    parts: Parts,
     is_torn: bool,
 }
 
 impl<'a> Pass<'a> {
     fn new(path: &'a Path, file: File) -> Self {
         let source = BufReader::with_capacity(READ_AHEAD, file);
-        Self { path, source, text: Vec::new(), number: 0, offset: 0, lines: Vec::new(), is_torn: false }
+        let parts = Parts { begun: 1, stopped: 0, wall_ms: 0 };
+        Self { path, source, text: Vec::new(), number: 0, offset: 0, lines: Vec::new(), parts, is_torn: false }
     }
 
     /// Takes the next line into `text`; `false` at the end of the file or before a last line without line feed.
@@ -222,7 +243,15 @@ impl<'a> Pass<'a> {
             return Ok(false);
         }
         match serde_json::from_slice::<Head<'_>>(&self.text) {
-            Ok(Head { event, plan: None, .. }) if event == "run" => Ok(true),
+            Ok(Head { event, plan: None, .. }) if event == "resume" => {
+                self.parts.begun += 1;
+                Ok(true)
+            }
+            Ok(Head { event, plan: None, wall_ms: Some(wall_ms), .. }) if event == "stop" => {
+                self.parts.stopped += 1;
+                self.parts.wall_ms = self.parts.wall_ms.saturating_add(wall_ms);
+                Ok(true)
+            }
             Ok(Head { plan: Some(plan), .. }) => {
                 let length =
                     u32::try_from(self.text.len()).map_err(|_| self.damaged("it is over 4 GiB long".into()))?;

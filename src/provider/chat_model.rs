@@ -49,6 +49,8 @@ pub struct AttemptFailed {
     pub status: Option<u16>,
     /// What went wrong, in words.
     pub error: String,
+    /// From its sending to its failure.
+    pub latency: Duration,
     /// How long is waited before the next try; `None` when there is none.
     pub wait: Option<Duration>,
 }

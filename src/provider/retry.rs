@@ -5,7 +5,7 @@
 //! together do not come back together. What the provider asks for is obeyed where it is longer than that.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::chat_model::{AttemptFailed, CallError, ChatReply, Observer};
 
@@ -74,13 +74,15 @@ where
 {
     let mut number = 1;
     loop {
+        let started = Instant::now();
         let error = match attempt().await {
             Ok(reply) => return Ok(ChatReply { attempts: number, ..reply }),
             Err(error) => error,
         };
         let wait = policy.wait(number, &error, draw());
         let (status, text) = (error.status(), error.to_string());
-        observer.attempt_failed(AttemptFailed { attempt: number, status, error: text, wait });
+        let latency = started.elapsed();
+        observer.attempt_failed(AttemptFailed { attempt: number, status, error: text, latency, wait });
         let Some(wait) = wait else { return Err(error) };
         if !wait.is_zero() {
             sleep(wait).await;

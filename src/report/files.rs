@@ -67,12 +67,10 @@ impl RunTotals {
 
 /// Writes all result files of a run into its folder, and gives the summary that was made on the way.
 ///
-/// `wall` is how long the run took, which no journal knows.
-///
 /// # Errors
 /// When the journal cannot be read or a file cannot be written; then none of them is changed, unless renaming itself
 /// fails.
-pub fn write_all(folder: &Path, journal: &Reader, wall: Option<Duration>) -> Result<Summary, ReportError> {
+pub fn write_all(folder: &Path, journal: &Reader) -> Result<Summary, ReportError> {
     let draft = |file| Draft::new(folder, file);
     let drafts = Sheets {
         transcripts: draft("transcripts.csv")?,
@@ -93,7 +91,7 @@ pub fn write_all(folder: &Path, journal: &Reader, wall: Option<Duration>) -> Res
     let begun = summary.totals.conversations.total();
     summary.totals.not_begun = u64::from(journal.manifest().conversations).saturating_sub(begun);
     let mut run = draft("run.json")?;
-    let text = run_file(journal.manifest(), &summary.totals, wall);
+    let text = run_file(journal.manifest(), &summary.totals, journal.wall());
     text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;
     let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, run];
     for draft in &drafts {

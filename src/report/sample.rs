@@ -3,7 +3,8 @@
 use tempfile::TempDir;
 
 use crate::event::{
-    Attempt, Begin, CheckDone, ConversationDone, Event, FORMAT, Manifest, Record, Retention, ScenarioFile, TurnDone,
+    Attempt, Begin, CheckDone, ConversationDone, Event, FORMAT, Manifest, Record, Retention, ScenarioFile, Stopped,
+    TurnDone,
 };
 use crate::journal::{Reader, Writer};
 use crate::model::{ConversationKey, End, Outcome, Source, Usage, VariantKey, Verdict, Visibility};
@@ -61,6 +62,7 @@ pub(super) fn turn<'a>(record: &'a mut Record, user: &str, reply: &str) -> &'a m
         tokens_full_history: Some(160),
         cost_usd: None,
         attempts: 1,
+        waited_ms: None,
         latency_ms: Some(0.25),
         ttft_ms: None,
         model_reported: None,
@@ -129,6 +131,9 @@ pub(super) fn manifest(conversations: u32) -> Manifest {
         commit: Some("a1b2c3d".into()),
         plan_digest: "00ff".into(),
         conversations,
+        concurrency: Some(16),
+        shard: None,
+        environment: serde_json::Map::new(),
         scenarios: vec![ScenarioFile { name: "a".into(), path: "scenarios/a.yaml".into(), sha256: "11".into() }],
     }
 }
@@ -143,6 +148,7 @@ pub(super) fn journal(records: &[Record]) -> (TempDir, Reader) {
     for record in records {
         writer.append(&events(record)).unwrap();
     }
+    writer.append(&[Event::Stop(Stopped { wall_ms: 12_400 })]).unwrap();
     let reader = Reader::open(&path).unwrap();
     (folder, reader)
 }
@@ -201,8 +207,15 @@ pub(super) fn story() -> Vec<Record> {
     let call = turn(&mut broken, "Can I use numbers as keys?", "");
     (call.source, call.reply, call.usage, call.attempts) = (Source::Live, None, None, 6);
     call.error = Some("503 Service Unavailable:\n::error::the upstream is on fire".into());
-    broken.attempts =
-        vec![Attempt { plan: 3, turn: 2, attempt: 1, status: Some(503), error: "503".into(), wait_ms: Some(500) }];
+    broken.attempts = vec![Attempt {
+        plan: 3,
+        turn: 2,
+        attempt: 1,
+        status: Some(503),
+        error: "503".into(),
+        latency_ms: Some(0.5),
+        wait_ms: Some(500),
+    }];
     check(&mut broken, "max_words", "60", Verdict::Unknown).detail = "the call failed".into();
     ended(&mut broken, End::Errored);
 

@@ -190,6 +190,7 @@ impl<'c> Stage<'c> {
             tokens_full_history: None,
             cost_usd: None,
             attempts: 0,
+            waited_ms: None,
             latency_ms: None,
             ttft_ms: None,
             model_reported: None,
@@ -403,6 +404,7 @@ impl Observer for CallObserver<'_> {
             attempt: attempt.attempt,
             status: attempt.status,
             error: attempt.error,
+            latency_ms: Some(attempt.latency.as_secs_f64() * 1000.0),
             wait_ms: attempt.wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         };
         // A lost journal is found out by the next event that is waited for.

@@ -23,8 +23,10 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Everything that a run needs.
 pub struct Job {
-    /// What is played.
+    /// The conversations, and the scenarios that they point into.
     pub plan: Plan,
+    /// Places in the plan of the conversations that are played, in plan order.
+    pub places: Vec<usize>,
     /// Who answers.
     pub models: Models,
     /// Conversations in flight.
@@ -78,7 +80,7 @@ impl Course {
 /// the end. One at a time they are played in plan order, where the order changes nothing but what is seen first.
 fn order(job: &Job) -> Vec<usize> {
     let conversations = &job.plan.conversations;
-    let mut order: Vec<usize> = (0..conversations.len()).collect();
+    let mut order = job.places.clone();
     if job.concurrency > 1 {
         order.sort_by_cached_key(|at| {
             let planned = &conversations[*at];

@@ -71,7 +71,8 @@ turns:
     let overrides = Overrides { default_model: "fragile".to_owned(), max_conversations: 100, ..Overrides::default() };
     let plan = Plan::new(vec![scenario.expect("a scenario")], &overrides).expect("a plan");
     let model = Model { chat: Arc::new(Fragile), price: None, tokenizer: Tokenizer::default() };
-    let job = Job { plan, models: Models::from([("fragile".to_owned(), model)]), concurrency: 2 };
+    let places = (0..plan.conversations.len()).collect();
+    let job = Job { plan, places, models: Models::from([("fragile".to_owned(), model)]), concurrency: 2 };
 
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("journal.jsonl");

@@ -1,7 +1,7 @@
 //! `report`: writes the reports of a run again, from its journal.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::super::args::ReportArgs;
 use super::super::console::Console;
@@ -25,11 +25,10 @@ pub fn report(args: &ReportArgs, console: &Console) -> Exit {
             return Exit::BadInput;
         }
     };
-    let wall = wall(&folder);
-    match files::write_all(&folder, &journal, wall) {
+    match files::write_all(&folder, &journal) {
         Ok(summary) => {
             let shown = folder.display().to_string();
-            let around = terminal::Around { folder: &shown, wall, snapshots: &[] };
+            let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &[] };
             console.print(&terminal::render(&summary, around, look(console)));
             Exit::Passed
         }
@@ -65,11 +64,4 @@ fn age(run: &Path) -> (String, Option<SystemTime>) {
     let second = name.split_once('-').map_or(name.as_str(), |(second, _)| second).to_owned();
     let written = std::fs::metadata(run.join("journal.jsonl")).and_then(|journal| journal.modified());
     (second, written.ok())
-}
-
-/// How long the run took, which no journal knows: `run.json` does.
-fn wall(folder: &Path) -> Option<Duration> {
-    let text = std::fs::read_to_string(folder.join("run.json")).ok()?;
-    let run: serde_json::Value = serde_json::from_str(&text).ok()?;
-    run.get("wall_ms")?.as_u64().map(Duration::from_millis)
 }

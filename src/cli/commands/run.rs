@@ -20,7 +20,7 @@ use super::super::signals::{self, Asked};
 use super::super::snapshots::{self, Compared, SnapshotSettings};
 use super::super::{environment, limits, look, show_diagnostics, sources};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::event::{Event, FORMAT, Manifest, ScenarioFile};
+use crate::event::{Event, FORMAT, Manifest, ScenarioFile, Stopped};
 use crate::journal::{Reader, Writer};
 use crate::model::ConversationId;
 use crate::report::progress::first_line;
@@ -56,13 +56,11 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
             return Exit::BadInput;
         }
     };
-    let started = Instant::now();
     let ended = play(prepared.job, &folder, journal, args.show, console, (&runtime, asked));
-    let wall = started.elapsed();
     let exit = match ended {
         Ok(ended) => {
             let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
-            finish(&folder, ended, wall, &settings, console)
+            finish(&folder, ended, &settings, console)
         }
         Err(error) => {
             console.fatal(with_causes(&error));
@@ -132,7 +130,7 @@ fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepare
             "warning: {concurrency} conversations at once, not {wanted}: this system allows no more open files (`ulimit -n`)"
         ));
     }
-    Ok(Prepared { config, job: Job { plan, models, concurrency } })
+    Ok(Prepared { config, job: Job { places: (0..plan.conversations.len()).collect(), plan, models, concurrency } })
 }
 
 /// A warning for each persona and tag that is asked for and that no file has: beside a good one, a mistyped one would
@@ -238,7 +236,8 @@ fn open_run(out: &Path) -> anyhow::Result<(PathBuf, Writer)> {
     Ok((folder, journal))
 }
 
-fn manifest(folder: &Path, plan: &Plan) -> Manifest {
+fn manifest(folder: &Path, job: &Job) -> Manifest {
+    let plan = &job.plan;
     let file = |scenario: &Scenario| ScenarioFile {
         name: scenario.name.clone(),
         path: scenario.source.path.clone(),
@@ -252,7 +251,10 @@ fn manifest(folder: &Path, plan: &Plan) -> Manifest {
         started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         commit: git_commit(),
         plan_digest: plan.digest(),
-        conversations: u32::try_from(plan.conversations.len()).unwrap_or(u32::MAX),
+        conversations: u32::try_from(job.places.len()).unwrap_or(u32::MAX),
+        concurrency: u32::try_from(job.concurrency).ok(),
+        shard: None,
+        environment: environment::recorded(),
         scenarios: plan.scenarios.iter().map(file).collect(),
     }
 }
@@ -292,7 +294,7 @@ fn play(
     console: &Console,
     (runtime, asked): (&Runtime, Asked),
 ) -> anyhow::Result<Ended> {
-    let manifest = manifest(folder, &job.plan);
+    let manifest = manifest(folder, &job);
     console.remark(&announcement(&job.plan, &job.models));
     let conversations = manifest.conversations;
     journal.append(&[Event::Run(Box::new(manifest))])?;
@@ -303,7 +305,12 @@ fn play(
         .name("journal".to_owned())
         .spawn(move || consume(&notes, &mut journal, watcher.as_mut()))?;
     // What is still in flight when this returns is aborted, and with it the last way to the consumer.
-    let ended = runtime.block_on(dispatch(job, outlet, asked.wait()));
+    let started = Instant::now();
+    let ended = runtime.block_on(dispatch(job, outlet.clone(), asked.wait()));
+    let wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    // A journal that is lost is what the consumer says next.
+    let _ = outlet.tell(Event::Stop(Stopped { wall_ms }));
+    drop(outlet);
     match consumer.join() {
         Ok(Ok(())) => Ok(ended),
         Ok(Err(error)) => Err(error.into()),
@@ -312,7 +319,7 @@ fn play(
 }
 
 /// Makes the reports from the journal, compares the snapshots, prints the summary.
-fn finish(folder: &Path, ended: Ended, wall: Duration, settings: &SnapshotSettings, console: &Console) -> Exit {
+fn finish(folder: &Path, ended: Ended, settings: &SnapshotSettings, console: &Console) -> Exit {
     let mut outcomes = Vec::new();
     if ended == Ended::Interrupted {
         outcomes.push(Exit::Interrupted);
@@ -321,7 +328,7 @@ fn finish(folder: &Path, ended: Ended, wall: Duration, settings: &SnapshotSettin
     let mut not_written = Vec::new();
     let written = Reader::open(&journal_path)
         .map_err(anyhow::Error::from)
-        .and_then(|journal| Ok((files::write_all(folder, &journal, Some(wall))?, journal)));
+        .and_then(|journal| Ok((files::write_all(folder, &journal)?, journal)));
     match written {
         Err(error) => not_written.push(with_causes(&error)),
         Ok((summary, journal)) => {
@@ -329,7 +336,7 @@ fn finish(folder: &Path, ended: Ended, wall: Duration, settings: &SnapshotSettin
             let compared = snapshots::compare(&journal, settings)
                 .unwrap_or_else(|error| Compared { errors: vec![error.to_string()], ..Compared::default() });
             let shown = folder.display().to_string();
-            let around = terminal::Around { folder: &shown, wall: Some(wall), snapshots: &compared.notes };
+            let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &compared.notes };
             console.print(&terminal::render(&summary, around, look(console)));
             not_written.extend(compared.errors);
             if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {

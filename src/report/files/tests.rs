@@ -18,10 +18,9 @@ fn contents(folder: &Path) -> Vec<(String, String)> {
 #[test]
 fn two_calls_on_one_journal_give_the_same_bytes_and_leave_nothing_else() {
     let (folder, reader) = journal(&story());
-    let wall = Some(Duration::from_secs(3));
-    let one = write_all(folder.path(), &reader, wall).unwrap();
+    let one = write_all(folder.path(), &reader).unwrap();
     let first = contents(folder.path());
-    let two = write_all(folder.path(), &Reader::open(reader.path()).unwrap(), wall).unwrap();
+    let two = write_all(folder.path(), &Reader::open(reader.path()).unwrap()).unwrap();
     assert_eq!(contents(folder.path()), first);
     assert_eq!(one, two);
     let names: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
@@ -37,18 +36,18 @@ fn two_calls_on_one_journal_give_the_same_bytes_and_leave_nothing_else() {
 #[test]
 fn run_json_is_the_manifest_with_the_totals() {
     let (folder, reader) = journal(&story());
-    write_all(folder.path(), &reader, Some(Duration::from_millis(12_400))).unwrap();
+    write_all(folder.path(), &reader).unwrap();
     insta::assert_snapshot!(fs::read_to_string(folder.path().join("run.json")).unwrap());
 }
 
 #[test]
 fn the_order_of_completion_changes_no_byte() {
     let (folder, reader) = journal(&story());
-    write_all(folder.path(), &reader, None).unwrap();
+    write_all(folder.path(), &reader).unwrap();
     let mut reversed = story();
     reversed.reverse();
     let (other, reader) = journal(&reversed);
-    write_all(other.path(), &reader, None).unwrap();
+    write_all(other.path(), &reader).unwrap();
     for name in NAMES {
         assert_eq!(fs::read(folder.path().join(name)).unwrap(), fs::read(other.path().join(name)).unwrap(), "{name}");
     }
@@ -58,14 +57,14 @@ fn the_order_of_completion_changes_no_byte() {
 fn a_file_that_cannot_be_written_is_named_and_the_old_ones_stay() {
     let (folder, reader) = journal(&story());
     let missing = folder.path().join("gone");
-    let error = write_all(&missing, &reader, None).unwrap_err().to_string();
+    let error = write_all(&missing, &reader).unwrap_err().to_string();
     assert!(error.contains("gone/transcripts.csv"), "{error}");
 
     // A damaged journal is found out after the tables were begun.
     let text = fs::read_to_string(reader.path()).unwrap() + "{\"event\":\"dream\",\"plan\":3}\n";
     fs::write(reader.path(), text).unwrap();
     fs::write(folder.path().join("checks.csv"), "old\n").unwrap();
-    let error = write_all(folder.path(), &Reader::open(reader.path()).unwrap(), None).unwrap_err();
+    let error = write_all(folder.path(), &Reader::open(reader.path()).unwrap()).unwrap_err();
     assert!(matches!(error, ReportError::Journal(_)), "{error}");
     assert_eq!(fs::read_to_string(folder.path().join("checks.csv")).unwrap(), "old\n");
     assert_eq!(contents(folder.path()).len(), 2);
@@ -76,7 +75,7 @@ fn a_file_that_cannot_be_written_is_named_and_the_old_ones_stay() {
 fn result_files_are_as_readable_as_others_that_the_user_makes() {
     use std::os::unix::fs::PermissionsExt;
     let (folder, reader) = journal(&story());
-    write_all(folder.path(), &reader, None).unwrap();
+    write_all(folder.path(), &reader).unwrap();
     let mode = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
     assert_eq!(mode("run.json"), mode("journal.jsonl"));
 }
