@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::console::Color;
 use crate::model::Window;
@@ -23,11 +25,38 @@ pub struct Cli {
     pub global: Global,
 }
 
+impl Cli {
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    /// What is wrong with it; also where it only asks for help.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let (Command::Run(args), Some(("run", matches))) = (&mut cli.command, matches.subcommand()) {
+            args.given = command.find_subcommand("run").map(|command| given(command, matches)).unwrap_or_default();
+        }
+        Ok(cli)
+    }
+}
+
+/// The arguments that a command line really has, by the names that they are written with.
+fn given(command: &clap::Command, matches: &ArgMatches) -> Vec<String> {
+    let is_given = |arg: &&clap::Arg| {
+        let id = arg.get_id().as_str();
+        matches.try_contains_id(id).is_ok() && matches.value_source(id) == Some(ValueSource::CommandLine)
+    };
+    let name = |arg: &clap::Arg| arg.get_long().map_or_else(|| "PATH".to_owned(), |long| format!("--{long}"));
+    command.get_arguments().filter(is_given).map(name).collect()
+}
+
 const EXAMPLES: &str = "\
 Examples:
   chat-eval run scenarios/                       every scenario, on the models that they name
   chat-eval run scenarios/ -k 'whats-*' --show   one of them, word by word
   chat-eval run scenarios/ --model gpt-4o-mini   all of them on another model
+  chat-eval run --resume                         go on with the latest run, which did not finish
   chat-eval review --list                        snapshots that wait for a decision
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
@@ -68,8 +97,15 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// Scenario files and folders; `-` reads one scenario from standard input
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "resume", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Go on with a run that did not finish: its folder, its id, `latest` (where none is named) or `previous`. Nothing
+    /// that its journal holds is sent again; beside it stand only -j, --timeout, --retries and --out
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    pub resume: Option<String>,
+    /// What the command line really has, by the names that it is written with: `--timeout`; `PATH` for paths
+    #[arg(skip)]
+    pub given: Vec<String>,
     /// Conversations in flight [default: 16]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: Option<u32>,

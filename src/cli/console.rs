@@ -1,9 +1,12 @@
 //! The only place that prints.
 //!
 //! Results go to standard output, everything about the way there to standard error. A reader that went away
-//! (`| head`) ends the output and nothing else.
+//! (`| head`, a terminal that is closed) ends the output and nothing else; output that is lost for another reason (a full
+//! disk) is said, and [`Console::is_cut_off`] then.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use console::Term;
@@ -22,6 +25,9 @@ pub enum Color {
     Never,
 }
 
+/// What systems of the Unix family say of a terminal that has gone away.
+const EIO: i32 = 5;
+
 /// The width of what is no terminal.
 const PLAIN_WIDTH: usize = 100;
 const MIN_WIDTH: usize = 40;
@@ -31,20 +37,39 @@ const MIN_WIDTH: usize = 40;
 pub struct Console {
     color: Color,
     is_quiet: bool,
+    /// Whether standard output was a terminal at the start: of one that has gone away the system does not say so.
+    has_terminal: bool,
+    is_cut_off: Arc<AtomicBool>,
 }
 
 #[expect(clippy::unused_self, reason = "whoever prints needs a console in hand: nothing prints behind its back")]
 impl Console {
     /// A console; a quiet one keeps remarks to itself.
     #[must_use]
-    pub const fn new(color: Color, is_quiet: bool) -> Self {
-        Self { color, is_quiet }
+    pub fn new(color: Color, is_quiet: bool) -> Self {
+        Self { color, is_quiet, has_terminal: io::stdout().is_terminal(), is_cut_off: Arc::default() }
     }
 
     /// Prints a result.
     pub fn print(&self, text: &str) {
-        // A closed pipe is the reader's decision; what the run wrote to files does not depend on it.
-        let _ = io::stdout().lock().write_all(text.as_bytes()).and_then(|()| io::stdout().lock().flush());
+        let mut output = io::stdout().lock();
+        let printed = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+        if let Err(error) = printed.or_else(|error| if self.is_gone(&error) { Ok(()) } else { Err(error) })
+            && !self.is_cut_off.swap(true, Ordering::Relaxed)
+        {
+            self.fatal(format!("cannot write to standard output: {error}"));
+        }
+    }
+
+    /// Whether nobody reads any more. That is the reader's decision; what a run wrote to files does not depend on it.
+    fn is_gone(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::BrokenPipe || self.has_terminal && error.raw_os_error() == Some(EIO)
+    }
+
+    /// Whether a part of the results could not be printed although somebody reads them.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.is_cut_off.load(Ordering::Relaxed)
     }
 
     /// Prints a result and a line feed.
@@ -71,9 +96,12 @@ impl Console {
         }
     }
 
-    /// What the command line's parser has to say: help on standard output, errors on standard error.
-    pub fn usage(error: &clap::Error) {
-        let _ = error.print();
+    /// What the command line's parser has to say: help on standard output, errors on standard error. Gives whether
+    /// somebody can have read it.
+    #[must_use]
+    pub fn usage(error: &clap::Error) -> bool {
+        let printed = error.print().and_then(|()| io::stdout().flush());
+        printed.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }).is_ok()
     }
 
     /// Whether standard output takes colours.

@@ -5,34 +5,61 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-/// The model instead of the scenarios' own.
-pub fn model() -> Option<String> {
-    variable("CHAT_EVAL_MODEL")
-}
+use crate::event::Manifest;
 
-/// Conversations in flight.
-///
-/// # Errors
-/// When it is no number that may be.
-pub fn concurrency() -> Result<Option<u32>, String> {
-    let Some(text) = variable("CHAT_EVAL_CONCURRENCY") else { return Ok(None) };
-    match text.trim().parse() {
-        Ok(number @ 1..=100_000) => Ok(Some(number)),
-        _ => Err(format!("`CHAT_EVAL_CONCURRENCY` must be a number from 1 to 100000, and is `{text}`")),
+const MODEL: &str = "CHAT_EVAL_MODEL";
+const CONCURRENCY: &str = "CHAT_EVAL_CONCURRENCY";
+
+/// The variables that stand in for options: those of this process, or for a run that goes on those that it began with.
+#[derive(Debug)]
+pub struct Environment(Map<String, Value>);
+
+impl Environment {
+    /// As it is now.
+    pub fn of_process() -> Self {
+        Self(
+            [MODEL, CONCURRENCY]
+                .into_iter()
+                .filter_map(|name| Some((name.to_owned(), variable(name)?.into())))
+                .collect(),
+        )
+    }
+
+    /// As it was when a run began.
+    pub fn of_run(manifest: &Manifest) -> Self {
+        Self(manifest.environment.clone())
+    }
+
+    /// The variables that are set, for the manifest.
+    pub fn recorded(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// The model instead of the scenarios' own.
+    pub fn model(&self) -> Option<String> {
+        self.text(MODEL).map(str::to_owned)
+    }
+
+    /// Conversations in flight.
+    ///
+    /// # Errors
+    /// When it is no number that may be.
+    pub fn concurrency(&self) -> Result<Option<u32>, String> {
+        let Some(text) = self.text(CONCURRENCY) else { return Ok(None) };
+        match text.trim().parse() {
+            Ok(number @ 1..=100_000) => Ok(Some(number)),
+            _ => Err(format!("`{CONCURRENCY}` must be a number from 1 to 100000, and is `{text}`")),
+        }
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
     }
 }
 
 /// Where runs' folders are made.
 pub fn out() -> PathBuf {
     std::env::var_os("CHAT_EVAL_OUT").filter(|out| !out.is_empty()).map_or_else(|| "results".into(), PathBuf::from)
-}
-
-/// The variables that are set and change what is played, for the manifest.
-pub fn recorded() -> Map<String, Value> {
-    ["CHAT_EVAL_MODEL", "CHAT_EVAL_CONCURRENCY"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), variable(name)?.into())))
-        .collect()
 }
 
 fn variable(name: &str) -> Option<String> {

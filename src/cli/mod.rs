@@ -9,13 +9,12 @@ mod exit;
 mod limits;
 mod models;
 mod progress;
+mod runs;
 mod signals;
 mod snapshots;
 mod sources;
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::report::terminal::Look;
@@ -26,12 +25,11 @@ use exit::Exit;
 /// Runs the program with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            Console::usage(&error);
-            let is_error = error.use_stderr();
-            return if is_error { Exit::BadInput.into() } else { Exit::Passed.into() };
+            let is_said = Console::usage(&error);
+            return if error.use_stderr() { Exit::BadInput } else { with_output(Exit::Passed, is_said) }.into();
         }
     };
     let console = Console::new(cli.global.color, cli.global.quiet);
@@ -42,7 +40,16 @@ pub fn main() -> ExitCode {
         Command::Report(args) => commands::report::report(&args, &console),
         Command::Init(args) => commands::init::init(&args, &console),
     };
-    exit.into()
+    with_output(exit, !console.is_cut_off()).into()
+}
+
+/// The exit of a command whose results could not all be printed.
+fn with_output(exit: Exit, is_printed: bool) -> Exit {
+    match exit {
+        exit if is_printed => exit,
+        Exit::BadInput => exit,
+        exit => Exit::worst(&[exit, Exit::NotWritten]),
+    }
 }
 
 /// How reports look on this console.

@@ -54,8 +54,8 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// For a run of so many conversations.
-    pub fn new(console: &Console, conversations: u32) -> Self {
+    /// For a run of so many conversations, of which so many had ended before it went on.
+    pub fn new(console: &Console, conversations: u32, before: u32) -> Self {
         let (bar, room) = if console.has_progress() {
             drawn_on(Term::buffered_stderr(), conversations)
         } else {
@@ -69,7 +69,7 @@ impl Bar {
             console: console.clone(),
             drawn: bar,
             room,
-            progress: Progress::new(conversations),
+            progress: Progress::new(conversations, before),
             started: now,
             last_tick: now,
         }

@@ -1,6 +1,8 @@
-//! Ctrl-C and SIGTERM: the first asks a run to stop in good order, a second ends the program at once.
+//! Ctrl-C, SIGTERM and a terminal that goes away: the first asks a run to stop in good order, a second Ctrl-C or SIGTERM ends
+//! the program at once.
 //!
-//! From [`listen`] on no signal is lost, and none ends the program by itself: what was done can always be written.
+//! From [`listen`] on no signal is lost, and none ends the program by itself: what was done can always be written. That
+//! holds for a limit on the size of files too, which the system enforces by a signal where nobody listens.
 
 use tokio::sync::watch;
 
@@ -22,14 +24,28 @@ impl Asked {
     }
 }
 
+/// What a signal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// Somebody wants an end: Ctrl-C, SIGTERM.
+    Stop,
+    /// The terminal has gone away. The system says so, and often the shell once more: that is no second wish.
+    Hangup,
+}
+
 /// Listens from now on. Must be called inside a runtime, and listens as long as that lives.
 pub fn listen(console: Console) -> Asked {
     let (asking, asked) = watch::channel(false);
     if let Ok(mut signals) = Signals::new() {
         tokio::spawn(async move {
-            signals.next().await;
-            if asking.send(true).is_ok() {
-                signals.next().await;
+            let mut is_asked = false;
+            loop {
+                let heard = signals.next().await;
+                let is_going_on = asking.send(true).is_ok();
+                if heard == Heard::Stop && (is_asked || !is_going_on) {
+                    break;
+                }
+                is_asked = true;
             }
             // Half a line may be on the screen.
             console.error("");
@@ -41,21 +57,57 @@ pub fn listen(console: Console) -> Asked {
 }
 
 #[cfg(unix)]
-struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    /// None where hangups are to be ignored.
+    hangup: Option<tokio::signal::unix::Signal>,
+}
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+        // Listened to once, it ends no process any more: the write that is too much fails instead, and says why.
+        drop(signal(SignalKind::from_raw(SIGXFSZ))?);
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Heard {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => drop(hangup.recv().await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.0.recv() => {}
-            _ = self.1.recv() => {}
+            _ = self.interrupt.recv() => Heard::Stop,
+            _ = self.terminate.recv() => Heard::Stop,
+            () = hangup => Heard::Hangup,
         }
     }
+}
+
+/// A file would grow over its limit: the number of the signal on Linux, macOS and the BSDs.
+#[cfg(unix)]
+const SIGXFSZ: i32 = 25;
+
+/// Whether the program was started to outlive its terminal, as by `nohup`. Told by what Linux says of the process: to ask
+/// the system itself takes unsafe code. Elsewhere a hangup is heard.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status))
+}
+
+/// Whether signal 1 is in the mask of ignored signals.
+#[cfg(unix)]
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 #[cfg(windows)]
@@ -67,7 +119,20 @@ impl Signals {
         Ok(Self(tokio::signal::windows::ctrl_c()?))
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Heard {
         let _ = self.0.recv().await;
+        Heard::Stop
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_ignored_signals_says_whether_a_hangup_is_one() {
+        for (mask, is_ignored) in [("0000000000001001", true), ("0000000000001000", false), ("", false)] {
+            assert_eq!(ignores_hangup(&format!("Name:\tx\nSigIgn:\t{mask}\nSigCgt:\t0000000000000001\n")), is_ignored);
+        }
     }
 }

@@ -23,7 +23,7 @@ pub const FORMAT: u32 = 1;
 pub enum Event {
     /// The first line: what this run is.
     Run(Box<Manifest>),
-    /// A run that did not finish goes on.
+    /// A run goes on.
     Resume(Box<Resumed>),
     /// A run, or the part of it since it was resumed, came to its end in good order.
     Stop(Stopped),
@@ -55,7 +55,7 @@ pub struct Manifest {
     /// The git commit of the working directory, where it is a repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// SHA-256 over the plan: the conversations' ids in their order and the scenario files.
+    /// SHA-256 over the plan: the conversations' ids in their order, the scenario files and the files that they read.
     pub plan_digest: String,
     /// The number of conversations that this run is to play: of a shard, its own.
     pub conversations: u32,
@@ -108,6 +108,18 @@ pub struct ScenarioFile {
     /// The scenario's name.
     pub name: String,
     /// The path as it was given or found.
+    pub path: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+    /// The files that it reads, each once, in the order in which it names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<ReadFile>,
+}
+
+/// A file that a scenario reads: a system prompt, cases, fillers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadFile {
+    /// The path, relative to where the scenario's own is.
     pub path: String,
     /// SHA-256 of its bytes.
     pub sha256: String,

@@ -25,11 +25,12 @@ impl Record {
         Self { begin, turns: Vec::new(), checks: Vec::new(), attempts: Vec::new(), done: None }
     }
 
-    /// Adds an event of this conversation. Events of the run itself and a second beginning change nothing; a turn or a
-    /// check that is there already is replaced: where a run went on, the later word counts.
+    /// Adds an event of this conversation. Events of the run itself change nothing. Where a run went on, the later word
+    /// counts: a second beginning takes the end back, and a turn or a check that is there already is replaced.
     pub fn add(&mut self, event: Event) {
         match event {
-            Event::Run(_) | Event::Resume(_) | Event::Stop(_) | Event::Begin(_) => {}
+            Event::Run(_) | Event::Resume(_) | Event::Stop(_) => {}
+            Event::Begin(_) => self.done = None,
             Event::Attempt(attempt) => self.attempts.push(attempt),
             Event::Turn(turn) => put(&mut self.turns, *turn, |turn| turn.turn),
             Event::Check(check) => put(&mut self.checks, *check, |check| check.index),

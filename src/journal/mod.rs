@@ -22,6 +22,18 @@ pub enum JournalError {
         /// The journal.
         path: PathBuf,
     },
+    /// Another process writes it.
+    #[error("the journal `{}` is being written by another process: the run is still going on", path.display())]
+    InUse {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// It was removed, moved or replaced while it was being written.
+    #[error("the journal `{}` was removed, moved or replaced while the run was going on", path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// The operating system would not make it or take a line.
     #[error("cannot write the journal `{}`: {source}", path.display())]
     NotWritten {

@@ -56,6 +56,7 @@ pub struct Reader {
     /// By conversation in plan order; within one, as written.
     lines: Vec<Line>,
     parts: Parts,
+    whole_length: u64,
     is_torn: bool,
 }
 
@@ -80,10 +81,10 @@ impl Reader {
         let mut pass = Pass::new(&path, File::open(&path).map_err(not_read)?);
         let manifest = pass.manifest()?;
         while pass.line()? {}
-        let Pass { source, mut lines, parts, is_torn, .. } = pass;
+        let Pass { source, mut lines, parts, is_torn, offset: whole_length, .. } = pass;
         // The sort is stable: within one conversation the order of writing stays.
         lines.sort_by_key(|line| line.plan);
-        Ok(Self { file: Mutex::new(source.into_inner()), manifest, lines, parts, is_torn, path })
+        Ok(Self { file: Mutex::new(source.into_inner()), manifest, lines, parts, whole_length, is_torn, path })
     }
 
     /// Where it is.
@@ -109,6 +110,23 @@ impl Reader {
     #[must_use]
     pub fn is_torn(&self) -> bool {
         self.is_torn
+    }
+
+    /// How many bytes its whole lines have: where a torn last line begins.
+    #[must_use]
+    pub fn whole_length(&self) -> u64 {
+        self.whole_length
+    }
+
+    /// The conversation at a place of the plan, read from the file; `None` where it was not begun.
+    ///
+    /// # Errors
+    /// When it cannot be read, or a line of it is damaged.
+    pub fn record_of(&self, plan: u32) -> Result<Option<Record>, JournalError> {
+        let from = self.lines.partition_point(|line| line.plan < plan);
+        let to = self.lines.partition_point(|line| line.plan <= plan);
+        let lines = &self.lines[from..to];
+        if lines.is_empty() { Ok(None) } else { self.record(lines).map(Some) }
     }
 
     /// The conversations that were begun, in plan order, each read from the file when it is asked for.

@@ -1,15 +1,23 @@
-//! Appends events to a new journal.
+//! Appends events to a journal: a new one, or one of a run that goes on.
 //!
 //! One call of [`Writer::append`] is one write: its lines are handed to the operating system together before it
 //! returns, which is what *acknowledged* means. When they must also survive a power cut is the caller's to say, by
 //! [`Writer::sync`]: this file reads no clock.
+//!
+//! Two rules hold. A journal has its first line before it has its name, so that whatever kills the process leaves one
+//! that can be read; and as long as a writer lives, no second one gets hold of the same journal.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::JournalError;
+use tempfile::TempPath;
+
+use super::{JournalError, Reader};
 use crate::event::Event;
+
+/// How the name of a journal begins that has no first line yet.
+const DRAFT: &str = ".draft-";
 
 /// A journal that is being written.
 #[derive(Debug)]
@@ -24,17 +32,56 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Makes a new, empty journal.
+    /// Makes a new journal that begins with this event.
     ///
     /// # Errors
-    /// When the file is there already, or cannot be made.
-    pub fn create(path: impl Into<PathBuf>) -> Result<Self, JournalError> {
+    /// When the file is there already, or cannot be made; then there is none.
+    pub fn create(path: impl Into<PathBuf>, first: &Event) -> Result<Self, JournalError> {
         let path = path.into();
-        match OpenOptions::new().append(true).create_new(true).open(&path) {
-            Ok(file) => Ok(Self { path, file, buffer: Vec::new(), length: 0, is_dirty: false }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(JournalError::AlreadyThere { path }),
-            Err(source) => Err(JournalError::NotWritten { path, source }),
+        let (file, draft) = match draft(&path) {
+            Ok(made) => made,
+            Err(source) => return Err(JournalError::NotWritten { path, source }),
+        };
+        let mut writer = Self::locked(path, file)?;
+        writer.append(std::slice::from_ref(first))?;
+        writer.sync()?;
+        match draft.persist_noclobber(&writer.path) {
+            Ok(()) => Ok(writer),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(JournalError::AlreadyThere { path: writer.path })
+            }
+            Err(error) => Err(JournalError::NotWritten { path: writer.path, source: error.error }),
         }
+    }
+
+    /// Opens the journal of a run that goes on, and reads it. A torn last line is cut off; [`Reader::is_torn`] of the
+    /// reader says whether one was.
+    ///
+    /// # Errors
+    /// When another process writes it, when it cannot be read, and when it cannot be written.
+    pub fn reopen(path: impl Into<PathBuf>) -> Result<(Self, Reader), JournalError> {
+        let path = path.into();
+        let file = match OpenOptions::new().append(true).open(&path) {
+            Ok(file) => file,
+            Err(source) => return Err(JournalError::NotWritten { path, source }),
+        };
+        let mut writer = Self::locked(path, file)?;
+        let reader = Reader::open(&writer.path)?;
+        writer.length = reader.whole_length();
+        if reader.is_torn() {
+            writer.file.set_len(writer.length).map_err(|source| writer.not_written(source))?;
+            writer.is_dirty = true;
+        }
+        Ok((writer, reader))
+    }
+
+    fn locked(path: PathBuf, file: File) -> Result<Self, JournalError> {
+        // A lock of Windows keeps readers out too, this process's own reports among them.
+        if cfg!(unix) && matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(JournalError::InUse { path });
+        }
+        // A file system without locks keeps nobody out, which is no reason not to write.
+        Ok(Self { path, file, buffer: Vec::new(), length: 0, is_dirty: false })
     }
 
     /// Where it is.
@@ -52,7 +99,7 @@ impl Writer {
             // Half a line in the middle of the file would make all that follows unreadable. Where even the cut fails,
             // the disk is gone, and the first error is the one that says why.
             let _ = self.file.set_len(self.length);
-            JournalError::NotWritten { path: self.path.clone(), source }
+            self.not_written(source)
         })
     }
 
@@ -68,12 +115,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether events were appended since the last [`Writer::sync`].
-    #[must_use]
-    pub fn is_dirty(&self) -> bool {
-        self.is_dirty
-    }
-
     /// Waits until all that was appended is on the disk; at once when nothing is new.
     ///
     /// # Errors
@@ -82,8 +123,55 @@ impl Writer {
         if !self.is_dirty {
             return Ok(());
         }
-        self.file.sync_data().map_err(|source| JournalError::NotWritten { path: self.path.clone(), source })?;
+        self.file.sync_data().map_err(|source| self.not_written(source))?;
         self.is_dirty = false;
         Ok(())
     }
+
+    /// Looks whether its path still leads to it. A file that was removed takes every write in silence, and all of them
+    /// would be lost.
+    ///
+    /// # Errors
+    /// When the path leads to nothing or to something else.
+    pub fn look_in_place(&self) -> Result<(), JournalError> {
+        match is_same(&self.file, &self.path) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(JournalError::Gone { path: self.path.clone() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(JournalError::Gone { path: self.path.clone() })
+            }
+            Err(source) => Err(self.not_written(source)),
+        }
+    }
+
+    fn not_written(&self, source: io::Error) -> JournalError {
+        JournalError::NotWritten { path: self.path.clone(), source }
+    }
 }
+
+/// A file in the journal's folder that vanishes unless it is given a name.
+fn draft(journal: &Path) -> io::Result<(File, TempPath)> {
+    let folder = journal.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(DRAFT).append(true);
+    // As readable as any other file that the user makes.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    Ok(builder.tempfile_in(folder)?.into_parts())
+}
+
+#[cfg(unix)]
+fn is_same(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, there) = (file.metadata()?, std::fs::metadata(path)?);
+    Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
+}
+
+/// Windows removes no file that is open.
+#[cfg(not(unix))]
+fn is_same(_: &File, path: &Path) -> io::Result<bool> {
+    path.try_exists()
+}
+
+#[cfg(test)]
+mod tests;

@@ -65,6 +65,25 @@ impl RunTotals {
     }
 }
 
+/// How the names of files begin that are not whole yet.
+const DRAFT: &str = ".draft-";
+
+/// Removes what a killed process left of files that were not whole. For whoever alone writes the run: another's drafts would
+/// go with it.
+///
+/// # Errors
+/// When the folder cannot be looked at, or a file cannot be removed.
+pub fn sweep(folder: &Path) -> Result<(), ReportError> {
+    let swept = |path: &Path, source| ReportError::NotWritten { path: path.to_owned(), source };
+    for entry in fs::read_dir(folder).map_err(|source| swept(folder, source))? {
+        let entry = entry.map_err(|source| swept(folder, source))?;
+        if entry.file_name().to_string_lossy().starts_with(DRAFT) {
+            fs::remove_file(entry.path()).map_err(|source| swept(&entry.path(), source))?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes all result files of a run into its folder, and gives the summary that was made on the way.
 ///
 /// # Errors
@@ -188,7 +207,7 @@ impl Write for Draft {
 /// Temporary files are for their owner alone; result files are as readable as any other file that the user makes.
 fn drafts() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".draft-");
+    builder.prefix(DRAFT);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder

@@ -14,6 +14,8 @@ pub struct Progress {
     pub total: u32,
     /// Conversations that ended.
     pub done: u32,
+    /// Those of them that had ended before the run went on.
+    pub before: u32,
     /// Conversations begun and not ended.
     pub in_flight: u32,
     /// Conversations that failed.
@@ -29,10 +31,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The beginning of a run of so many conversations.
+    /// The beginning of a run of so many conversations, of which so many have ended: none, unless it goes on.
     #[must_use]
-    pub fn new(total: u32) -> Self {
-        Self { total, ..Self::default() }
+    pub fn new(total: u32, before: u32) -> Self {
+        Self { total, done: before, before, ..Self::default() }
     }
 
     /// Takes an event in.
@@ -75,12 +77,13 @@ impl Progress {
         parts.join(" · ")
     }
 
-    /// How long the rest will take if it goes on as it went; `None` before the first conversation ended and after the
-    /// last.
+    /// How long the rest will take if it goes on as it went; `None` before the first conversation ended in this time and
+    /// after the last.
     #[must_use]
     pub fn left(&self, elapsed: Duration) -> Option<Duration> {
-        let rest = self.total.checked_sub(self.done).filter(|rest| *rest > 0 && self.done > 0)?;
-        Duration::try_from_secs_f64(elapsed.as_secs_f64() / f64::from(self.done) * f64::from(rest)).ok()
+        let rest = self.total.checked_sub(self.done).filter(|rest| *rest > 0)?;
+        let done = self.done.checked_sub(self.before).filter(|done| *done > 0)?;
+        Duration::try_from_secs_f64(elapsed.as_secs_f64() / f64::from(done) * f64::from(rest)).ok()
     }
 
     fn so_far(&self) -> String {

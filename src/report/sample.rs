@@ -134,7 +134,12 @@ pub(super) fn manifest(conversations: u32) -> Manifest {
         concurrency: Some(16),
         shard: None,
         environment: serde_json::Map::new(),
-        scenarios: vec![ScenarioFile { name: "a".into(), path: "scenarios/a.yaml".into(), sha256: "11".into() }],
+        scenarios: vec![ScenarioFile {
+            name: "a".into(),
+            path: "scenarios/a.yaml".into(),
+            sha256: "11".into(),
+            reads: Vec::new(),
+        }],
     }
 }
 
@@ -142,9 +147,8 @@ pub(super) fn manifest(conversations: u32) -> Manifest {
 pub(super) fn journal(records: &[Record]) -> (TempDir, Reader) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.jsonl");
-    let mut writer = Writer::create(&path).unwrap();
     let conversations = u32::try_from(records.len()).unwrap();
-    writer.append(&[Event::Run(Box::new(manifest(conversations)))]).unwrap();
+    let mut writer = Writer::create(&path, &Event::Run(Box::new(manifest(conversations)))).unwrap();
     for record in records {
         writer.append(&events(record)).unwrap();
     }

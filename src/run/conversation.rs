@@ -12,11 +12,12 @@ use globset::Glob;
 
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
+use super::so_far::{self, SoFar};
 use crate::check::{self, TurnView};
 use crate::event::{Attempt, Begin, CheckDone, ConversationDone, Event, Live, TurnDone, WireMessage, ranges};
 use crate::model::{
-    Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Role, Script, Source, Turn, Usage,
-    Verdict, Window,
+    Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, Source, Turn,
+    Usage, Verdict, Window,
 };
 use crate::provider::{AttemptFailed, CallError, ChatReply, ChatRequest, Observer};
 use crate::text::tokens;
@@ -49,9 +50,11 @@ pub struct Conversation {
     pub stream: bool,
     /// Who answers.
     pub model: Model,
+    /// What was played of it before the run went on.
+    pub so_far: SoFar,
 }
 
-/// Plays a conversation to its end. `is_stopping` is asked before each turn.
+/// Plays a conversation to its end, from its first turn without a reply on. `is_stopping` is asked before each call.
 ///
 /// # Errors
 /// When the journal is lost: the conversation has no end then.
@@ -65,13 +68,15 @@ pub async fn play(
     let mut call_failed = false;
     let mut interrupted = false;
     for (number, turn) in (1..).zip(&conversation.script.turns) {
-        if !interrupted && !call_failed && turn.reply.is_none() && is_stopping() {
+        let known = conversation.so_far.turn(number);
+        if !interrupted && !call_failed && turn.reply.is_none() && known.is_none() && is_stopping() {
             interrupted = true;
         }
-        match &turn.reply {
+        match (&turn.reply, known) {
             _ if call_failed || interrupted => stage.skip_checks(number, turn)?,
-            Some(reply) => stage.canned(number, turn, reply)?,
-            None => call_failed = !stage.live(number, turn).await?,
+            (Some(reply), _) => stage.canned(number, turn, reply)?,
+            (None, Some(known)) => stage.known(number, turn, known)?,
+            (None, None) => call_failed = !stage.live(number, turn).await?,
         }
     }
     let end = match stage.worst {
@@ -138,9 +143,22 @@ impl<'c> Stage<'c> {
     fn canned(&mut self, number: u32, turn: &Turn, reply: &Arc<str>) -> Result<(), JournalLost> {
         self.history.push(Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user)));
         self.history.push(Message::new(Role::Assistant, Origin::Reply(number), Arc::clone(reply)));
+        if self.conversation.so_far.turn(number).is_some() {
+            return Ok(());
+        }
         let mut done = self.turn_done(number, turn, Source::Canned);
         done.reply = Some(reply.to_string());
         self.outlet.tell(Event::Turn(Box::new(done)))
+    }
+
+    /// Takes in a turn that the journal holds. Its checks are decided from what was sent and said then.
+    fn known(&mut self, number: u32, turn: &Turn, known: &TurnDone) -> Result<(), JournalLost> {
+        let user = Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user));
+        let list: Vec<&Message> = self.system.iter().chain(&self.history).chain([&user]).collect();
+        let positions: Vec<usize> = known.sent_positions().filter(|at| *at < list.len()).collect();
+        let request = Request { messages: positions.iter().map(|at| list[*at].clone()).collect(), positions };
+        let reply = so_far::reply(known);
+        self.exchange(number, turn, &request, &reply, so_far::tokens_sent(known))
     }
 
     /// Plays one live turn. Says whether a reply came.
@@ -148,7 +166,7 @@ impl<'c> Stage<'c> {
         let user = Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user));
         let source = self.conversation.model.chat.source();
         let mut done = self.turn_done(number, turn, source);
-        let request = match self.request(user.clone()) {
+        let request = match self.request(user) {
             Ok(request) => request,
             Err(too_long) => {
                 done.error = Some(too_long.to_string());
@@ -165,15 +183,55 @@ impl<'c> Stage<'c> {
             }
             Ok(reply) => {
                 self.keep_reply(done, &request, &reply).await?;
-                // The exchange joins the history before its checks run: a check that panics must not take the
-                // evidence with it. The checks see the history as it was when the request went out.
-                let before = self.history.len();
-                self.history.push(user);
-                self.history.push(Message::new(Role::Assistant, Origin::Reply(number), reply.reply.text.as_str()));
-                self.checks(number, turn, &request, &reply, before)?;
+                self.exchange(number, turn, &request, &reply.reply, reply.usage.map(|usage| usage.sent))?;
                 Ok(true)
             }
         }
+    }
+
+    /// The exchange joins the history before its checks run: a check that panics must not take the evidence with it. The
+    /// checks see the history as it was when the request went out.
+    fn exchange(
+        &mut self,
+        number: u32,
+        turn: &Turn,
+        request: &Request,
+        reply: &Reply,
+        tokens_sent: Option<u64>,
+    ) -> Result<(), JournalLost> {
+        let before = self.history.len();
+        self.history.push(Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user)));
+        self.history.push(Message::new(Role::Assistant, Origin::Reply(number), reply.text.as_str()));
+        let sent: Vec<&Message> = request.messages.iter().collect();
+        for check in checks_of(self.conversation, self.persona, number, turn) {
+            let done = if let Some(why) = self.not_for_this_model(check) {
+                self.check_done(number, check, Verdict::Skip, why)
+            } else {
+                let view = TurnView {
+                    turn: number,
+                    sent: &sent,
+                    history: &self.history[..before],
+                    list_positions: &request.positions,
+                    reply,
+                    facts: &self.conversation.script.facts,
+                    system: self.system.as_ref(),
+                    tokens_sent,
+                };
+                let decision = check::decide(&check.kind, &view);
+                let (verdict, detail) = under_mark(check, decision.verdict, decision.detail);
+                let mut done = self.check_done(number, check, verdict, detail);
+                done.score = decision.score;
+                done.retention = decision.retention;
+                done
+            };
+            self.tell_check(done)?;
+        }
+        Ok(())
+    }
+
+    /// A check that the journal has just so is not written twice.
+    fn tell_check(&self, done: CheckDone) -> Result<(), JournalLost> {
+        if self.conversation.so_far.has(&done) { Ok(()) } else { self.outlet.tell(Event::Check(Box::new(done))) }
     }
 
     fn turn_done(&self, number: u32, turn: &Turn, source: Source) -> TurnDone {
@@ -269,7 +327,7 @@ impl<'c> Stage<'c> {
                 None => (Verdict::Unknown, format!("the call failed: {error}")),
             };
             let done = self.check_done(number, check, verdict, detail);
-            self.outlet.tell(Event::Check(Box::new(done)))?;
+            self.tell_check(done)?;
         }
         Ok(false)
     }
@@ -281,42 +339,7 @@ impl<'c> Stage<'c> {
         for check in checks_of(self.conversation, self.persona, number, turn) {
             let done =
                 self.check_done(number, check, Verdict::Skip, "the conversation ended before this turn".to_owned());
-            self.outlet.tell(Event::Check(Box::new(done)))?;
-        }
-        Ok(())
-    }
-
-    fn checks(
-        &mut self,
-        number: u32,
-        turn: &Turn,
-        request: &Request,
-        reply: &ChatReply,
-        before: usize,
-    ) -> Result<(), JournalLost> {
-        let sent: Vec<&Message> = request.messages.iter().collect();
-        for check in checks_of(self.conversation, self.persona, number, turn) {
-            let done = if let Some(why) = self.not_for_this_model(check) {
-                self.check_done(number, check, Verdict::Skip, why)
-            } else {
-                let view = TurnView {
-                    turn: number,
-                    sent: &sent,
-                    history: &self.history[..before],
-                    list_positions: &request.positions,
-                    reply: &reply.reply,
-                    facts: &self.conversation.script.facts,
-                    system: self.system.as_ref(),
-                    tokens_sent: reply.usage.map(|usage| usage.sent),
-                };
-                let decision = check::decide(&check.kind, &view);
-                let (verdict, detail) = under_mark(check, decision.verdict, decision.detail);
-                let mut done = self.check_done(number, check, verdict, detail);
-                done.score = decision.score;
-                done.retention = decision.retention;
-                done
-            };
-            self.outlet.tell(Event::Check(Box::new(done)))?;
+            self.tell_check(done)?;
         }
         Ok(())
     }

@@ -15,7 +15,9 @@ use super::conversation::{self, Conversation};
 use super::models::Models;
 use super::outlet::{JournalLost, Outlet};
 use super::plan::Plan;
+use super::so_far::SoFar;
 use crate::event::{Begin, ConversationDone, Event, Live};
+use crate::journal::Reader;
 use crate::model::{ConversationId, End};
 
 /// How long requests in flight may still take after a run was told to stop.
@@ -31,6 +33,8 @@ pub struct Job {
     pub models: Models,
     /// Conversations in flight.
     pub concurrency: usize,
+    /// The journal as it was when the run went on; none where it begins.
+    pub earlier: Option<Reader>,
 }
 
 /// How a run ended.
@@ -90,7 +94,8 @@ fn order(job: &Job) -> Vec<usize> {
     order
 }
 
-/// Plays the whole plan. `interrupt` ends when the run is to stop: turns in flight get ten seconds to finish then.
+/// Plays the conversations of the job. `interrupt` ends when the run is to stop: turns in flight get ten seconds to finish
+/// then. Where the journal is lost, nothing more is sent.
 pub async fn dispatch(job: Job, outlet: Outlet, interrupt: impl Future<Output = ()>) -> Ended {
     let course = Arc::new(Course::new(job));
     let mut workers = JoinSet::new();
@@ -100,6 +105,8 @@ pub async fn dispatch(job: Job, outlet: Outlet, interrupt: impl Future<Output = 
     let mut interrupted = false;
     tokio::select! {
         () = finish(&mut workers) => {}
+        // What is in flight could not be kept any more, and a call that is waited for would be made in vain.
+        () = outlet.lost() => return Ended::JournalLost,
         () = interrupt => {
             interrupted = true;
             course.stop();
@@ -175,7 +182,16 @@ fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
         params: scenario.params.clone(),
         stream: job.plan.is_streamed(planned),
         model: model.clone(),
+        so_far: so_far(job, index)?,
     })
+}
+
+/// What was played of a conversation before the run went on: read when it is begun, so that memory does not grow with
+/// what the others said.
+fn so_far(job: &Job, index: usize) -> Result<SoFar, String> {
+    let Some(journal) = &job.earlier else { return Ok(SoFar::default()) };
+    let record = journal.record_of(u32::try_from(index).unwrap_or(u32::MAX)).map_err(|error| error.to_string())?;
+    Ok(record.map(SoFar::from).unwrap_or_default())
 }
 
 /// The beginning of a conversation that could not be put together.

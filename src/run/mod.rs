@@ -7,9 +7,11 @@ mod models;
 mod outlet;
 mod overflow;
 pub mod plan;
+mod so_far;
 
 pub use dispatch::{Ended, Job, dispatch};
 pub use filter::{Filter, FilterError};
 pub use models::{Model, Models, Price};
-pub use outlet::{JournalLost, Note, Outlet, Watcher, consume};
+pub use outlet::{JournalLost, Note, Notes, Outlet, Watcher, consume};
 pub use overflow::overflows;
+pub use so_far::SoFar;

@@ -3,12 +3,12 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::event::{Event, Live};
 use crate::journal::{JournalError, Writer};
 
-/// How long what is written may wait before it is forced to the disk.
+/// How long what is written may wait before it is forced to the disk, and the journal go unseen.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// One thing on its way to the consumer.
@@ -29,14 +29,29 @@ pub struct JournalLost;
 #[derive(Debug, Clone)]
 pub struct Outlet {
     sender: Sender<Note>,
+    is_there: watch::Receiver<()>,
+}
+
+/// The other end of all outlets of a run. When it is dropped, they know.
+#[derive(Debug)]
+pub struct Notes {
+    receiver: Receiver<Note>,
+    _is_there: watch::Sender<()>,
 }
 
 impl Outlet {
     /// An outlet and the other end, for [`consume`].
     #[must_use]
-    pub fn new() -> (Self, Receiver<Note>) {
+    pub fn new() -> (Self, Notes) {
         let (sender, receiver) = channel();
-        (Self { sender }, receiver)
+        let (here, is_there) = watch::channel(());
+        (Self { sender, is_there }, Notes { receiver, _is_there: here })
+    }
+
+    /// Ends when the journal takes nothing any more.
+    pub async fn lost(&self) {
+        // It is never changed: only its end is waited for.
+        let _ = self.is_there.clone().changed().await;
     }
 
     /// Sends an event without waiting for it. Events of one task keep their order.
@@ -76,33 +91,36 @@ pub trait Watcher {
 /// Writes what comes to the journal, in batches of what is there, until every outlet is gone.
 ///
 /// # Errors
-/// When the journal cannot be written: what was acknowledged before is in it.
-pub fn consume(receiver: &Receiver<Note>, journal: &mut Writer, watcher: &mut dyn Watcher) -> Result<(), JournalError> {
-    let mut dirty_since: Option<Instant> = None;
+/// When the journal cannot be written, or is no longer where it was: what was acknowledged before is in it.
+pub fn consume(notes: &Notes, journal: &mut Writer, watcher: &mut dyn Watcher) -> Result<(), JournalError> {
+    let mut synced = Instant::now();
     loop {
-        let wait = dirty_since.map_or(SYNC_EVERY, |since| SYNC_EVERY.saturating_sub(since.elapsed()));
-        let first = match receiver.recv_timeout(wait) {
+        let first = match notes.receiver.recv_timeout(SYNC_EVERY.saturating_sub(synced.elapsed())) {
             Ok(note) => Some(note),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => break,
         };
         if let Some(first) = first {
-            let batch: Vec<Note> = std::iter::once(first).chain(receiver.try_iter().take(1_000)).collect();
-            if write(batch, journal, watcher)? {
-                dirty_since.get_or_insert_with(Instant::now);
-            }
+            let batch = std::iter::once(first).chain(notes.receiver.try_iter().take(1_000)).collect();
+            write(batch, journal, watcher)?;
         }
-        if dirty_since.is_some_and(|since| since.elapsed() >= SYNC_EVERY) {
-            journal.sync()?;
-            dirty_since = None;
+        if synced.elapsed() >= SYNC_EVERY {
+            secure(journal)?;
+            synced = Instant::now();
         }
         watcher.tick();
     }
+    secure(journal)
+}
+
+/// Makes sure that what was written outlives a power cut, and can be found.
+fn secure(journal: &mut Writer) -> Result<(), JournalError> {
+    journal.look_in_place()?;
     journal.sync()
 }
 
-/// Writes one batch, acknowledges it, shows it. Says whether anything was written.
-fn write(batch: Vec<Note>, journal: &mut Writer, watcher: &mut dyn Watcher) -> Result<bool, JournalError> {
+/// Writes one batch, acknowledges it, shows it.
+fn write(batch: Vec<Note>, journal: &mut Writer, watcher: &mut dyn Watcher) -> Result<(), JournalError> {
     let mut events = Vec::with_capacity(batch.len());
     let mut acknowledgements = Vec::new();
     let mut order = Vec::with_capacity(batch.len());
@@ -130,7 +148,7 @@ fn write(batch: Vec<Note>, journal: &mut Writer, watcher: &mut dyn Watcher) -> R
             None => shown.next().into_iter().for_each(|event| watcher.event(event)),
         }
     }
-    Ok(!events.is_empty())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -151,7 +169,8 @@ mod tests {
     #[test]
     fn time_passes_also_where_nothing_happens() {
         let folder = tempfile::tempdir().unwrap();
-        let mut journal = Writer::create(folder.path().join("journal.jsonl")).unwrap();
+        let first = Event::Stop(crate::event::Stopped { wall_ms: 0 });
+        let mut journal = Writer::create(folder.path().join("journal.jsonl"), &first).unwrap();
         let (outlet, notes) = Outlet::new();
         consume(&notes, &mut journal, &mut UntilTicked(Some(outlet))).unwrap();
     }

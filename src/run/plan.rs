@@ -116,7 +116,8 @@ impl Plan {
         models
     }
 
-    /// SHA-256 over the ids of the conversations, in their order, and the scenario files, as hexadecimal digits.
+    /// SHA-256 over the ids of the conversations, in their order, the scenario files and the files that they read, as
+    /// hexadecimal digits.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
@@ -125,6 +126,7 @@ impl Plan {
         }
         for scenario in &self.scenarios {
             hash.update(Sha256::digest(scenario.source.text.as_bytes()));
+            scenario.reads.iter().for_each(|read| hash.update(read.sha256));
         }
         ConversationId(hash.finalize().into()).to_string()
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::body::{Body, PersonaNode};
 use super::decode::{Fields, Findings, one_or_many};
 use super::matrix::{self, Case, CasesNode, Variables};
+use super::read_files::Remembered;
 use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
 use super::{Files, Scenario, read_params, read_window};
@@ -63,8 +64,10 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
         return (None, findings.into_diagnostics());
     }
     let scenario = findings.fields(&root, "a scenario", KEYS).map(|fields| {
-        let reader = Reader { fields: &fields, files };
-        reader.scenario(&mut findings, source, stem)
+        let files = Remembered::new(files);
+        let reader = Reader { fields: &fields, files: &files };
+        let scenario = reader.scenario(&mut findings, source, stem);
+        Scenario { reads: files.into_reads(), ..scenario }
     });
     let Some(mut scenario) = scenario else { return (None, findings.into_diagnostics()) };
     make_scripts(&mut findings, &mut scenario);
@@ -138,6 +141,7 @@ impl Reader<'_> {
             description: fields.get("description").and_then(|node| findings.text(node, "description")),
             tags: fields.get("tags").map_or_else(Vec::new, |node| findings.texts(node, "tags")),
             source: Arc::clone(source),
+            reads: Vec::new(),
             name_span: fields.get("name").map_or(0..0, |node| node.span.clone()),
             models: self.models(findings),
             model_spans: self.model_nodes().iter().map(|node| node.span.clone()).collect(),

@@ -7,6 +7,7 @@ mod header;
 mod matrix;
 mod read_check;
 mod read_fact;
+mod read_files;
 mod read_params;
 mod read_turns;
 mod read_window;
@@ -26,6 +27,7 @@ use crate::model::{Params, Script, Window};
 pub use body::Body;
 pub use header::load;
 pub use matrix::{Case, Variables};
+pub use read_files::ReadFile;
 
 /// Reads the files that a scenario names, relative to its own place.
 pub trait Files {
@@ -60,6 +62,8 @@ pub struct Scenario {
     pub tags: Vec<String>,
     /// The file.
     pub source: Arc<SourceFile>,
+    /// The other files that it is made of, each once, in the order in which it names them.
+    pub reads: Vec<ReadFile>,
     /// The models that it names; empty for the config's.
     pub models: Vec<String>,
     /// Where each of them stands.

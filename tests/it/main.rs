@@ -2,11 +2,13 @@
 //!
 //! - All: `cargo test --test it`; one room of them: `cargo test --test it layers::`.
 //! - A snapshot has changed on purpose: `cargo insta review` (or `INSTA_UPDATE=always cargo test --test it`), then read the diff.
+//! - Random moments of a kill, in numbers: `CHAT_EVAL_LARGE=1 cargo test --test it large`.
 //! - To see what a test prints: `cargo test --test it NAME -- --nocapture`.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on has failed, its helpers too")]
 
 mod apart;
+mod disk;
 mod exit_codes;
 mod failures;
 mod hostile;
@@ -14,6 +16,7 @@ mod insta_oracle;
 mod interrupts;
 mod invalid;
 mod journal_first;
+mod kills;
 mod layers;
 mod models;
 mod outcomes;
@@ -22,6 +25,7 @@ mod provider;
 mod readme;
 mod real_input;
 mod requests;
+mod resume;
 mod settings;
 mod snapshots_of_runs;
 mod support;

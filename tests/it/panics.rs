@@ -72,12 +72,12 @@ turns:
     let plan = Plan::new(vec![scenario.expect("a scenario")], &overrides).expect("a plan");
     let model = Model { chat: Arc::new(Fragile), price: None, tokenizer: Tokenizer::default() };
     let places = (0..plan.conversations.len()).collect();
-    let job = Job { plan, places, models: Models::from([("fragile".to_owned(), model)]), concurrency: 2 };
+    let job =
+        Job { plan, places, models: Models::from([("fragile".to_owned(), model)]), concurrency: 2, earlier: None };
 
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("journal.jsonl");
-    let mut journal = Writer::create(&path).expect("a journal");
-    journal.append(&[Event::Run(Box::new(manifest()))]).expect("a first line");
+    let mut journal = Writer::create(&path, &Event::Run(Box::new(manifest()))).expect("a journal");
     let (outlet, notes) = Outlet::new();
     let consumer = std::thread::spawn(move || {
         let mut count = Count::default();

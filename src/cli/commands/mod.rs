@@ -3,5 +3,6 @@
 pub mod check;
 pub mod init;
 pub mod report;
+pub mod resume;
 pub mod review;
 pub mod run;

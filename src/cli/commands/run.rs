@@ -13,15 +13,18 @@ use tokio::runtime::Runtime;
 use super::super::args::{Global, RunArgs, Snapshots};
 use super::super::config::{self, Config};
 use super::super::console::Console;
+use super::super::environment::Environment;
 use super::super::exit::Exit;
 use super::super::models::{self, CallSettings};
 use super::super::progress::{Bar, Show};
+use super::super::runs::JOURNAL;
 use super::super::signals::{self, Asked};
 use super::super::snapshots::{self, Compared, SnapshotSettings};
 use super::super::{environment, limits, look, show_diagnostics, sources};
+use super::resume;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::event::{Event, FORMAT, Manifest, ScenarioFile, Stopped};
-use crate::journal::{Reader, Writer};
+use crate::event::{Event, FORMAT, Manifest, ReadFile, ScenarioFile, Stopped};
+use crate::journal::{JournalError, Reader, Writer};
 use crate::model::ConversationId;
 use crate::report::progress::first_line;
 use crate::report::{files, terminal};
@@ -33,22 +36,22 @@ use crate::text::nearest::nearest;
 
 const DEFAULT_CONCURRENCY: usize = 16;
 
-/// Runs the scenarios.
+/// Runs the scenarios, or goes on with a run.
 pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
-    let prepared = match prepare(args, global, console) {
+    if let Some(run) = &args.resume {
+        return resume::resume(run, args, console);
+    }
+    let environment = Environment::of_process();
+    let prepared = match prepare(args, global, &environment, console) {
         Ok(prepared) => prepared,
         Err(exit) => return exit,
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            console.fatal(format!("cannot start: {error}"));
-            return Exit::BadInput;
-        }
+    let stage = match Stage::new(console) {
+        Ok(stage) => stage,
+        Err(exit) => return exit,
     };
-    let asked = runtime.block_on(async { signals::listen(console.clone()) });
     let out = args.out.clone().unwrap_or_else(environment::out);
-    let (folder, journal) = match open_run(&out) {
+    let (folder, journal) = match open_run(&out, &prepared.job, &environment) {
         Ok(opened) => opened,
         Err(error) => {
             console.fatal(with_causes(&error));
@@ -56,25 +59,80 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
             return Exit::BadInput;
         }
     };
-    let ended = play(prepared.job, &folder, journal, args.show, console, (&runtime, asked));
-    let exit = match ended {
-        Ok(ended) => {
-            let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
-            finish(&folder, ended, &settings, console)
-        }
-        Err(error) => {
-            console.fatal(with_causes(&error));
-            console.error(&format!("what was done until then is in {}", folder.join("journal.jsonl").display()));
-            Exit::NotWritten
-        }
-    };
-    // Signals were listened for until here. Nothing else is left to wait for.
-    runtime.shutdown_background();
-    exit
+    console.remark(&announcement(&prepared.job.plan, &prepared.job.models));
+    let part =
+        Part { folder: &folder, journal, is_shown: args.show, conversations: prepared.conversations(), before: 0 };
+    let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
+    stage.carry_out(prepared.job, part, &settings, console)
+}
+
+/// Where a run is played, with its signals heard.
+pub(super) struct Stage {
+    runtime: Runtime,
+    asked: Asked,
+}
+
+/// A run from its beginning, or from where it goes on, to its end.
+pub(super) struct Part<'p> {
+    /// The run's folder.
+    pub folder: &'p Path,
+    /// Its journal, which says already that this part begins.
+    pub journal: Writer,
+    /// Whether the transcripts are printed as they go.
+    pub is_shown: bool,
+    /// The conversations of the whole run.
+    pub conversations: u32,
+    /// How many of them are done.
+    pub before: u32,
+}
+
+impl Stage {
+    /// From now on a signal ends nothing by itself.
+    pub(super) fn new(console: &Console) -> Result<Self, Exit> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+            console.fatal(format!("cannot start: {error}"));
+            Exit::BadInput
+        })?;
+        let asked = runtime.block_on(async { signals::listen(console.clone()) });
+        Ok(Self { runtime, asked })
+    }
+
+    /// Plays what is to be played, writes the reports, prints the summary.
+    pub(super) fn carry_out(self, job: Job, part: Part<'_>, settings: &SnapshotSettings, console: &Console) -> Exit {
+        let folder = part.folder;
+        let exit = match play(job, part, console, (&self.runtime, self.asked)) {
+            Ok((ended, _still_ours)) => finish(folder, ended, settings, console),
+            Err(error) => {
+                console.fatal(with_causes(&error));
+                console.error(&what_is_safe(&error, folder));
+                Exit::NotWritten
+            }
+        };
+        // Signals were listened for until here. Nothing else is left to wait for.
+        self.runtime.shutdown_background();
+        exit
+    }
+}
+
+/// What is left of a run that cannot be written any more, and how it goes on.
+fn what_is_safe(error: &anyhow::Error, folder: &Path) -> String {
+    match error.downcast_ref::<JournalError>() {
+        Some(JournalError::Gone { .. }) => format!(
+            "nothing more was sent; where the folder was only moved, what was done until then is in its journal, and \
+             `chat-eval run --resume FOLDER` goes on with it; nothing is left in {}",
+            folder.display()
+        ),
+        _ => format!(
+            "nothing more was sent; what was done until then is in {}, and once that can be written again, \
+             `chat-eval run --resume {}` goes on with it",
+            folder.join(JOURNAL).display(),
+            folder.display()
+        ),
+    }
 }
 
 /// The error with its causes, but for those that it names itself.
-fn with_causes(error: &anyhow::Error) -> String {
+pub(super) fn with_causes(error: &anyhow::Error) -> String {
     error
         .chain()
         .skip(1)
@@ -82,13 +140,28 @@ fn with_causes(error: &anyhow::Error) -> String {
         .fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
 }
 
-struct Prepared {
-    config: Config,
-    job: Job,
+/// Everything that a run needs, known to be right.
+pub(super) struct Prepared {
+    /// The config.
+    pub config: Config,
+    /// What is played.
+    pub job: Job,
+}
+
+impl Prepared {
+    /// How many conversations are played.
+    pub(super) fn conversations(&self) -> u32 {
+        u32::try_from(self.job.places.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// Reads everything that the run needs, and shows everything that is wrong with it.
-fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepared, Exit> {
+pub(super) fn prepare(
+    args: &RunArgs,
+    global: &Global,
+    environment: &Environment,
+    console: &Console,
+) -> Result<Prepared, Exit> {
     let bad = |diagnostics: &[Diagnostic]| {
         show_diagnostics(console, diagnostics);
         Exit::BadInput
@@ -105,11 +178,11 @@ fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepare
     for warning in unknown_names(args, &loaded.scenarios) {
         console.error(&warning);
     }
-    let asked = asked_concurrency(args, &config).map_err(|error| {
+    let asked = asked_concurrency(args, &config, environment).map_err(|error| {
         console.fatal(error);
         Exit::BadInput
     })?;
-    let plan = Plan::new(loaded.scenarios, &overrides(args, &config)).map_err(|error| {
+    let plan = Plan::new(loaded.scenarios, &overrides(args, &config, environment)).map_err(|error| {
         plan_refused(console, &error);
         Exit::BadInput
     })?;
@@ -130,7 +203,8 @@ fn prepare(args: &RunArgs, global: &Global, console: &Console) -> Result<Prepare
             "warning: {concurrency} conversations at once, not {wanted}: this system allows no more open files (`ulimit -n`)"
         ));
     }
-    Ok(Prepared { config, job: Job { places: (0..plan.conversations.len()).collect(), plan, models, concurrency } })
+    let places = (0..plan.conversations.len()).collect();
+    Ok(Prepared { config, job: Job { places, plan, models, concurrency, earlier: None } })
 }
 
 /// A warning for each persona and tag that is asked for and that no file has: beside a good one, a mistyped one would
@@ -151,19 +225,19 @@ fn unknown_names(args: &RunArgs, scenarios: &[Scenario]) -> Vec<String> {
 }
 
 /// Conversations in flight: the command line's word, the environment's, the config's, the default.
-fn asked_concurrency(args: &RunArgs, config: &Config) -> Result<usize, String> {
+fn asked_concurrency(args: &RunArgs, config: &Config, environment: &Environment) -> Result<usize, String> {
     if args.show && args.concurrency.is_some_and(|n| n > 1) {
         return Err("`--show` plays one conversation at a time; leave out `-j`".to_owned());
     }
     let asked = match args.concurrency {
         Some(asked) => Some(asked),
-        None => environment::concurrency()?,
+        None => environment.concurrency()?,
     };
     Ok(asked.map(|n| n as usize).or(config.concurrency).unwrap_or(DEFAULT_CONCURRENCY))
 }
 
-fn overrides(args: &RunArgs, config: &Config) -> Overrides {
-    let models = if args.model.is_empty() { environment::model().into_iter().collect() } else { args.model.clone() };
+fn overrides(args: &RunArgs, config: &Config, environment: &Environment) -> Overrides {
+    let models = if args.model.is_empty() { environment.model().into_iter().collect() } else { args.model.clone() };
     Overrides {
         models: distinct(&models),
         default_model: config.model.clone().unwrap_or_else(|| "builtin".to_owned()),
@@ -218,7 +292,7 @@ pub fn name_clashes(plan: &Plan) -> Vec<Diagnostic> {
 }
 
 /// Makes the run's folder, named after time and chance, with its journal.
-fn open_run(out: &Path) -> anyhow::Result<(PathBuf, Writer)> {
+fn open_run(out: &Path, job: &Job, environment: &Environment) -> anyhow::Result<(PathBuf, Writer)> {
     use anyhow::Context;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder `{}`", out.display()))?;
     let folder = loop {
@@ -232,31 +306,48 @@ fn open_run(out: &Path) -> anyhow::Result<(PathBuf, Writer)> {
             }
         }
     };
-    let journal = Writer::create(folder.join("journal.jsonl"))?;
+    let first = Event::Run(Box::new(manifest(&folder, job, environment)));
+    let journal = Writer::create(folder.join(JOURNAL), &first)?;
     Ok((folder, journal))
 }
 
-fn manifest(folder: &Path, job: &Job) -> Manifest {
+fn manifest(folder: &Path, job: &Job, environment: &Environment) -> Manifest {
     let plan = &job.plan;
+    let digits = |sha256: [u8; 32]| ConversationId(sha256).to_string();
     let file = |scenario: &Scenario| ScenarioFile {
         name: scenario.name.clone(),
         path: scenario.source.path.clone(),
-        sha256: ConversationId(Sha256::digest(scenario.source.text.as_bytes()).into()).to_string(),
+        sha256: digits(Sha256::digest(scenario.source.text.as_bytes()).into()),
+        reads: scenario
+            .reads
+            .iter()
+            .map(|read| ReadFile { path: read.path.clone(), sha256: digits(read.sha256) })
+            .collect(),
     };
     Manifest {
         format: FORMAT,
         run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        arguments: std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect(),
-        started: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        arguments: arguments(),
+        started: now(),
         commit: git_commit(),
         plan_digest: plan.digest(),
         conversations: u32::try_from(job.places.len()).unwrap_or(u32::MAX),
         concurrency: u32::try_from(job.concurrency).ok(),
         shard: None,
-        environment: environment::recorded(),
+        environment: environment.recorded().clone(),
         scenarios: plan.scenarios.iter().map(file).collect(),
     }
+}
+
+/// The arguments of this process, as given.
+pub(super) fn arguments() -> Vec<String> {
+    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect()
+}
+
+/// The time (RFC 3339, UTC).
+pub(super) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// The commit of the working directory; without git or a repository there is none.
@@ -285,25 +376,21 @@ fn announcement(plan: &Plan, models: &Models) -> String {
     first_line(env!("CARGO_PKG_VERSION"), scenarios.len() as u64, conversations, calls, &by_model)
 }
 
-/// Plays the job with the journal's consumer on a thread of its own.
+/// Plays the job with the journal's consumer on a thread of its own. Gives the journal back: nobody else may have it before
+/// the reports are written.
 fn play(
     job: Job,
-    folder: &Path,
-    mut journal: Writer,
-    is_shown: bool,
+    part: Part<'_>,
     console: &Console,
     (runtime, asked): (&Runtime, Asked),
-) -> anyhow::Result<Ended> {
-    let manifest = manifest(folder, &job);
-    console.remark(&announcement(&job.plan, &job.models));
-    let conversations = manifest.conversations;
-    journal.append(&[Event::Run(Box::new(manifest))])?;
+) -> anyhow::Result<(Ended, Writer)> {
+    let Part { mut journal, is_shown, conversations, before, .. } = part;
     let mut watcher: Box<dyn Watcher + Send> =
-        if is_shown { Box::new(Show::new(console)) } else { Box::new(Bar::new(console, conversations)) };
+        if is_shown { Box::new(Show::new(console)) } else { Box::new(Bar::new(console, conversations, before)) };
     let (outlet, notes) = Outlet::new();
     let consumer = std::thread::Builder::new()
         .name("journal".to_owned())
-        .spawn(move || consume(&notes, &mut journal, watcher.as_mut()))?;
+        .spawn(move || consume(&notes, &mut journal, watcher.as_mut()).map(|()| journal))?;
     // What is still in flight when this returns is aborted, and with it the last way to the consumer.
     let started = Instant::now();
     let ended = runtime.block_on(dispatch(job, outlet.clone(), asked.wait()));
@@ -312,19 +399,19 @@ fn play(
     let _ = outlet.tell(Event::Stop(Stopped { wall_ms }));
     drop(outlet);
     match consumer.join() {
-        Ok(Ok(())) => Ok(ended),
+        Ok(Ok(journal)) => Ok((ended, journal)),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(anyhow::anyhow!("the journal's thread ended abnormally")),
     }
 }
 
 /// Makes the reports from the journal, compares the snapshots, prints the summary.
-fn finish(folder: &Path, ended: Ended, settings: &SnapshotSettings, console: &Console) -> Exit {
+pub(super) fn finish(folder: &Path, ended: Ended, settings: &SnapshotSettings, console: &Console) -> Exit {
     let mut outcomes = Vec::new();
     if ended == Ended::Interrupted {
         outcomes.push(Exit::Interrupted);
     }
-    let journal_path = folder.join("journal.jsonl");
+    let journal_path = folder.join(JOURNAL);
     let mut not_written = Vec::new();
     let written = Reader::open(&journal_path)
         .map_err(anyhow::Error::from)
@@ -354,12 +441,15 @@ fn finish(folder: &Path, ended: Ended, settings: &SnapshotSettings, console: &Co
         console.error(&format!("everything that was said is in {}", journal_path.display()));
         outcomes.push(Exit::NotWritten);
     }
+    if ended == Ended::Interrupted {
+        console.error(&format!("`chat-eval run --resume {}` goes on with it", folder.display()));
+    }
     Exit::worst(&outcomes)
 }
 
 impl SnapshotSettings {
     /// From the flag and the environment. `source` in a snapshot is relative to the config's folder.
-    fn new(flag: Snapshots, config_folder: Option<&Path>) -> Self {
+    pub(super) fn new(flag: Snapshots, config_folder: Option<&Path>) -> Self {
         let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0");
         let mode = match flag {
             Snapshots::Auto if is_ci => snapshot::Mode::No,

@@ -118,8 +118,7 @@ fn ten_thousand_interleaved_conversations_come_back_in_plan_order() {
     const COUNT: u32 = 10_000;
     const IN_FLIGHT: u32 = 64;
     let sandbox = Sandbox::new();
-    let mut writer = Writer::create(&sandbox.path).unwrap();
-    writer.append(&[run(COUNT)]).unwrap();
+    let mut writer = Writer::create(&sandbox.path, &run(COUNT)).unwrap();
     // Blocks from the last to the first, and within a block one event of each in turn.
     for block in (0..COUNT.div_ceil(IN_FLIGHT)).rev() {
         let plans = || (block * IN_FLIGHT..COUNT.min((block + 1) * IN_FLIGHT)).rev();
@@ -147,19 +146,10 @@ fn ten_thousand_interleaved_conversations_come_back_in_plan_order() {
 #[test]
 fn an_acknowledged_event_can_be_read_before_the_journal_is_closed_or_synced() {
     let sandbox = Sandbox::new();
-    let mut writer = Writer::create(&sandbox.path).unwrap();
-    writer.append(&[run(1), begin(0)]).unwrap();
-    assert!(writer.is_dirty());
+    let mut writer = Writer::create(&sandbox.path, &run(1)).unwrap();
+    writer.append(&[begin(0)]).unwrap();
     assert_eq!(records(&Reader::open(&sandbox.path).unwrap()).len(), 1);
     writer.sync().unwrap();
-    assert!(!writer.is_dirty());
-}
-
-#[test]
-fn a_journal_is_never_written_over() {
-    let sandbox = Sandbox::with("precious\n");
-    assert!(matches!(Writer::create(&sandbox.path), Err(JournalError::AlreadyThere { .. })));
-    assert_eq!(fs::read_to_string(&sandbox.path).unwrap(), "precious\n");
 }
 
 #[test]

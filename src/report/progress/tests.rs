@@ -4,7 +4,7 @@ use super::super::sample::{events, record, story};
 use super::*;
 
 fn after_the_story(total: u32) -> Progress {
-    let mut progress = Progress::new(total);
+    let mut progress = Progress::new(total, 0);
     story().iter().flat_map(events).for_each(|event| progress.update(&event));
     progress
 }
@@ -22,8 +22,8 @@ fn the_line_tells_what_the_events_told() {
 
 #[test]
 fn what_there_is_none_of_is_left_out() {
-    assert_eq!(Progress::new(31).line(Duration::from_secs(3)), "0/31 · 0 in flight");
-    assert_eq!(Progress::new(31).ticker(), "0/31 · 0 in flight · 0 failed");
+    assert_eq!(Progress::new(31, 0).line(Duration::from_secs(3)), "0/31 · 0 in flight");
+    assert_eq!(Progress::new(31, 0).ticker(), "0/31 · 0 in flight · 0 failed");
     assert_eq!(after_the_story(7).left(Duration::from_secs(3)), None);
 }
 
@@ -33,4 +33,12 @@ fn the_first_line_says_what_will_be_done() {
         first_line("0.1.0", 1, 31, 1180, &[("builtin", 24), ("qwen", 7)]),
         "chat-eval 0.1.0 · 1 scenario · 31 conversations · 1,180 calls at most · builtin 24, qwen 7"
     );
+}
+
+#[test]
+fn a_run_that_goes_on_begins_at_what_is_done_and_tells_the_time_left_by_what_it_did_itself() {
+    let mut progress = Progress::new(31, 10);
+    assert_eq!(progress.line(Duration::from_secs(3)), "10/31 · 0 in flight");
+    story().iter().flat_map(events).for_each(|event| progress.update(&event));
+    assert_eq!((progress.done, progress.left(Duration::from_secs(7))), (17, Some(Duration::from_secs(14))));
 }

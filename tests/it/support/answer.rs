@@ -1,5 +1,7 @@
 //! What the test server does with a request: a good answer, an odd one, or half of one.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -40,6 +42,18 @@ pub struct Answer {
     pub(super) is_silent: bool,
     /// The piece that waits for a gate of its own.
     pub(super) held_piece: Option<(usize, Gate)>,
+    /// What is done before this piece is sent.
+    pub(super) blow: Option<(usize, Blow)>,
+}
+
+/// Something that a test does in the middle of an answer.
+#[derive(Clone)]
+pub(super) struct Blow(pub(super) Arc<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Blow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Blow")
+    }
 }
 
 impl Answer {
@@ -75,6 +89,7 @@ impl Answer {
             until_in_flight: 0,
             is_silent: false,
             held_piece: None,
+            blow: None,
         }
     }
 
@@ -152,6 +167,12 @@ impl Answer {
     /// holds no text.
     pub fn hold_event(mut self, event: usize, gate: &Gate) -> Self {
         self.held_piece = Some((event, gate.clone()));
+        self
+    }
+
+    /// The same, but before the event `event` (from 0) is sent, this is done.
+    pub fn strike(mut self, event: usize, blow: impl Fn() + Send + Sync + 'static) -> Self {
+        self.blow = Some((event, Blow(Arc::new(blow))));
         self
     }
 

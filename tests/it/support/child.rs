@@ -17,15 +17,19 @@ pub struct Running {
 impl Sandbox {
     /// Starts the binary with these arguments.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut child =
-            self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-        let stdout = BufReader::new(child.stdout.take().expect("standard output"));
-        let stderr = BufReader::new(child.stderr.take().expect("standard error"));
-        Running { child, stdout, stderr, said: String::new(), told: String::new() }
+        Running::of(self.command(arguments))
     }
 }
 
 impl Running {
+    /// Starts a command.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let stdout = BufReader::new(child.stdout.take().expect("standard output"));
+        let stderr = BufReader::new(child.stderr.take().expect("standard error"));
+        Self { child, stdout, stderr, said: String::new(), told: String::new() }
+    }
+
     /// Reads standard error until a line has this text.
     pub fn until_told(&mut self, text: &str) {
         loop {
@@ -48,6 +52,21 @@ impl Running {
             bytes.push(byte[0]);
         }
         self.said = String::from_utf8(bytes).expect("standard output is UTF-8");
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child");
     }
 
     /// Sends a signal: `INT`, `TERM`.

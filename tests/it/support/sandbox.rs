@@ -86,6 +86,29 @@ impl Sandbox {
         self.path().join("results").join(name)
     }
 
+    /// The folder of the only run, however far it came.
+    pub fn only_run(&self) -> PathBuf {
+        let runs = std::fs::read_dir(self.path().join("results")).expect("results").map(|entry| entry.unwrap().path());
+        let mut runs = runs.filter(|path| !path.is_symlink());
+        let run = runs.next().expect("a run");
+        assert_eq!(runs.next(), None, "one run");
+        run
+    }
+
+    /// The tables of the latest run without the columns that may differ between two runs with the same replies.
+    pub fn steady_tables(&self) -> String {
+        let varies = |column: &str| column == "run" || column == "attempts" || column.ends_with("_ms");
+        let mut shown = String::new();
+        for file in ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv"] {
+            shown += &format!("{file}\n");
+            for mut row in self.rows(file) {
+                row.retain(|column, _| !varies(column));
+                shown += &format!("{row:?}\n");
+            }
+        }
+        shown
+    }
+
     /// The rows of a CSV file of the latest run as maps from column to cell.
     pub fn rows(&self, file: &str) -> Vec<std::collections::BTreeMap<String, String>> {
         let mut reader = csv::Reader::from_path(self.run_folder().join(file)).expect(file);

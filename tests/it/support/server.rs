@@ -275,6 +275,9 @@ async fn deliver(socket: &mut TcpStream, answer: &Answer, shared: &Shared) -> Op
                 () = gone(socket) => return None,
             }
         }
+        if let Some((_, blow)) = answer.blow.as_ref().filter(|(piece, _)| piece + 1 == place) {
+            (blow.0)();
+        }
         socket.write_all(&frame).await.ok()?;
         socket.flush().await.ok()?;
     }

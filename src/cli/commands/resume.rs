@@ -1,0 +1,203 @@
+//! `run --resume`: goes on with a run that did not finish.
+//!
+//! A run goes on with what it began with: its arguments and the environment of that time are in its manifest, and its
+//! scenarios must give the same plan. Nothing that its journal holds is sent again. Whatever stands against that is said
+//! before anything is sent.
+
+use std::ffi::OsString;
+use std::fs;
+
+use sha2::{Digest, Sha256};
+
+use super::super::args::{Cli, Command, Global, RunArgs};
+use super::super::console::Console;
+use super::super::environment::Environment;
+use super::super::exit::Exit;
+use super::super::runs::{self, JOURNAL};
+use super::super::snapshots::SnapshotSettings;
+use super::run::{Part, Stage, arguments, finish, now, prepare};
+use crate::event::{Event, Manifest, Resumed};
+use crate::journal::{JournalError, Reader, Writer};
+use crate::model::{ConversationId, End, VariantKey};
+use crate::report::files;
+use crate::run::plan::Plan;
+use crate::run::{Ended, Job};
+
+/// What may be said beside `--resume`: where the run is, how it is shown, and what changes no result.
+const BESIDE: [&str; 7] = ["--resume", "--out", "--color", "--quiet", "--concurrency", "--timeout", "--retries"];
+
+/// The path of a scenario that came on standard input.
+const INPUT: &str = "-";
+
+/// Goes on with the run of this name.
+pub fn resume(run: &str, given: &RunArgs, console: &Console) -> Exit {
+    go_on(run, given, console).unwrap_or_else(|exit| exit)
+}
+
+fn go_on(run: &str, given: &RunArgs, console: &Console) -> Result<Exit, Exit> {
+    let refused = |reasons: &[String]| {
+        for reason in reasons {
+            console.fatal(reason);
+        }
+        console.error("nothing was sent");
+        Exit::BadInput
+    };
+    let unreadable = |error: JournalError| refused(&[error.to_string()]);
+    beside(given).map_err(|reason| refused(&[reason]))?;
+    let folder = runs::find(run, given.out.as_deref(), console)?;
+    let (journal, earlier) = Writer::reopen(folder.join(JOURNAL)).map_err(unreadable)?;
+    if earlier.is_torn() {
+        console.error("the last line of the journal was not whole: it was cut off");
+    }
+    let manifest = earlier.manifest();
+    let (args, global) = settings(manifest, given).map_err(|reason| refused(&[reason]))?;
+    let changed = changed_files(manifest);
+    if !changed.is_empty() {
+        let exit = refused(&changed);
+        console.error("help: a run goes on with the files that it began with, from the folder where it began");
+        return Err(exit);
+    }
+    let mut prepared = prepare(&args, &global, &Environment::of_run(manifest), console)?;
+    let plan = &prepared.job.plan;
+    let begun = Begun::read(&earlier, plan).map_err(unreadable)?;
+    if plan.digest() != manifest.plan_digest {
+        return Err(refused(&another_plan(manifest, plan, &begun)));
+    }
+    let conversations = manifest.conversations;
+    prepared.job.places.retain(|place| !begun.is_done[*place]);
+    let before = conversations.saturating_sub(prepared.conversations());
+    console.remark(&format!("going on with {}: {before} of {conversations} conversations are done", folder.display()));
+    let stage = Stage::new(console)?;
+    files::sweep(&folder).map_err(|error| refused(&[error.to_string()]))?;
+    let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
+    if prepared.job.places.is_empty() {
+        return Ok(finish(&folder, Ended::Complete, &settings, console));
+    }
+    let mut part = Part { folder: &folder, journal, is_shown: args.show, conversations, before };
+    part.journal.append(&[resumed(&prepared.job)]).map_err(unreadable)?;
+    Ok(stage.carry_out(Job { earlier: Some(earlier), ..prepared.job }, part, &settings, console))
+}
+
+/// Whether all that was said goes together with `--resume`.
+fn beside(given: &RunArgs) -> Result<(), String> {
+    match given.given.iter().find(|name| !BESIDE.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) if name == "PATH" => {
+            Err("`--resume` takes no PATH: a run goes on with the scenarios that it began with".to_owned())
+        }
+        Some(name) => Err(format!("`{name}` does not go with `--resume`: a run goes on as it began")),
+    }
+}
+
+/// The settings that the run began with, but for what was said anew.
+fn settings(manifest: &Manifest, given: &RunArgs) -> Result<(RunArgs, Global), String> {
+    let arguments = ["chat-eval"].into_iter().chain(manifest.arguments.iter().map(String::as_str)).map(OsString::from);
+    let cli = Cli::read(arguments).map_err(|error| {
+        let error = error.to_string();
+        let reason = error.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        format!("the run began with arguments that this version of chat-eval does not know: {reason}")
+    })?;
+    let Command::Run(mut args) = cli.command else {
+        return Err("this is no run that `chat-eval run` began, and so it cannot go on".to_owned());
+    };
+    let is_anew = |name: &str| given.given.iter().any(|given| given == name);
+    if is_anew("--concurrency") {
+        args.concurrency = given.concurrency;
+    }
+    if is_anew("--timeout") {
+        args.timeout = given.timeout;
+    }
+    if is_anew("--retries") {
+        args.retries = given.retries;
+    }
+    Ok((*args, cli.global))
+}
+
+/// The files of the run that are not what they were, each in a sentence.
+fn changed_files(manifest: &Manifest) -> Vec<String> {
+    let scenarios = manifest.scenarios.iter().filter(|scenario| scenario.path != INPUT);
+    let files = scenarios.flat_map(|scenario| {
+        let own = (&scenario.path, &scenario.sha256, None);
+        let reads = scenario.reads.iter().map(|read| (&read.path, &read.sha256, Some(&scenario.path)));
+        [own].into_iter().chain(reads)
+    });
+    let changed = files.filter_map(|(path, sha256, scenario)| {
+        let what = match fs::read(path) {
+            Ok(bytes) if digits(&bytes) == *sha256 => return None,
+            Ok(_) => "has changed since the run began".to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is gone".to_owned(),
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        let read_by = scenario.map_or_else(String::new, |scenario| format!(", which `{scenario}` reads,"));
+        Some(format!("`{path}`{read_by} {what}"))
+    });
+    changed.collect()
+}
+
+fn digits(bytes: &[u8]) -> String {
+    ConversationId(Sha256::digest(bytes).into()).to_string()
+}
+
+/// What the journal says of the conversations of the plan.
+struct Begun {
+    /// Whether nothing is to be done for it any more: it passed or failed.
+    is_done: Vec<bool>,
+    /// The first that is another one now: what it was.
+    other: Option<(usize, VariantKey)>,
+}
+
+impl Begun {
+    /// Reads the whole journal once, so that a damaged line is found before anything is sent.
+    fn read(journal: &Reader, plan: &Plan) -> Result<Self, JournalError> {
+        let mut begun = Self { is_done: vec![false; plan.conversations.len()], other: None };
+        for record in journal.records() {
+            let record = record?;
+            let place = usize::try_from(record.begin.plan).unwrap_or(usize::MAX);
+            if let Some(is_done) = begun.is_done.get_mut(place) {
+                *is_done = matches!(record.end(), End::Passed | End::Failed);
+            }
+            let is_other = plan.conversations.get(place).is_none_or(|planned| *planned.key != record.begin.key.variant);
+            if is_other && begun.other.is_none() {
+                begun.other = Some((place, record.begin.key.variant));
+            }
+        }
+        Ok(begun)
+    }
+}
+
+/// Why files that are what they were give another plan, each reason in a sentence.
+fn another_plan(manifest: &Manifest, plan: &Plan, begun: &Begun) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for scenario in &plan.scenarios {
+        let path = &scenario.source.path;
+        match manifest.scenarios.iter().find(|known| known.path == *path) {
+            None => reasons.push(format!("`{path}` is new since the run began")),
+            Some(known) if known.sha256 != digits(scenario.source.text.as_bytes()) => {
+                reasons.push("the scenario on standard input is another than when the run began".to_owned());
+            }
+            Some(_) => {}
+        }
+    }
+    let is_left = |path: &String| plan.scenarios.iter().any(|scenario| scenario.source.path == *path);
+    let left_out = manifest.scenarios.iter().filter(|known| !is_left(&known.path));
+    reasons.extend(left_out.map(|known| format!("`{}` is no longer among the scenarios", known.path)));
+    if reasons.is_empty() {
+        reasons.push(match &begun.other {
+            Some((place, was)) => {
+                let is = plan.conversations.get(*place).map_or_else(|| "nothing".to_owned(), |now| now.key.to_string());
+                format!("where `{was}` was planned when the run began, the config file now makes it `{is}`")
+            }
+            None => "the config file or this version of chat-eval now makes another plan of the same files".to_owned(),
+        });
+    }
+    reasons
+}
+
+fn resumed(job: &Job) -> Event {
+    Event::Resume(Box::new(Resumed {
+        arguments: arguments(),
+        started: now(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        concurrency: u32::try_from(job.concurrency).unwrap_or(u32::MAX),
+    }))
+}

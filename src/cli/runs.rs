@@ -1,0 +1,72 @@
+//! Which run is meant: runs are named by their folder, their id, `latest` or `previous`.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::console::Console;
+use super::environment;
+use super::exit::Exit;
+use crate::report::files::LATEST_LINK;
+
+/// The name of the journal in a run's folder.
+pub const JOURNAL: &str = "journal.jsonl";
+
+/// The folder of a run, looked for below `out` where it is no folder itself.
+///
+/// # Errors
+/// When there is none; that is said.
+pub fn find(name: &str, out: Option<&Path>, console: &Console) -> Result<PathBuf, Exit> {
+    let out = out.map_or_else(environment::out, Path::to_owned);
+    folder_of(name, &out).ok_or_else(|| {
+        console.fatal(format!("there is no run `{name}` in `{}`", out.display()));
+        console.error("help: a run is named by its folder, its id, `latest` or `previous`");
+        Exit::BadInput
+    })
+}
+
+fn folder_of(name: &str, out: &Path) -> Option<PathBuf> {
+    let has_journal = |folder: PathBuf| folder.join(JOURNAL).is_file().then_some(folder);
+    match name {
+        "latest" => latest(out, &mut runs(out)?),
+        "previous" => {
+            let mut runs = runs(out)?;
+            latest(out, &mut runs)?;
+            runs.pop()
+        }
+        _ => has_journal(PathBuf::from(name)).or_else(|| has_journal(out.join(name))),
+    }
+}
+
+/// The runs below a folder, the one that began last at the end.
+fn runs(out: &Path) -> Option<Vec<PathBuf>> {
+    let mut runs: Vec<PathBuf> = std::fs::read_dir(out)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| !path.is_symlink() && path.join(JOURNAL).is_file())
+        .collect();
+    runs.sort_by_cached_key(|run| age(run));
+    Some(runs)
+}
+
+/// Takes the latest run out of those that there are: the one that began last, or one that went on after that, to whose end
+/// the link was set.
+fn latest(out: &Path, runs: &mut Vec<PathBuf>) -> Option<PathBuf> {
+    let last = runs.last()?;
+    let link = out.join(LATEST_LINK);
+    let linked = std::fs::read_link(&link).ok().map(|name| out.join(name));
+    let set = std::fs::symlink_metadata(&link).and_then(|link| link.modified()).ok();
+    let at = runs.iter().position(|run| Some(run) == linked.as_ref()).filter(|_| set >= written(last));
+    Some(runs.remove(at.unwrap_or(runs.len() - 1)))
+}
+
+/// What runs are ordered by: the second in which they began, with which their names begin; of one second, when each was
+/// last written to.
+fn age(run: &Path) -> (String, Option<SystemTime>) {
+    let name = run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let second = name.split_once('-').map_or(name.as_str(), |(second, _)| second).to_owned();
+    (second, written(run))
+}
+
+fn written(run: &Path) -> Option<SystemTime> {
+    std::fs::metadata(run.join(JOURNAL)).and_then(|journal| journal.modified()).ok()
+}

@@ -1,0 +1,40 @@
+//! What a run that goes on knows of a conversation already: what of it the journal holds is neither sent nor written again.
+
+use crate::event::{CheckDone, Record, TurnDone};
+use crate::model::{Reply, Source};
+
+/// The turns and checks of a conversation that the journal holds; none where it was not begun.
+#[derive(Debug, Clone, Default)]
+pub struct SoFar {
+    turns: Vec<TurnDone>,
+    checks: Vec<CheckDone>,
+}
+
+impl From<Record> for SoFar {
+    fn from(record: Record) -> Self {
+        Self { turns: record.turns, checks: record.checks }
+    }
+}
+
+impl SoFar {
+    /// A turn whose reply is known. One whose call failed is none: it is made again.
+    pub(super) fn turn(&self, number: u32) -> Option<&TurnDone> {
+        self.turns.iter().find(|turn| turn.turn == number && turn.reply.is_some())
+    }
+
+    /// Whether a check was decided just so.
+    pub(super) fn has(&self, check: &CheckDone) -> bool {
+        self.checks.iter().any(|known| known == check)
+    }
+}
+
+/// The reply of a turn, as its checks saw it.
+pub(super) fn reply(turn: &TurnDone) -> Reply {
+    Reply { text: turn.reply.clone().unwrap_or_default(), finish_reason: turn.finish_reason.clone() }
+}
+
+/// The tokens of a turn's request as its checks saw them: what the provider said. An estimate in the place of what it did
+/// not say is for reports alone; those of the embedded model are its own.
+pub(super) fn tokens_sent(turn: &TurnDone) -> Option<u64> {
+    turn.usage.filter(|usage| !usage.estimated || turn.source == Source::Builtin).map(|usage| usage.sent)
+}
