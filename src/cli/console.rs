@@ -100,8 +100,13 @@ impl Console {
     /// somebody can have read it.
     #[must_use]
     pub fn usage(error: &clap::Error) -> bool {
-        let printed = error.print().and_then(|()| io::stdout().flush());
-        printed.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }).is_ok()
+        match error.print().and_then(|()| io::stdout().flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Self::new(Color::Never, false).fatal(format!("cannot write to standard output: {error}"));
+                false
+            }
+            _ => true,
+        }
     }
 
     /// Whether standard output takes colours.

@@ -98,15 +98,14 @@ impl Sandbox {
     /// The tables of the latest run without the columns that may differ between two runs with the same replies.
     pub fn steady_tables(&self) -> String {
         let varies = |column: &str| column == "run" || column == "attempts" || column.ends_with("_ms");
-        let mut shown = String::new();
-        for file in ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv"] {
-            shown += &format!("{file}\n");
-            for mut row in self.rows(file) {
+        let shown = ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv"].map(|file| {
+            let rows = self.rows(file).into_iter().map(|mut row| {
                 row.retain(|column, _| !varies(column));
-                shown += &format!("{row:?}\n");
-            }
-        }
-        shown
+                format!("{file}: {row:?}\n")
+            });
+            rows.collect::<String>()
+        });
+        shown.concat()
     }
 
     /// The rows of a CSV file of the latest run as maps from column to cell.
