@@ -45,6 +45,8 @@ impl<T: TermLike> TermLike for Narrower<T> {
 /// The bar on a terminal, or a line now and then elsewhere.
 pub struct Bar {
     console: Console,
+    /// Whether the bar is drawn; asked once, since each answer is a question to the system and events are many.
+    is_drawn: bool,
     drawn: ProgressBar,
     /// Columns for the text beside the bar.
     room: usize,
@@ -56,17 +58,16 @@ pub struct Bar {
 impl Bar {
     /// For a run of so many conversations, of which so many had ended before it went on.
     pub fn new(console: &Console, conversations: u32, before: u32) -> Self {
-        let (bar, room) = if console.has_progress() {
-            drawn_on(Term::buffered_stderr(), conversations)
-        } else {
-            (ProgressBar::hidden(), 0)
-        };
-        if console.has_progress() {
+        let is_drawn = console.has_progress();
+        let (bar, room) =
+            if is_drawn { drawn_on(Term::buffered_stderr(), conversations) } else { (ProgressBar::hidden(), 0) };
+        if is_drawn {
             bar.enable_steady_tick(Duration::from_millis(100));
         }
         let now = Instant::now();
         Self {
             console: console.clone(),
+            is_drawn,
             drawn: bar,
             room,
             progress: Progress::new(conversations, before),
@@ -92,7 +93,7 @@ fn drawn_on(terminal: impl TermLike + 'static, conversations: u32) -> (ProgressB
 impl Watcher for Bar {
     fn event(&mut self, event: &Event) {
         self.progress.update(event);
-        if self.console.has_progress() {
+        if self.is_drawn {
             self.drawn.set_position(u64::from(self.progress.done));
             self.drawn.set_message(truncate(&self.progress.line(self.started.elapsed()), self.room));
         }
@@ -100,7 +101,7 @@ impl Watcher for Bar {
 
     fn tick(&mut self) {
         // A provider that hangs gives no event, and that is when somebody reads the log of a CI job.
-        if !self.console.has_progress() && self.last_tick.elapsed() >= TICK {
+        if !self.is_drawn && self.last_tick.elapsed() >= TICK {
             self.last_tick = Instant::now();
             self.console.remark(&self.progress.ticker());
         }

@@ -135,7 +135,7 @@ impl OpenAi {
     }
 
     async fn whole(&self, request: ChatRequest<'_>, exchange: &Arc<Exchange>) -> Result<Read, CallError> {
-        let body = wire::request_body(&self.model, &request);
+        let body = wire::RequestBody::new(&self.model, &request);
         let client = self.client(exchange);
         let started = Instant::now();
         let answer: Answer = self.in_time(client.chat().create_byot(body), exchange).await?;
@@ -170,7 +170,7 @@ impl OpenAi {
         exchange: &Arc<Exchange>,
         observer: &dyn Observer,
     ) -> Result<Read, CallError> {
-        let body = wire::request_body(&self.model, &request);
+        let body = wire::RequestBody::new(&self.model, &request);
         let client = self.client(exchange);
         let started = Instant::now();
         let chunks = self.in_time(client.chat().create_stream_byot(body), exchange).await?;

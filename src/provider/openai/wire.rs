@@ -4,34 +4,64 @@
 //! what is understood is taken from it: nothing that is missing or odd is an error here. Whether what was taken makes a
 //! reply is decided by the callers.
 
-use serde::Deserialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::model::{Params, Usage};
+use crate::model::{Message, Params, Usage};
 use crate::provider::ChatRequest;
 
-/// The body of a request. What `extra` names replaces what the other parameters say, but never the model, the messages
-/// or whether the reply is streamed: those are what the run records.
-pub(super) fn request_body(model: &str, request: &ChatRequest<'_>) -> Map<String, Value> {
-    let messages: Vec<Value> = request
-        .messages
-        .iter()
-        .map(|message| json!({"role": message.role.as_str(), "content": &*message.content}))
-        .collect();
-    let mut body = Map::new();
-    body.insert("model".to_owned(), model.into());
-    body.insert("messages".to_owned(), messages.into());
-    body.extend(sampling(request.params));
-    if request.stream {
-        body.insert("stream".to_owned(), true.into());
-        body.insert("stream_options".to_owned(), json!({"include_usage": true}));
-    }
-    for (name, value) in &request.params.extra {
-        if !matches!(name.as_str(), "model" | "messages" | "stream") {
-            body.insert(name.clone(), value.clone());
+/// The body of a request, written straight from the messages: a copy of a long history would cost as much as to send it.
+pub(super) struct RequestBody<'a> {
+    model: &'a str,
+    messages: &'a [Message],
+    /// All but the model and the messages.
+    options: Map<String, Value>,
+}
+
+impl<'a> RequestBody<'a> {
+    /// What `extra` names replaces what the other parameters say, but never the model, the messages or whether the reply
+    /// is streamed: those are what the run records.
+    pub(super) fn new(model: &'a str, request: &ChatRequest<'a>) -> Self {
+        let mut options: Map<String, Value> = sampling(request.params).collect();
+        if request.stream {
+            options.insert("stream".to_owned(), true.into());
+            options.insert("stream_options".to_owned(), json!({"include_usage": true}));
         }
+        for (name, value) in &request.params.extra {
+            if !matches!(name.as_str(), "model" | "messages" | "stream") {
+                options.insert(name.clone(), value.clone());
+            }
+        }
+        Self { model, messages: request.messages, options }
     }
-    body
+}
+
+impl Serialize for RequestBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(None)?;
+        body.serialize_entry("model", self.model)?;
+        body.serialize_entry("messages", &WireMessages(self.messages))?;
+        for (name, value) in &self.options {
+            body.serialize_entry(name, value)?;
+        }
+        body.end()
+    }
+}
+
+struct WireMessages<'a>(&'a [Message]);
+
+impl Serialize for WireMessages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct WireMessage<'a> {
+            role: &'a str,
+            content: &'a str,
+        }
+        serializer.collect_seq(
+            self.0.iter().map(|message| WireMessage { role: message.role.as_str(), content: &message.content }),
+        )
+    }
 }
 
 fn sampling(params: &Params) -> impl Iterator<Item = (String, Value)> {
