@@ -150,6 +150,12 @@ pub struct RunArgs {
     /// Attempts of a call after the first
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub retries: u32,
+    /// Requests a minute, per provider and model
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    pub rpm: Option<u32>,
+    /// Tokens a minute, per provider and model; estimated before a call, corrected by what the provider counts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    pub tpm: Option<u32>,
     /// A larger plan is an error
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub max_conversations: usize,

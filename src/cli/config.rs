@@ -8,13 +8,14 @@ use indexmap::IndexMap;
 use super::models::resolve;
 use super::sources::{CONFIG_FILE, read_text};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::provider::{Builtin, BuiltinKind};
+use crate::provider::{Builtin, BuiltinKind, Rates};
 use crate::run::Price;
 use crate::scenario::decode::{Fields, Findings};
 use crate::scenario::yaml::{self, Node, Value};
 use crate::text::tokens::Tokenizer;
 
-const KEYS: &[&str] = &["model", "concurrency", "models"];
+const KEYS: &[&str] = &["model", "concurrency", "limits", "models"];
+const LIMIT_KEYS: &[&str] = &["rpm", "tpm"];
 const MODEL_KEYS: &[&str] = &["provider", "model", "base_url", "api_key_env", "price", "tokenizer"];
 const PROVIDERS: &[&str] = &["builtin", "openai"];
 
@@ -27,6 +28,8 @@ pub struct Config {
     pub model: Option<String>,
     /// Conversations in flight.
     pub concurrency: Option<usize>,
+    /// What may be sent in a minute.
+    pub limits: Rates,
     /// The models, where it lists any: scenarios may use only these then.
     pub models: Option<IndexMap<String, ModelConfig>>,
 }
@@ -107,6 +110,7 @@ fn read(findings: &mut Findings, root: &Node, path: PathBuf) -> Config {
         .get("concurrency")
         .and_then(|node| findings.whole(node, "concurrency", 1..=100_000))
         .and_then(|n| usize::try_from(n).ok());
+    config.limits = fields.get("limits").map(|node| limits(findings, node)).unwrap_or_default();
     if let Some(models) = fields.get("models").and_then(|node| findings.open_fields(node, "`models`")) {
         let read = models.iter().filter_map(|(name, key, node)| {
             if Builtin::kind_of(name).is_some() {
@@ -119,6 +123,15 @@ fn read(findings: &mut Findings, root: &Node, path: PathBuf) -> Config {
     }
     known_default(findings, fields.get("model"), &config);
     config
+}
+
+fn limits(findings: &mut Findings, node: &Node) -> Rates {
+    let Some(fields) = findings.fields(node, "`limits`", LIMIT_KEYS) else { return Rates::default() };
+    let mut rate = |key: &str| {
+        let node = fields.get(key)?;
+        u32::try_from(findings.whole(node, key, 1..=1_000_000_000)?).ok()
+    };
+    Rates { rpm: rate("rpm"), tpm: rate("tpm") }
 }
 
 /// The model of scenarios that name none must be one that they could name.

@@ -1,5 +1,6 @@
 //! From the names of models to providers, with their keys from the environment.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use secrecy::SecretString;
 use super::config::{Config, KeyConfig, ModelConfig, ProviderConfig};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::provider::openai::{OpenAi, OpenAiSettings, SettingsError, http_client};
-use crate::provider::{Builtin, ChatModel, RetryPolicy};
+use crate::provider::{Builtin, ChatModel, Gate, Rates, RetryPolicy};
 use crate::run::plan::Plan;
 use crate::run::{Model, Models};
 use crate::scenario::decode::list_words;
@@ -26,6 +27,16 @@ pub struct CallSettings {
     pub timeout: Duration,
     /// Attempts after the first.
     pub retries: u32,
+    /// For each provider and model.
+    pub rates: Rates,
+}
+
+/// What the models of a run share.
+#[derive(Default)]
+struct Shared {
+    http: Option<reqwest::Client>,
+    /// By base URL, name of the model there, and name of the key: two names in the config may stand for one model.
+    gates: HashMap<(String, String, Option<String>), Arc<Gate>>,
 }
 
 /// What the config says of a model, where it may be used.
@@ -89,10 +100,10 @@ pub fn placed(diagnostic: Diagnostic, plan: &Plan, model: &str) -> Diagnostic {
 pub fn connect(config: &Config, plan: &Plan, settings: CallSettings) -> Result<Models, Vec<Diagnostic>> {
     let mut models = Models::new();
     let mut wrong = Vec::new();
-    let mut http = None;
+    let mut shared = Shared::default();
     for name in plan.models() {
         let made = resolve(config, name).and_then(|model| {
-            let chat = provider(name, &model.provider, settings, &mut http)?;
+            let chat = provider(name, &model.provider, settings, &mut shared)?;
             Ok(Model { chat, price: model.price, tokenizer: model.tokenizer })
         });
         match made {
@@ -107,7 +118,7 @@ fn provider(
     name: &str,
     config: &ProviderConfig,
     settings: CallSettings,
-    http: &mut Option<reqwest::Client>,
+    shared: &mut Shared,
 ) -> Result<Arc<dyn ChatModel>, Diagnostic> {
     let (model, base_url, key) = match config {
         ProviderConfig::Builtin(kind) => return Ok(Arc::new(Builtin::new(*kind))),
@@ -130,12 +141,15 @@ fn provider(
             .help(WAY_OUT)
         })?),
     };
-    let client = match http {
+    let key_name = if let KeyConfig::Env(name) = key { Some(name.clone()) } else { None };
+    let gate = shared.gates.entry((base_url.clone(), model.clone(), key_name));
+    let gate = Arc::clone(gate.or_insert_with(|| Arc::new(Gate::new(settings.rates))));
+    let client = match &mut shared.http {
         Some(client) => client,
-        None => http.insert(http_client().map_err(|error| unusable(&error))?),
+        none => none.insert(http_client().map_err(|error| unusable(&error))?),
     };
     let retry = RetryPolicy { retries: settings.retries, ..RetryPolicy::default() };
-    let settings = OpenAiSettings { base_url, model: model.clone(), api_key, timeout: settings.timeout, retry };
+    let settings = OpenAiSettings { base_url, model: model.clone(), api_key, timeout: settings.timeout, retry, gate };
     let openai = OpenAi::new(settings, client).map_err(|error| match error {
         SettingsError::BaseUrl { .. } => {
             unusable(&error).help("`base_url` is written in full, like `http://127.0.0.1:8080/v1`")

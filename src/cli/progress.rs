@@ -93,10 +93,7 @@ fn drawn_on(terminal: impl TermLike + 'static, conversations: u32) -> (ProgressB
 impl Watcher for Bar {
     fn event(&mut self, event: &Event) {
         self.progress.update(event);
-        if self.is_drawn {
-            self.drawn.set_position(u64::from(self.progress.done));
-            self.drawn.set_message(truncate(&self.progress.line(self.started.elapsed()), self.room));
-        }
+        self.draw();
     }
 
     fn tick(&mut self) {
@@ -111,6 +108,19 @@ impl Watcher for Bar {
         if let Live::Stopping { grace } = live {
             // Drawn over, the bar would leave half of itself on the line.
             self.drawn.suspend(|| self.console.error(&stopping(*grace)));
+        }
+        if let Live::Waits { .. } | Live::Waited { .. } = live {
+            self.progress.update_live(live);
+            self.draw();
+        }
+    }
+}
+
+impl Bar {
+    fn draw(&self) {
+        if self.is_drawn {
+            self.drawn.set_position(u64::from(self.progress.done));
+            self.drawn.set_message(truncate(&self.progress.line(self.started.elapsed()), self.room));
         }
     }
 }
@@ -235,6 +245,11 @@ impl Watcher for Show {
                 self.console.line(&format!("  turn {turn} · user\n  │ {}", Self::gutter(user)));
             }
             Live::Delta { text, .. } => self.piece(text),
+            Live::Waits { why, .. } => {
+                self.end_pieces();
+                self.console.line(&format!("  – waiting {}", why.as_str()));
+            }
+            Live::Waited { .. } => {}
             Live::Stopping { grace } => {
                 let goes_on = self.is_streaming;
                 self.end_pieces();

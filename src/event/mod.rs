@@ -243,6 +243,9 @@ pub struct TurnDone {
     /// Why the call failed for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whether that ended all calls to the model, or the call was not sent since an earlier one had.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub model_stopped: bool,
 }
 
 /// A check was decided.
@@ -315,6 +318,32 @@ pub struct ConversationDone {
     pub error: Option<String>,
 }
 
+/// What a call waits for before it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// The provider asked to come back later: `Retry-After`.
+    Asked,
+    /// `--rpm` or `--tpm`.
+    Rate,
+    /// Another call must end first: the provider said that there are too many.
+    Crowded,
+    /// It failed, and is tried again after a wait.
+    Retry,
+}
+
+impl Waiting {
+    /// In words, behind "waiting".
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "as the provider asks",
+            Self::Rate => "for --rpm or --tpm",
+            Self::Crowded => "since the provider said too many",
+            Self::Retry => "to try again",
+        }
+    }
+}
+
 /// What happens while a run is going and is in no journal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Live {
@@ -333,6 +362,18 @@ pub enum Live {
         plan: u32,
         /// The piece.
         text: String,
+    },
+    /// A call waits before it is sent.
+    Waits {
+        /// Place in the plan.
+        plan: u32,
+        /// What for.
+        why: Waiting,
+    },
+    /// It waits no longer.
+    Waited {
+        /// Place in the plan.
+        plan: u32,
     },
     /// The run was told to stop.
     Stopping {

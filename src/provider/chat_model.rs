@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use crate::event::Waiting;
 use crate::model::{Fact, Message, Params, Reply, Source, Usage};
 
 /// One request: exactly what is sent, in its order.
@@ -55,6 +56,10 @@ pub struct AttemptFailed {
     pub wait: Option<Duration>,
 }
 
+/// The statuses by which a provider says that there are too many calls at once: HTTP's own, and one that several use.
+pub(super) const TOO_MANY_REQUESTS: u16 = 429;
+pub(super) const OVERLOADED: u16 = 529;
+
 /// Why a call failed. The message is fit to be shown: it names what happened and has no key in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
@@ -101,9 +106,21 @@ pub enum CallError {
         /// What the provider said.
         message: String,
     },
+    /// The call was not sent: an earlier one ended all calls to this model, for the reason given.
+    #[error("not sent, since an earlier call ended all calls to this model: {0}")]
+    ModelStopped(String),
+    /// The call was not sent: the run stops.
+    #[error("not sent, since the run stops")]
+    Interrupted,
 }
 
 impl CallError {
+    /// Whether it ends all calls to the model.
+    #[must_use]
+    pub const fn stops_model(&self) -> bool {
+        matches!(self, Self::ModelUnusable { .. } | Self::ModelStopped(_))
+    }
+
     /// Whether another try can help.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
@@ -114,7 +131,7 @@ impl CallError {
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match self {
-            Self::Connection(_) | Self::Malformed(_) => None,
+            Self::Connection(_) | Self::Malformed(_) | Self::ModelStopped(_) | Self::Interrupted => None,
             Self::RateLimited { status, .. }
             | Self::Server { status, .. }
             | Self::Refused { status, .. }
@@ -138,6 +155,10 @@ pub trait Observer: Send + Sync {
     fn delta(&self, text: &str);
     /// A try failed. Pieces that it gave are void.
     fn attempt_failed(&self, attempt: AttemptFailed);
+    /// The call waits before its next try is sent. [`Observer::waited`] follows.
+    fn waits(&self, _why: Waiting) {}
+    /// The wait is over, after this long.
+    fn waited(&self, _time: Duration) {}
 }
 
 /// What turns a request into a reply.
@@ -152,6 +173,10 @@ pub trait ChatModel: Send + Sync {
     fn is_language_model(&self) -> bool {
         true
     }
+
+    /// The run stops: calls that wait to be sent end with [`CallError::Interrupted`], and none is sent any more. What is in
+    /// flight may finish.
+    fn stop_waiting(&self) {}
 
     /// Answers one request.
     ///

@@ -2,9 +2,11 @@
 
 mod builtin;
 mod chat_model;
+mod gate;
 pub mod openai;
 mod retry;
 
 pub use builtin::{Builtin, BuiltinKind};
 pub use chat_model::{AttemptFailed, CallError, ChatModel, ChatReply, ChatRequest, Observer};
+pub use gate::{Estimate, Gate, Rates};
 pub use retry::{RetryPolicy, with_retries};

@@ -2,16 +2,14 @@
 //!
 //! It decides by the kind of error alone, which the provider gave it; it knows no status and no header. A wait is drawn
 //! with full jitter (anything from nothing to a bound that doubles with each try), so that conversations that failed
-//! together do not come back together. What the provider asks for is obeyed where it is longer than that.
+//! together do not come back together. What the provider asks for is obeyed where it is longer than that; the gate holds
+//! back all other calls to the model meanwhile.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use super::chat_model::{AttemptFailed, CallError, ChatReply, Observer};
-
-/// The longest wait that a provider may ask for. Past it the call fails at once: a run that sits still for an hour looks
-/// hung, and a budget that is gone for the day does not come back within one.
-const LONGEST_ASKED: Duration = Duration::from_secs(600);
+use super::gate::{Estimate, Gate, LONGEST_ASKED};
 
 /// How often a call is tried again, and how the waits between the tries grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +33,7 @@ impl RetryPolicy {
     /// of the bound, from 0 to 1.
     fn wait(&self, attempt: u32, error: &CallError, share: f64) -> Option<Duration> {
         let asked = error.retry_after().unwrap_or_default();
-        if !error.is_transient() || attempt > self.retries || asked > LONGEST_ASKED {
+        if !error.is_transient() || attempt > self.retries {
             return None;
         }
         let doubled = 2_u32.checked_pow(attempt - 1).and_then(|factor| self.base.checked_mul(factor));
@@ -44,38 +42,43 @@ impl RetryPolicy {
     }
 }
 
-/// Tries until a try succeeds or the policy has no other one, and puts the number of tries into the reply. The observer
-/// hears of every failed try, the last one included.
+/// Tries until a try succeeds or the policy has no other one, each try through the gate, and puts the number of tries into
+/// the reply. The observer hears of every failed try, the last one included.
 ///
 /// # Errors
-/// The error of the last try.
+/// The error of the last try, or why no other could be sent.
 pub async fn with_retries<F>(
     policy: RetryPolicy,
+    gate: &Gate,
+    call: Estimate,
     observer: &dyn Observer,
     attempt: impl FnMut() -> F,
 ) -> Result<ChatReply, CallError>
 where
     F: Future<Output = Result<ChatReply, CallError>>,
 {
-    drive(policy, observer, fastrand::f64, tokio::time::sleep, attempt).await
+    drive(policy, (gate, call), observer, fastrand::f64, attempt).await
 }
 
-/// The same with its sources of chance and time given from outside.
-async fn drive<F, S>(
+/// The same with its source of chance given from outside.
+async fn drive<F>(
     policy: RetryPolicy,
+    (gate, call): (&Gate, Estimate),
     observer: &dyn Observer,
     mut draw: impl FnMut() -> f64,
-    mut sleep: impl FnMut(Duration) -> S,
     mut attempt: impl FnMut() -> F,
 ) -> Result<ChatReply, CallError>
 where
     F: Future<Output = Result<ChatReply, CallError>>,
-    S: Future<Output = ()>,
 {
     let mut number = 1;
     loop {
+        let permit = gate.admit(call, observer).await?;
         let started = Instant::now();
-        let error = match attempt().await {
+        let result = attempt().await.map_err(not_for_so_long);
+        permit.done(result.as_ref());
+        drop(permit);
+        let error = match result {
             Ok(reply) => return Ok(ChatReply { attempts: number, ..reply }),
             Err(error) => error,
         };
@@ -85,15 +88,26 @@ where
         observer.attempt_failed(AttemptFailed { attempt: number, status, error: text, latency, wait });
         let Some(wait) = wait else { return Err(error) };
         if !wait.is_zero() {
-            sleep(wait).await;
+            gate.pause(wait, observer).await?;
         }
         number += 1;
     }
 }
 
+/// A provider that asks for an hour is asked no more.
+fn not_for_so_long(error: CallError) -> CallError {
+    match (error.retry_after(), error.status()) {
+        (Some(asked), Some(status)) if asked > LONGEST_ASKED => {
+            let (asked, most) = (asked.as_secs(), LONGEST_ASKED.as_secs());
+            let message = format!("{error}; it asks to wait {asked} s, and at most {most} s are waited for");
+            CallError::ModelUnusable { status, message }
+        }
+        _ => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
     use std::sync::Mutex;
 
     use super::*;
@@ -134,21 +148,31 @@ mod tests {
         CallError::Refused { status: 400, message: "400: no".to_owned() }
     }
 
-    /// Plays the errors, then a reply, with every draw at `share`; gives the result, the slept waits and what was seen.
+    const CALL: Estimate = Estimate { sent: 10, reply_at_most: None };
+
+    /// Plays the errors, then a reply, with every draw at `share`; gives the result, the waits on the tests' own clock and
+    /// what was seen.
     fn play(
         policy: RetryPolicy,
         share: f64,
         errors: Vec<CallError>,
     ) -> (Result<ChatReply, CallError>, Vec<Duration>, Vec<AttemptFailed>) {
-        let (seen, slept) = (Seen::default(), RefCell::new(Vec::new()));
+        let (seen, gate) = (Seen::default(), Gate::open());
         let mut errors = errors.into_iter();
-        let sleep = |wait| {
-            slept.borrow_mut().push(wait);
-            std::future::ready(())
-        };
-        let attempt = || std::future::ready(errors.next().map_or_else(|| Ok(reply()), Err));
-        let result = futures::executor::block_on(drive(policy, &seen, || share, sleep, attempt));
-        (result, slept.into_inner(), seen.0.into_inner().unwrap())
+        let mut sent: Vec<tokio::time::Instant> = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let result = runtime.block_on(drive(
+            policy,
+            (&gate, CALL),
+            &seen,
+            || share,
+            || {
+                sent.push(tokio::time::Instant::now());
+                std::future::ready(errors.next().map_or_else(|| Ok(reply()), Err))
+            },
+        ));
+        let waits = sent.windows(2).map(|pair| pair[1] - pair[0]).filter(|wait| !wait.is_zero()).collect();
+        (result, waits, seen.0.into_inner().unwrap())
     }
 
     #[test]
@@ -180,7 +204,9 @@ mod tests {
     #[test]
     fn a_provider_that_asks_for_an_hour_is_not_waited_for() {
         let (result, slept, seen) = play(RetryPolicy::default(), 1.0, vec![limited(Some(Duration::from_secs(3600)))]);
-        assert_eq!(result.unwrap_err(), limited(Some(Duration::from_secs(3600))));
+        let error = result.unwrap_err();
+        assert!(error.stops_model());
+        assert_eq!(error.to_string(), "429: slow down; it asks to wait 3600 s, and at most 600 s are waited for");
         assert!(slept.is_empty());
         assert_eq!(seen.iter().map(|failed| failed.wait).collect::<Vec<_>>(), [None]);
     }

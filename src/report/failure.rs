@@ -72,6 +72,8 @@ pub struct Failure {
     pub evidence: Evidence,
     /// The trials of the check by verdict, where there are several.
     pub trials: Option<VerdictCounts>,
+    /// How many other conversations ended for the same reason, where one error stands for all of them.
+    pub others: u64,
     /// File and line.
     pub place: String,
 }
@@ -135,6 +137,7 @@ impl Failure {
             detail: String::new(),
             evidence: Evidence::None,
             trials: None,
+            others: 0,
             place,
         }
     }

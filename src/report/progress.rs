@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::wording::{grouped, money, rough, several};
-use crate::event::Event;
+use crate::event::{Event, Live, Waiting};
 use crate::model::End;
 
 /// How far a run is.
@@ -22,6 +22,10 @@ pub struct Progress {
     pub failed: u32,
     /// Conversations that errored.
     pub errored: u32,
+    /// Calls that wait to be sent.
+    pub waiting: u32,
+    /// What the last of them that began to wait waits for.
+    pub waiting_for: Option<Waiting>,
     /// Tries that will be followed by another.
     pub retries: u64,
     /// Tokens of requests and replies, where known.
@@ -56,6 +60,24 @@ impl Progress {
         }
     }
 
+    /// Takes in what is in no journal.
+    pub fn update_live(&mut self, live: &Live) {
+        match live {
+            Live::Waits { why, .. } => {
+                self.waiting += 1;
+                self.waiting_for = Some(*why);
+            }
+            Live::Waited { .. } => self.waiting = self.waiting.saturating_sub(1),
+            Live::TurnBegins { .. } | Live::Delta { .. } | Live::Stopping { .. } => {}
+        }
+    }
+
+    /// `3 waiting as the provider asks`, while calls wait to be sent.
+    fn waits(&self) -> Option<String> {
+        let why = self.waiting_for.filter(|_| self.waiting > 0)?;
+        Some(format!("{} waiting {}", self.waiting, why.as_str()))
+    }
+
     /// `22/31 · 6 in flight · 1 failed · 2 retries · 41k tokens · $0.012 · 8 s left`; what there is none of is left out.
     #[must_use]
     pub fn line(&self, elapsed: Duration) -> String {
@@ -63,6 +85,7 @@ impl Progress {
         parts.extend((self.failed > 0).then(|| format!("{} failed", self.failed)));
         parts.extend((self.errored > 0).then(|| format!("{} errored", self.errored)));
         parts.extend((self.retries > 0).then(|| several(self.retries, "retry", "retries")));
+        parts.extend(self.waits());
         parts.extend((self.tokens > 0).then(|| format!("{} tokens", rough(self.tokens))));
         parts.extend((self.cost_usd > 0.0).then(|| money(self.cost_usd)));
         parts.extend(self.left(elapsed).map(|left| format!("{} left", whole(left))));
@@ -74,6 +97,8 @@ impl Progress {
     pub fn ticker(&self) -> String {
         let mut parts = vec![self.so_far(), format!("{} in flight", self.in_flight), format!("{} failed", self.failed)];
         parts.extend((self.errored > 0).then(|| format!("{} errored", self.errored)));
+        parts.extend((self.retries > 0).then(|| several(self.retries, "retry", "retries")));
+        parts.extend(self.waits());
         parts.join(" · ")
     }
 

@@ -68,6 +68,7 @@ pub(super) fn turn<'a>(record: &'a mut Record, user: &str, reply: &str) -> &'a m
         model_reported: None,
         fingerprint: None,
         error: None,
+        model_stopped: false,
     });
     record.turns.last_mut().unwrap()
 }

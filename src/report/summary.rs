@@ -3,7 +3,7 @@
 //! Records come in plan order, one at a time; of each variant one row stays, and of its failures at most
 //! [`FAILURES_IN_FULL`] in the whole run with their texts, so that memory does not grow with what was said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::failure::{Failure, title};
 use super::tally::{Decided, Variants, is_broken};
@@ -121,6 +121,8 @@ pub struct SummaryBuilder {
     summary: Summary,
     variants: Variants,
     findings: Findings,
+    /// The models to which no further call was made, with the place of their failure among those in full.
+    stopped: HashMap<String, Option<usize>>,
 }
 
 /// What the variant at hand may have to show, by check: which of it is a failure is known when all trials are in.
@@ -128,6 +130,9 @@ pub struct SummaryBuilder {
 struct Findings {
     broken: Option<Failure>,
     broken_trials: u32,
+    /// A conversation that ended with all calls to its model.
+    stopped: Option<Failure>,
+    stopped_trials: u32,
     failed: BTreeMap<u32, Failure>,
     unknown: BTreeMap<u32, Failure>,
     known: BTreeMap<u32, KnownFailure>,
@@ -180,7 +185,7 @@ impl SummaryBuilder {
     }
 
     fn report(&mut self, mut findings: Findings, decided: &[Decided]) {
-        let is_broken = findings.broken_trials > 0;
+        let is_broken = findings.broken_trials + findings.stopped_trials > 0;
         for check in decided {
             let several = (check.trials.total() > 1).then_some(check.trials);
             let with_trials = |failure: Failure| Failure { trials: several, ..failure };
@@ -194,8 +199,25 @@ impl SummaryBuilder {
                 Verdict::Unknown | Verdict::Pass | Verdict::Skip => {}
             }
         }
-        if is_broken {
+        if findings.broken_trials > 0 {
             self.failure(findings.broken.take());
+        }
+        if let Some(stopped) = findings.stopped {
+            self.stopped_model(stopped, u64::from(findings.stopped_trials));
+        }
+    }
+
+    /// One error stands for all conversations of a model that was stopped.
+    fn stopped_model(&mut self, failure: Failure, trials: u64) {
+        match self.stopped.get(&failure.key.model) {
+            Some(Some(place)) => self.summary.failures[*place].others += trials,
+            Some(None) => {}
+            None => {
+                let place = self.summary.failures.len();
+                let is_shown = place < FAILURES_IN_FULL;
+                self.stopped.insert(failure.key.model.clone(), is_shown.then_some(place));
+                self.failure(Some(Failure { others: trials - 1, ..failure }));
+            }
         }
     }
 
@@ -219,7 +241,10 @@ impl SummaryBuilder {
 impl Findings {
     /// Notes what may be a failure; with `is_full`, only that there is one.
     fn add(&mut self, record: &Record, is_full: bool) {
-        if is_broken(record) {
+        if record.turns.iter().any(|turn| turn.model_stopped) {
+            self.stopped_trials += 1;
+            self.stopped.get_or_insert_with(|| Failure::of_conversation(record));
+        } else if is_broken(record) {
             self.broken_trials += 1;
             if self.broken.is_none() && !is_full {
                 self.broken = Some(Failure::of_conversation(record));

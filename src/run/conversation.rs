@@ -7,6 +7,8 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use globset::Glob;
 
@@ -14,7 +16,7 @@ use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
 use super::so_far::{self, SoFar};
 use crate::check::{self, TurnView};
-use crate::event::{Attempt, Begin, CheckDone, ConversationDone, Event, Live, TurnDone, WireMessage, ranges};
+use crate::event::{Attempt, Begin, CheckDone, ConversationDone, Event, Live, TurnDone, Waiting, WireMessage, ranges};
 use crate::model::{
     Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, Source, Turn,
     Usage, Verdict, Window,
@@ -76,7 +78,14 @@ pub async fn play(
             _ if call_failed || interrupted => stage.skip_checks(number, turn)?,
             (Some(reply), _) => stage.canned(number, turn, reply)?,
             (None, Some(known)) => stage.known(number, turn, known)?,
-            (None, None) => call_failed = !stage.live(number, turn).await?,
+            (None, None) => match stage.live(number, turn).await? {
+                Heard::Reply => {}
+                Heard::Nothing => call_failed = true,
+                Heard::Unasked => {
+                    interrupted = true;
+                    stage.skip_checks(number, turn)?;
+                }
+            },
         }
     }
     let end = match stage.worst {
@@ -161,8 +170,8 @@ impl<'c> Stage<'c> {
         self.exchange(number, turn, &request, &reply, so_far::tokens_sent(known))
     }
 
-    /// Plays one live turn. Says whether a reply came.
-    async fn live(&mut self, number: u32, turn: &Turn) -> Result<bool, JournalLost> {
+    /// Plays one live turn.
+    async fn live(&mut self, number: u32, turn: &Turn) -> Result<Heard, JournalLost> {
         let user = Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user));
         let source = self.conversation.model.chat.source();
         let mut done = self.turn_done(number, turn, source);
@@ -175,16 +184,20 @@ impl<'c> Stage<'c> {
         };
         done.sent = ranges(request.positions.iter().copied());
         self.outlet.live(Live::TurnBegins { plan: self.conversation.plan, turn: number, user: turn.user.to_string() });
-        match self.call(number, &request.messages).await {
-            Err((error, attempts)) => {
+        let (result, effort) = self.call(number, &request.messages).await;
+        done.waited_ms = effort.waited_ms;
+        match result {
+            Err(CallError::Interrupted) => Ok(Heard::Unasked),
+            Err(error) => {
                 done.error = Some(error.to_string());
-                done.attempts = attempts;
+                done.attempts = effort.attempts;
+                done.model_stopped = error.stops_model();
                 self.failed(done, number, turn).await
             }
             Ok(reply) => {
                 self.keep_reply(done, &request, &reply).await?;
                 self.exchange(number, turn, &request, &reply.reply, reply.usage.map(|usage| usage.sent))?;
-                Ok(true)
+                Ok(Heard::Reply)
             }
         }
     }
@@ -254,6 +267,7 @@ impl<'c> Stage<'c> {
             model_reported: None,
             fingerprint: None,
             error: None,
+            model_stopped: false,
         }
     }
 
@@ -276,12 +290,13 @@ impl<'c> Stage<'c> {
         Ok(Request { messages, positions })
     }
 
-    async fn call(&self, number: u32, messages: &[Message]) -> Result<ChatReply, (CallError, u32)> {
+    async fn call(&self, number: u32, messages: &[Message]) -> (Result<ChatReply, CallError>, Effort) {
         let observer = CallObserver {
             outlet: self.outlet,
             plan: self.conversation.plan,
             turn: number,
-            tries: std::sync::atomic::AtomicU32::new(0),
+            tries: AtomicU32::new(0),
+            waited_us: AtomicU64::new(0),
         };
         let request = ChatRequest {
             messages,
@@ -290,7 +305,7 @@ impl<'c> Stage<'c> {
             facts: &self.conversation.script.facts,
         };
         let result = self.conversation.model.chat.chat(request, &observer).await;
-        result.map_err(|error| (error, observer.tries.into_inner().max(1)))
+        (result, observer.effort())
     }
 
     async fn keep_reply(&self, mut done: TurnDone, request: &Request, reply: &ChatReply) -> Result<(), JournalLost> {
@@ -318,7 +333,7 @@ impl<'c> Stage<'c> {
     }
 
     /// Keeps a turn whose call failed for good; its checks have nothing to judge.
-    async fn failed(&mut self, done: TurnDone, number: u32, turn: &Turn) -> Result<bool, JournalLost> {
+    async fn failed(&mut self, done: TurnDone, number: u32, turn: &Turn) -> Result<Heard, JournalLost> {
         let error = done.error.clone().unwrap_or_default();
         self.outlet.keep(Event::Turn(Box::new(done))).await?;
         for check in checks_of(self.conversation, self.persona, number, turn) {
@@ -329,7 +344,7 @@ impl<'c> Stage<'c> {
             let done = self.check_done(number, check, verdict, detail);
             self.tell_check(done)?;
         }
-        Ok(false)
+        Ok(Heard::Nothing)
     }
 
     fn skip_checks(&mut self, number: u32, turn: &Turn) -> Result<(), JournalLost> {
@@ -401,6 +416,23 @@ fn under_mark(check: &Check, verdict: Verdict, detail: String) -> (Verdict, Stri
     }
 }
 
+/// What came of a live turn.
+enum Heard {
+    /// A reply.
+    Reply,
+    /// No reply: the call failed for good.
+    Nothing,
+    /// The call was not sent: the run stops.
+    Unasked,
+}
+
+/// What a call took beside its last try.
+struct Effort {
+    /// Tries, the last one included; for a call that failed.
+    attempts: u32,
+    waited_ms: Option<f64>,
+}
+
 /// The messages of one request, and their positions in the conversation's own list.
 struct Request {
     messages: Vec<Message>,
@@ -411,7 +443,17 @@ struct CallObserver<'c> {
     outlet: &'c Outlet,
     plan: u32,
     turn: u32,
-    tries: std::sync::atomic::AtomicU32,
+    tries: AtomicU32,
+    waited_us: AtomicU64,
+}
+
+impl CallObserver<'_> {
+    #[expect(clippy::cast_precision_loss, reason = "no wait comes near 2^52 microseconds")]
+    fn effort(self) -> Effort {
+        let micros = self.waited_us.into_inner();
+        let waited_ms = (micros > 0).then(|| micros as f64 / 1000.0);
+        Effort { attempts: self.tries.into_inner(), waited_ms }
+    }
 }
 
 impl Observer for CallObserver<'_> {
@@ -420,7 +462,7 @@ impl Observer for CallObserver<'_> {
     }
 
     fn attempt_failed(&self, attempt: AttemptFailed) {
-        self.tries.store(attempt.attempt, std::sync::atomic::Ordering::Relaxed);
+        self.tries.store(attempt.attempt, Ordering::Relaxed);
         let event = Attempt {
             plan: self.plan,
             turn: self.turn,
@@ -432,5 +474,15 @@ impl Observer for CallObserver<'_> {
         };
         // A lost journal is found out by the next event that is waited for.
         let _ = self.outlet.tell(Event::Attempt(event));
+    }
+
+    fn waits(&self, why: Waiting) {
+        self.outlet.live(Live::Waits { plan: self.plan, why });
+    }
+
+    fn waited(&self, time: Duration) {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.waited_us.fetch_add(time, Ordering::Relaxed);
+        self.outlet.live(Live::Waited { plan: self.plan });
     }
 }

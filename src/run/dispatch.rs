@@ -71,8 +71,10 @@ impl Course {
         self.order.get(self.begun.fetch_add(1, Ordering::Relaxed)).copied()
     }
 
+    /// Begins no new turn anywhere, and ends what waits to be sent.
     fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+        self.job.models.values().for_each(|model| model.chat.stop_waiting());
     }
 
     fn is_stopping(&self) -> bool {

@@ -22,6 +22,7 @@ mod models;
 mod outcomes;
 mod panics;
 mod provider;
+mod rates;
 mod readme;
 mod real_input;
 mod requests;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chat_eval::model::{Message, Origin, Params, Role, Usage};
 use chat_eval::provider::openai::{OpenAi, OpenAiSettings, http_client};
-use chat_eval::provider::{AttemptFailed, CallError, ChatModel, ChatReply, ChatRequest, Observer, RetryPolicy};
+use chat_eval::provider::{
+    AttemptFailed, CallError, ChatModel, ChatReply, ChatRequest, Gate as ProviderGate, Observer, RetryPolicy,
+};
 use futures::FutureExt;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -55,6 +57,7 @@ fn settings(base_url: &str) -> OpenAiSettings {
         api_key: Some(SecretString::from(KEY)),
         timeout: Duration::from_secs(20),
         retry: RetryPolicy { retries: 0, base: Duration::ZERO, cap: Duration::ZERO },
+        gate: Arc::new(ProviderGate::open()),
     }
 }
 
@@ -100,6 +103,8 @@ fn shown_error(error: &CallError) -> String {
         CallError::Malformed(_) => "Malformed",
         CallError::Refused { .. } => "Refused",
         CallError::ModelUnusable { .. } => "ModelUnusable",
+        CallError::ModelStopped(_) => "ModelStopped",
+        CallError::Interrupted => "Interrupted",
     };
     let status = error.status().map(|status| format!(" [{status}]")).unwrap_or_default();
     let wait = error.retry_after().map(|wait| format!(" (wait {} s)", wait.as_secs_f64())).unwrap_or_default();
@@ -110,10 +115,11 @@ fn shown_error(error: &CallError) -> String {
 async fn assert_table(stream: bool, table: Vec<(Answer, &str)>) {
     let (answers, expected): (Vec<_>, Vec<_>) = table.into_iter().unzip();
     let server = Server::in_turn(answers);
-    let model = model(settings(&server.base_url()));
     let mut results = Vec::new();
     for _ in &expected {
         let told = Told::default();
+        // What one answer does to the gate is no business of the next.
+        let model = model(settings(&server.base_url()));
         let result = ask(&model, stream, &told).await;
         if let Ok(reply) = &result
             && stream

@@ -24,7 +24,8 @@ use crate::run::plan::Plan;
 use crate::run::{Ended, Job};
 
 /// What may be said beside `--resume`: where the run is, how it is shown, and what changes no result.
-const BESIDE: [&str; 7] = ["--resume", "--out", "--color", "--quiet", "--concurrency", "--timeout", "--retries"];
+const BESIDE: [&str; 9] =
+    ["--resume", "--out", "--color", "--quiet", "--concurrency", "--rpm", "--tpm", "--timeout", "--retries"];
 
 /// The path of a scenario that came on standard input.
 const INPUT: &str = "-";
@@ -104,6 +105,8 @@ fn settings(manifest: &Manifest, given: &RunArgs) -> Result<(RunArgs, Global), S
     if is_anew("--concurrency") {
         args.concurrency = given.concurrency;
     }
+    args.rpm = given.rpm.or(args.rpm);
+    args.tpm = given.tpm.or(args.tpm);
     if is_anew("--timeout") {
         args.timeout = given.timeout;
     }

@@ -26,6 +26,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, FORMAT, Manifest, ReadFile, ScenarioFile, Stopped};
 use crate::journal::{JournalError, Reader, Writer};
 use crate::model::ConversationId;
+use crate::provider::Rates;
 use crate::report::progress::first_line;
 use crate::report::{files, terminal};
 use crate::run::plan::{Overrides, Plan, PlanError};
@@ -190,7 +191,11 @@ pub(super) fn prepare(
         console.fatal("the filters leave no conversation");
         return Err(Exit::NothingToDo);
     }
-    let settings = CallSettings { timeout: Duration::from_secs_f64(args.timeout), retries: args.retries };
+    let settings = CallSettings {
+        timeout: Duration::from_secs_f64(args.timeout),
+        retries: args.retries,
+        rates: Rates { rpm: args.rpm.or(config.limits.rpm), tpm: args.tpm.or(config.limits.tpm) },
+    };
     let models = models::connect(&config, &plan, settings).map_err(|diagnostics| bad(&diagnostics))?;
     let wrong = plan_errors(&plan, &models);
     if !wrong.is_empty() {

@@ -71,6 +71,7 @@ fn turn(plan: u32, turn: u32, reply: &str) -> Event {
         model_reported: None,
         fingerprint: None,
         error: None,
+        model_stopped: false,
     }))
 }
 

@@ -105,6 +105,7 @@ pub(super) fn polish(error: CallError, request_id: Option<&str>, mask: &dyn Fn(&
         }
         CallError::Refused { status, message } => CallError::Refused { status, message: finish(message) },
         CallError::ModelUnusable { status, message } => CallError::ModelUnusable { status, message: finish(message) },
+        unsent @ (CallError::ModelStopped(_) | CallError::Interrupted) => unsent,
     }
 }
 

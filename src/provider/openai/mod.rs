@@ -30,6 +30,7 @@ use self::service::Exchange;
 use self::thinking::Split;
 use self::wire::Answer;
 use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
+use super::gate::{Estimate, Gate};
 use super::retry::{RetryPolicy, with_retries};
 use crate::model::{Reply, Source, Usage};
 
@@ -46,6 +47,8 @@ pub struct OpenAiSettings {
     pub timeout: Duration,
     /// When and how often a failed try is followed by another.
     pub retry: RetryPolicy,
+    /// What stands before every try: shared by all that call this model of this provider.
+    pub gate: Arc<Gate>,
 }
 
 /// Why a model cannot be reached as its settings say. Nothing was sent; no text has a key in it.
@@ -98,6 +101,7 @@ pub struct OpenAi {
     model: String,
     timeout: Duration,
     retry: RetryPolicy,
+    gate: Arc<Gate>,
 }
 
 impl fmt::Debug for OpenAi {
@@ -115,10 +119,11 @@ impl OpenAi {
     /// # Errors
     /// When the base URL or the key cannot be used, or the key would be sent where it could be read.
     pub fn new(settings: OpenAiSettings, http: &reqwest::Client) -> Result<Self, SettingsError> {
-        let OpenAiSettings { base_url, model, api_key, timeout, retry } = settings;
+        let OpenAiSettings { base_url, model, api_key, timeout, retry, gate } = settings;
         let endpoint = Arc::new(Endpoint::new(&base_url, api_key.as_ref())?);
         let config: Arc<dyn Config> = Arc::clone(&endpoint) as Arc<dyn Config>;
-        Ok(Self { http: http.clone(), endpoint, client: Client::build(http.clone(), config), model, timeout, retry })
+        let client = Client::build(http.clone(), config);
+        Ok(Self { http: http.clone(), endpoint, client, model, timeout, retry, gate })
     }
 
     /// One try.
@@ -217,12 +222,17 @@ impl ChatModel for OpenAi {
         Source::Live
     }
 
+    fn stop_waiting(&self) {
+        self.gate.abandon();
+    }
+
     fn chat<'a>(
         &'a self,
         request: ChatRequest<'a>,
         observer: &'a dyn Observer,
     ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
-        with_retries(self.retry, observer, move || self.attempt(request, observer)).boxed()
+        let call = Estimate::of(&request);
+        with_retries(self.retry, &self.gate, call, observer, move || self.attempt(request, observer)).boxed()
     }
 }
 

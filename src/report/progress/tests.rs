@@ -17,7 +17,14 @@ fn the_line_tells_what_the_events_told() {
         progress.line(Duration::from_secs(7)),
         "7/31 · 1 in flight · 2 failed · 2 errored · 1 retry · 1,100 tokens · $0.002 · 24 s left"
     );
-    assert_eq!(progress.ticker(), "7/31 · 1 in flight · 2 failed · 2 errored");
+    assert_eq!(progress.ticker(), "7/31 · 1 in flight · 2 failed · 2 errored · 1 retry");
+    let waits = |plan, why| Live::Waits { plan, why };
+    for live in [waits(7, Waiting::Retry), waits(8, Waiting::Asked), Live::Waited { plan: 7 }] {
+        progress.update_live(&live);
+    }
+    assert!(progress.ticker().ends_with(" · 1 waiting as the provider asks"), "{}", progress.ticker());
+    progress.update_live(&Live::Waited { plan: 8 });
+    assert!(!progress.ticker().contains("waiting"));
 }
 
 #[test]

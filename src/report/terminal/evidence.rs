@@ -32,6 +32,7 @@ pub(super) fn failure(failure: &Failure, before: Option<&Failure>, folder: &str,
     let room = look.width.saturating_sub(INDENT.len());
     let mut body = cut_lines(&visible(&failure.detail), room, DETAIL_LINES).0;
     body.extend(trials(failure));
+    body.extend(others(failure, room));
     match &failure.evidence {
         Evidence::None => {}
         Evidence::Exchange { .. } if before.is_some_and(|before| is_same_exchange(before, failure)) => {}
@@ -71,6 +72,14 @@ fn trials(failure: &Failure) -> Option<String> {
         FailureKind::Unknown | FailureKind::Errored => (trials.unknown, "unknown"),
     };
     Some(format!("{word} in {number} of {}", several(trials.total(), "trial", "trials")))
+}
+
+fn others(failure: &Failure, room: usize) -> Vec<String> {
+    if failure.others == 0 {
+        return Vec::new();
+    }
+    let (model, others) = (one_line(&failure.key.model), several(failure.others, "other", "others"));
+    wrap(&format!("{others} of `{model}` ended for the same reason: no further call is made to it"), room)
 }
 
 fn exchange(user: &str, reply: &str, rest: &str, room: usize) -> Vec<String> {

@@ -1,0 +1,239 @@
+//! What stands before every attempt of a call: one gate for each provider and model, whoever calls it.
+//!
+//! An attempt goes through when the model was not stopped, nothing holds it back (a `Retry-After`), the rates have room
+//! (`--rpm`, `--tpm`), and not too many are in flight (while the provider answers 429). Those that wait go through in the
+//! order in which they came. The rules are those of [`state::State`], which knows neither locks nor timers.
+//!
+//! Nobody waits for ever: every rule lets one attempt through after a bounded time, and [`Gate::abandon`] ends all waits.
+
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::chat_model::{CallError, ChatReply, ChatRequest, Observer};
+use crate::event::Waiting;
+use crate::model::Usage;
+use crate::text::tokens;
+
+pub use self::state::Rates;
+use self::state::State;
+
+/// The longest wait that a provider may ask for. Past it no further call is made to the model: a run that sits still for
+/// an hour looks hung, and a quota that is gone for the day does not come back within one.
+pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(600);
+
+/// The gate before one model.
+#[derive(Debug)]
+pub struct Gate {
+    state: Mutex<State>,
+    /// Held by the one that is next; the others wait for it in their order.
+    line: tokio::sync::Mutex<()>,
+    /// Told when the one that is next should look again.
+    changed: Notify,
+    is_abandoned: watch::Sender<bool>,
+}
+
+/// What a call will take, as far as that can be known before it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    /// Tokens of the request, roughly.
+    pub sent: u64,
+    /// Tokens of the reply at most, where that is bounded.
+    pub reply_at_most: Option<u64>,
+}
+
+impl Estimate {
+    /// The estimate for a request. It costs a walk over the messages and no tokenizer: what the provider counts corrects it,
+    /// and the estimates that follow.
+    #[must_use]
+    pub fn of(request: &ChatRequest<'_>) -> Self {
+        let of_message = |text: &str| tokens::estimate(text) + tokens::PER_MESSAGE as u64;
+        Self {
+            sent: request.messages.iter().map(|message| of_message(&message.content)).sum(),
+            reply_at_most: request.params.max_tokens.map(u64::from),
+        }
+    }
+}
+
+impl Gate {
+    /// A gate with these rates.
+    #[must_use]
+    pub fn new(rates: Rates) -> Self {
+        Self {
+            state: Mutex::new(State::new(rates)),
+            line: tokio::sync::Mutex::new(()),
+            changed: Notify::new(),
+            is_abandoned: watch::Sender::new(false),
+        }
+    }
+
+    /// A gate that nothing narrows from the beginning.
+    #[must_use]
+    pub fn open() -> Self {
+        Self::new(Rates::default())
+    }
+
+    /// Waits until an attempt may be sent. It is in flight as long as the permit is kept.
+    ///
+    /// # Errors
+    /// When no further call is made to the model, or the run stops.
+    pub(super) async fn admit(&self, call: Estimate, observer: &dyn Observer) -> Result<Permit<'_>, CallError> {
+        self.check()?;
+        if let Some(permit) = self.pass_freely(call) {
+            return Ok(permit);
+        }
+        let since = Instant::now();
+        let mut waiting = Wait { observer, since, is_told: false };
+        let _next = if let Ok(next) = self.line.try_lock() {
+            next
+        } else {
+            waiting.tell(self.state().holds_back(since).map_or(Waiting::Rate, |(why, _)| why));
+            self.line.lock().await
+        };
+        loop {
+            self.check()?;
+            let (why, until) = {
+                let (now, mut state) = (Instant::now(), self.state());
+                match state.holds_back(now) {
+                    None => {
+                        let (tokens, generation) = state.pass(now, call);
+                        drop(state);
+                        return Ok(Permit { gate: self, call, tokens, generation });
+                    }
+                    Some(held) => held,
+                }
+            };
+            waiting.tell(why);
+            tokio::select! {
+                () = until_or_never(until) => {}
+                () = self.changed.notified() => {}
+                () = self.abandoned() => {}
+            }
+        }
+    }
+
+    /// Waits before another try.
+    ///
+    /// # Errors
+    /// When the run stops.
+    pub(super) async fn pause(&self, wait: Duration, observer: &dyn Observer) -> Result<(), CallError> {
+        self.check()?;
+        let mut waiting = Wait { observer, since: Instant::now(), is_told: false };
+        waiting.tell(Waiting::Retry);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.abandoned() => Err(CallError::Interrupted),
+        }
+    }
+
+    /// Ends all waits, and lets nothing through any more: the run stops. What is in flight stays in flight.
+    pub fn abandon(&self) {
+        self.is_abandoned.send_replace(true);
+    }
+
+    /// No further call is made to the model, for this reason.
+    fn stop(&self, reason: &str) {
+        self.state().stop(reason);
+        self.changed.notify_one();
+    }
+
+    fn check(&self) -> Result<(), CallError> {
+        if *self.is_abandoned.borrow() {
+            return Err(CallError::Interrupted);
+        }
+        match self.state().stopped() {
+            Some(reason) => Err(CallError::ModelStopped(reason.to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// The way of almost every attempt: nothing narrows the gate.
+    fn pass_freely(&self, call: Estimate) -> Option<Permit<'_>> {
+        let mut state = self.state();
+        if !state.is_free() {
+            return None;
+        }
+        let (tokens, generation) = state.pass(Instant::now(), call);
+        Some(Permit { gate: self, call, tokens, generation })
+    }
+
+    async fn abandoned(&self) {
+        // The sender lives as long as the gate does.
+        let _ = self.is_abandoned.subscribe().wait_for(|is_abandoned| *is_abandoned).await;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn until_or_never(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A wait that the observer hears of, its end too, however it ends.
+struct Wait<'o> {
+    observer: &'o dyn Observer,
+    since: Instant,
+    is_told: bool,
+}
+
+impl Wait<'_> {
+    fn tell(&mut self, why: Waiting) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            self.observer.waits(why);
+        }
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if self.is_told {
+            self.observer.waited(self.since.elapsed());
+        }
+    }
+}
+
+/// An attempt that may be sent, and is in flight until this is dropped.
+#[derive(Debug)]
+pub(super) struct Permit<'g> {
+    gate: &'g Gate,
+    call: Estimate,
+    /// The tokens that were counted for it.
+    tokens: f64,
+    generation: u64,
+}
+
+impl Permit<'_> {
+    /// Tells how the attempt went.
+    pub(super) fn done(&self, result: Result<&ChatReply, &CallError>) {
+        match result {
+            Ok(reply) => self.gate.state().succeeded(
+                self.generation,
+                reply.usage.filter(is_counted).map(|usage| (self.call, self.tokens, usage)),
+            ),
+            Err(CallError::ModelUnusable { message, .. }) => self.gate.stop(message),
+            Err(error) => self.gate.state().failed(Instant::now(), self.generation, error),
+        }
+    }
+}
+
+fn is_counted(usage: &Usage) -> bool {
+    !usage.estimated
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.gate.state().left();
+        self.gate.changed.notify_one();
+    }
+}
