@@ -11,6 +11,7 @@ mod apart;
 mod disk;
 mod exit_codes;
 mod failures;
+mod flaky;
 mod hostile;
 mod insta_oracle;
 mod interrupts;
