@@ -4,6 +4,7 @@
 //! [`FAILURES_IN_FULL`] in the whole run with their texts, so that memory does not grow with what was said.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use super::failure::{Failure, title};
 use super::tally::{Decided, Variants, is_broken};
@@ -74,9 +75,20 @@ pub struct Totals {
     pub not_begun: u64,
     /// What all calls took.
     pub usage: Usage,
+    /// Milliseconds in calls of all conversations together, failed tries among them; waits are not counted.
+    pub work_ms: f64,
+    /// Those of the conversation that has the most: its calls are strictly in sequence.
+    pub longest_ms: f64,
 }
 
 impl Totals {
+    /// The least time in which the run could have been done: its longest conversation, or all work shared out evenly.
+    #[must_use]
+    pub fn bound(&self, concurrency: u32) -> Duration {
+        let ms = self.longest_ms.max(self.work_ms / f64::from(concurrency.max(1)));
+        Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
+    }
+
     /// Whether a check failed.
     #[must_use]
     pub fn has_failures(&self) -> bool {
@@ -150,6 +162,11 @@ impl SummaryBuilder {
         if let Some(tally) = self.variants.add(record) {
             self.close(&tally);
         }
+        let replies = record.turns.iter().filter_map(|turn| turn.latency_ms);
+        let in_calls: f64 = replies.chain(record.attempts.iter().filter_map(|attempt| attempt.latency_ms)).sum();
+        let totals = &mut self.summary.totals;
+        totals.work_ms += in_calls;
+        totals.longest_ms = totals.longest_ms.max(in_calls);
         let is_full = self.summary.failures.len() >= FAILURES_IN_FULL;
         self.findings.add(record, is_full);
     }

@@ -31,6 +31,8 @@ pub struct Around<'a> {
     pub folder: &'a str,
     /// How long the run took; `None` where that is not known any more.
     pub wall: Option<Duration>,
+    /// How many conversations were in flight at most, where that is known.
+    pub concurrency: Option<u32>,
     /// What became of the snapshots.
     pub snapshots: &'a [SnapshotNote],
 }
@@ -96,7 +98,11 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
         Some(look.paint(Tone::Heading, &ends(&totals.variants)) + &of_trials(totals)),
         (totals.not_begun > 0).then(|| several(totals.not_begun, "conversation not begun", "conversations not begun")),
         (failed_snapshots > 0).then(|| several(failed_snapshots, "snapshot failed", "snapshots failed")),
-        Some(around.wall.map_or_else(|| calls.clone(), |wall| format!("{calls} in {}", time(wall)))),
+        Some(
+            around
+                .wall
+                .map_or_else(|| calls.clone(), |wall| format!("{calls} in {}{}", time(wall), bound(totals, around))),
+        ),
         (usage.retries > 0).then(|| several(usage.retries, "retry", "retries")),
         usage.cost_usd.map(money),
         usage.saved().and_then(saved),
@@ -104,6 +110,13 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let counts = joined(parts.into_iter().flatten(), " · ", look);
     let replies = replies(&usage.replies).map(|replies| joined(replies, ", ", look));
     lines([Some(counts), replies, Some(around.folder.to_owned())].into_iter().flatten())
+}
+
+/// How close the time came to the least that was possible. Of a second it would say nothing but how long starting takes.
+fn bound(totals: &Totals, around: Around<'_>) -> String {
+    let is_long = around.wall.is_some_and(|wall| wall >= Duration::from_secs(1));
+    let bound = around.concurrency.filter(|_| is_long).map(|concurrency| time(totals.bound(concurrency)));
+    bound.map_or_else(String::new, |bound| format!(" (bound {bound})"))
 }
 
 /// With several trials the counts are, as the signs of the table, those of variants; then it is said.

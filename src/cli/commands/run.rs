@@ -428,7 +428,12 @@ pub(super) fn finish(folder: &Path, ended: Ended, settings: &SnapshotSettings, c
             let compared = snapshots::compare(&journal, settings)
                 .unwrap_or_else(|error| Compared { errors: vec![error.to_string()], ..Compared::default() });
             let shown = folder.display().to_string();
-            let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &compared.notes };
+            let around = terminal::Around {
+                folder: &shown,
+                wall: journal.wall(),
+                concurrency: journal.manifest().concurrency,
+                snapshots: &compared.notes,
+            };
             console.print(&terminal::render(&summary, around, look(console)));
             not_written.extend(compared.errors);
             if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {

@@ -36,7 +36,9 @@ struct Pace {
 impl Pace {
     fn new(per_minute: u32) -> Self {
         // A rate of a billion is no limit, but is no division by nothing either.
-        Self { each: Duration::from_secs(60) / per_minute.max(1), next: None }
+        // Rounded up: a minute of seven shares that were cut off would have room for an eighth.
+        let each = Duration::from_secs(60) / per_minute.max(1) + Duration::from_nanos(1);
+        Self { each, next: None }
     }
 
     fn take(&mut self, now: Instant, units: f64) {

@@ -230,13 +230,17 @@ fn only_an_answer_that_says_too_many_narrows_the_gate() {
 fn tokens_are_estimated_before_and_corrected_after() {
     let mut state = State::new(rates(None, Some(60_000)));
     let start = Instant::now();
-    let second = |seconds: u64| Some((Waiting::Rate, Some(start + Duration::from_secs(seconds))));
     let bounded = Estimate { sent: 1_000, reply_at_most: Some(1_000) };
     let (tokens, generation) = state.pass(start, bounded);
-    assert_eq!(state.holds_back(start), second(2), "a thousand tokens a second");
+    let until = state.holds_back(start).and_then(|(_, until)| until).unwrap() - start;
+    assert!(
+        until.abs_diff(Duration::from_secs(2)) < Duration::from_micros(10),
+        "a thousand tokens a second: {until:?}"
+    );
     let usage = |sent, reply| Usage { sent, reply, estimated: false };
     state.succeeded(generation, Some((bounded, tokens, usage(2_000, 500))));
-    assert_eq!(state.holds_back(start), Some((Waiting::Rate, Some(start + Duration::from_millis(2_500)))));
+    let until = state.holds_back(start).and_then(|(_, until)| until).unwrap() - start;
+    assert!(until.abs_diff(Duration::from_millis(2_500)) < Duration::from_micros(10), "{until:?}");
     // The next estimate knows that this model counts twice as many, and answers with five hundred.
     let later = start + Duration::from_secs(100);
     let (tokens, _) = state.pass(later, bounded);
@@ -247,6 +251,20 @@ fn tokens_are_estimated_before_and_corrected_after() {
     state.pass(later, Estimate { sent: 60_000, reply_at_most: None });
     let (_, until) = state.holds_back(later).unwrap();
     assert!(until.unwrap() > later + Duration::from_secs(60));
+}
+
+#[test]
+fn a_minute_has_no_room_for_one_more_whatever_the_rate() {
+    for rpm in 1..2_000 {
+        let mut state = State::new(rates(Some(rpm), None));
+        let start = Instant::now();
+        let mut now = start;
+        for _ in 0..rpm {
+            state.pass(now, CALL);
+            now = state.holds_back(now).and_then(|(_, until)| until).unwrap();
+        }
+        assert!(now - start >= Duration::from_secs(60), "{rpm} requests within {:?}", now - start);
+    }
 }
 
 proptest! {

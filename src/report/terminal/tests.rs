@@ -9,7 +9,12 @@ use crate::report::FAILURES_IN_FULL;
 const PLAIN: Look = Look { width: 80, is_coloured: false, is_ascii: false };
 
 fn shown(records: &[Record], look: Look) -> String {
-    let around = Around { folder: "results/latest", wall: Some(Duration::from_millis(12_400)), snapshots: &[] };
+    let around = Around {
+        folder: "results/latest",
+        wall: Some(Duration::from_millis(12_400)),
+        concurrency: None,
+        snapshots: &[],
+    };
     render(&summary(records), around, look)
 }
 
@@ -121,7 +126,7 @@ fn a_snapshot_that_waits_is_told_with_the_command_that_decides_on_it() {
     let help = "  help: `chat-eval review --list` shows what waits, `--accept` accepts it\n";
     for is_pending in [true, false] {
         let notes = [SnapshotNote { is_pending, ..note("a.snap", "new", false) }];
-        let around = Around { folder: "results/r", wall: None, snapshots: &notes };
+        let around = Around { folder: "results/r", wall: None, concurrency: None, snapshots: &notes };
         let text = render(&summary(&[record(0, "s")]), around, PLAIN);
         assert_eq!(text.contains(&format!("  a.snap: new\n{help}")), is_pending, "{text}");
         assert_eq!(text.contains("help:"), is_pending, "{text}");
@@ -134,7 +139,7 @@ fn snapshots_that_fail_the_run_come_first_and_are_counted() {
         note("a.snap", "snapshot changed (words only)", false),
         note("b.snap", "snapshot changed: turn 4 verdict", true),
     ];
-    let around = Around { folder: "results/r", wall: None, snapshots: &notes };
+    let around = Around { folder: "results/r", wall: None, concurrency: None, snapshots: &notes };
     let text = render(&summary(&[record(0, "s")]), around, PLAIN);
     let notes = "✗ b.snap: snapshot changed: turn 4 verdict\n  a.snap: snapshot changed (words only)\n";
     assert!(text.contains(notes), "{text}");
