@@ -95,6 +95,7 @@ pub enum Command {
 
 /// `run`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RunArgs {
     /// Scenario files and folders; `-` reads one scenario from standard input
     #[arg(required_unless_present = "resume", value_name = "PATH")]
@@ -156,9 +157,23 @@ pub struct RunArgs {
     /// Tokens a minute, per provider and model; estimated before a call, corrected by what the provider counts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub tpm: Option<u32>,
+    /// The most that the run may spend: each call reserves the most that it can cost before it is sent. Live models need a
+    /// `price` then, their scenarios `params: max_tokens`
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    pub max_cost: Option<f64>,
+    /// Stop at the first failed check: no new turn is begun
+    #[arg(long)]
+    pub fail_fast: bool,
     /// A larger plan is an error
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub max_conversations: usize,
+}
+
+fn dollars(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(dollars) if (0.0..=1e6).contains(&dollars) => Ok(dollars),
+        _ => Err("a number of US dollars from 0 to 1000000".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

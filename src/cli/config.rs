@@ -1,5 +1,6 @@
 //! The config file: which models there are, where they are, which keys they need. Trusted like code.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,14 +9,14 @@ use indexmap::IndexMap;
 use super::models::resolve;
 use super::sources::{CONFIG_FILE, read_text};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
+use crate::model::Price;
 use crate::provider::{Builtin, BuiltinKind, Rates};
-use crate::run::Price;
 use crate::scenario::decode::{Fields, Findings};
 use crate::scenario::yaml::{self, Node, Value};
 use crate::text::tokens::Tokenizer;
 
 const KEYS: &[&str] = &["model", "concurrency", "limits", "models"];
-const LIMIT_KEYS: &[&str] = &["rpm", "tpm"];
+const LIMIT_KEYS: &[&str] = &["rpm", "tpm", "max_cost_usd"];
 const MODEL_KEYS: &[&str] = &["provider", "model", "base_url", "api_key_env", "price", "tokenizer"];
 const PROVIDERS: &[&str] = &["builtin", "openai"];
 
@@ -28,10 +29,20 @@ pub struct Config {
     pub model: Option<String>,
     /// Conversations in flight.
     pub concurrency: Option<usize>,
-    /// What may be sent in a minute.
-    pub limits: Rates,
     /// The models, where it lists any: scenarios may use only these then.
     pub models: Option<IndexMap<String, ModelConfig>>,
+    /// Limits of a run.
+    pub limits: Limits,
+    source: Option<Arc<SourceFile>>,
+}
+
+/// Limits of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Limits {
+    /// What may be sent to each provider and model in a minute.
+    pub rates: Rates,
+    /// What it may spend, in USD.
+    pub max_cost_usd: Option<f64>,
 }
 
 /// One model.
@@ -43,6 +54,8 @@ pub struct ModelConfig {
     pub price: Option<Price>,
     /// What token windows count with.
     pub tokenizer: Tokenizer,
+    /// Where its name stands in the config.
+    pub span: Option<Range<usize>>,
 }
 
 /// Who answers.
@@ -76,6 +89,12 @@ impl Config {
     pub fn folder(&self) -> Option<&Path> {
         self.path.as_deref().and_then(Path::parent)
     }
+
+    /// Where the config names a model.
+    #[must_use]
+    pub fn place_of_model(&self, name: &str) -> Option<(&Arc<SourceFile>, Range<usize>)> {
+        Some((self.source.as_ref()?, self.models.as_ref()?.get(name)?.span.clone()?))
+    }
 }
 
 /// Reads the config: the file that is named, else the nearest `chat-eval.yaml`, else nothing.
@@ -87,8 +106,8 @@ pub fn load(named: Option<&Path>) -> Result<Config, Vec<Diagnostic>> {
     let text = read_text(&path).map_err(|diagnostic| vec![*diagnostic])?;
     let source = Arc::new(SourceFile { path: path.display().to_string(), text });
     let root = yaml::parse(&source).map_err(|diagnostic| vec![*diagnostic])?;
-    let mut findings = Findings::new(source);
-    let config = read(&mut findings, &root, path);
+    let mut findings = Findings::new(Arc::clone(&source));
+    let config = Config { source: Some(source), ..read(&mut findings, &root, path) };
     if findings.is_empty() { Ok(config) } else { Err(findings.into_diagnostics()) }
 }
 
@@ -110,28 +129,32 @@ fn read(findings: &mut Findings, root: &Node, path: PathBuf) -> Config {
         .get("concurrency")
         .and_then(|node| findings.whole(node, "concurrency", 1..=100_000))
         .and_then(|n| usize::try_from(n).ok());
-    config.limits = fields.get("limits").map(|node| limits(findings, node)).unwrap_or_default();
     if let Some(models) = fields.get("models").and_then(|node| findings.open_fields(node, "`models`")) {
         let read = models.iter().filter_map(|(name, key, node)| {
             if Builtin::kind_of(name).is_some() {
                 findings.error(Code::ReservedName, key, format!("`{name}` is the embedded model's own name"), "");
                 return None;
             }
-            Some((name.to_owned(), model(findings, name, node)?))
+            let model = model(findings, name, node)?;
+            Some((name.to_owned(), ModelConfig { span: Some(key.span.clone()), ..model }))
         });
         config.models = Some(read.collect());
     }
+    config.limits = fields.get("limits").map_or_else(Limits::default, |node| limits(findings, node));
     known_default(findings, fields.get("model"), &config);
     config
 }
 
-fn limits(findings: &mut Findings, node: &Node) -> Rates {
-    let Some(fields) = findings.fields(node, "`limits`", LIMIT_KEYS) else { return Rates::default() };
+fn limits(findings: &mut Findings, node: &Node) -> Limits {
+    let Some(fields) = findings.fields(node, "`limits`", LIMIT_KEYS) else { return Limits::default() };
     let mut rate = |key: &str| {
         let node = fields.get(key)?;
         u32::try_from(findings.whole(node, key, 1..=1_000_000_000)?).ok()
     };
-    Rates { rpm: rate("rpm"), tpm: rate("tpm") }
+    Limits {
+        rates: Rates { rpm: rate("rpm"), tpm: rate("tpm") },
+        max_cost_usd: fields.get("max_cost_usd").and_then(|node| findings.number(node, "max_cost_usd", 0.0..=1e6)),
+    }
 }
 
 /// The model of scenarios that name none must be one that they could name.
@@ -183,7 +206,7 @@ fn model(findings: &mut Findings, name: &str, node: &Node) -> Option<ModelConfig
         None => Tokenizer::default(),
     };
     let price = fields.get("price").and_then(|node| price(findings, node));
-    Some(ModelConfig { provider, price, tokenizer })
+    Some(ModelConfig { provider, price, tokenizer, span: None })
 }
 
 fn price(findings: &mut Findings, node: &Node) -> Option<Price> {

@@ -1,6 +1,7 @@
 //! Arguments to settings, commands, what is printed, exit codes.
 
 mod args;
+mod budget;
 mod commands;
 mod config;
 mod console;

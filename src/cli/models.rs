@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::config::{Config, KeyConfig, ModelConfig, ProviderConfig};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::provider::openai::{OpenAi, OpenAiSettings, SettingsError, http_client};
-use crate::provider::{Builtin, ChatModel, Gate, Rates, RetryPolicy};
+use crate::provider::{Budget, Builtin, ChatModel, Gate, Purse, Rates, RetryPolicy};
 use crate::run::plan::Plan;
 use crate::run::{Model, Models};
 use crate::scenario::decode::list_words;
@@ -21,7 +21,7 @@ const OPENAI: &str = "https://api.openai.com/v1";
 const WAY_OUT: &str = "`--model builtin` plays the scenarios on the embedded model, without a key";
 
 /// How calls are made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct CallSettings {
     /// For one attempt; of a stream, between two pieces.
     pub timeout: Duration,
@@ -29,6 +29,8 @@ pub struct CallSettings {
     pub retries: u32,
     /// For each provider and model.
     pub rates: Rates,
+    /// What calls are paid from, where there is a limit to it.
+    pub budget: Option<Arc<Budget>>,
 }
 
 /// What the models of a run share.
@@ -49,6 +51,7 @@ pub fn resolve(config: &Config, name: &str) -> Result<ModelConfig, Diagnostic> {
             provider: ProviderConfig::Builtin(kind),
             price: None,
             tokenizer: Tokenizer::default(),
+            span: None,
         });
     }
     let unknown = |known: Vec<&str>, help: &str| {
@@ -79,6 +82,7 @@ pub fn resolve(config: &Config, name: &str) -> Result<ModelConfig, Diagnostic> {
             },
             price: None,
             tokenizer: Tokenizer::default(),
+            span: None,
         }),
     }
 }
@@ -97,13 +101,13 @@ pub fn placed(diagnostic: Diagnostic, plan: &Plan, model: &str) -> Diagnostic {
 ///
 /// # Errors
 /// Everything that keeps one of them from being called: nothing may be sent then.
-pub fn connect(config: &Config, plan: &Plan, settings: CallSettings) -> Result<Models, Vec<Diagnostic>> {
+pub fn connect(config: &Config, plan: &Plan, settings: &CallSettings) -> Result<Models, Vec<Diagnostic>> {
     let mut models = Models::new();
     let mut wrong = Vec::new();
     let mut shared = Shared::default();
     for name in plan.models() {
         let made = resolve(config, name).and_then(|model| {
-            let chat = provider(name, &model.provider, settings, &mut shared)?;
+            let chat = provider(name, &model, settings, &mut shared)?;
             Ok(Model { chat, price: model.price, tokenizer: model.tokenizer })
         });
         match made {
@@ -116,11 +120,11 @@ pub fn connect(config: &Config, plan: &Plan, settings: CallSettings) -> Result<M
 
 fn provider(
     name: &str,
-    config: &ProviderConfig,
-    settings: CallSettings,
+    config: &ModelConfig,
+    settings: &CallSettings,
     shared: &mut Shared,
 ) -> Result<Arc<dyn ChatModel>, Diagnostic> {
-    let (model, base_url, key) = match config {
+    let (model, base_url, key) = match &config.provider {
         ProviderConfig::Builtin(kind) => return Ok(Arc::new(Builtin::new(*kind))),
         ProviderConfig::OpenAi { model, base_url, key } => (model, base_url, key),
     };
@@ -148,8 +152,10 @@ fn provider(
         Some(client) => client,
         none => none.insert(http_client().map_err(|error| unusable(&error))?),
     };
+    let purse = settings.budget.clone().zip(config.price).map(|(budget, price)| Purse { budget, price });
     let retry = RetryPolicy { retries: settings.retries, ..RetryPolicy::default() };
-    let settings = OpenAiSettings { base_url, model: model.clone(), api_key, timeout: settings.timeout, retry, gate };
+    let timeout = settings.timeout;
+    let settings = OpenAiSettings { base_url, model: model.clone(), api_key, timeout, retry, gate, purse };
     let openai = OpenAi::new(settings, client).map_err(|error| match error {
         SettingsError::BaseUrl { .. } => {
             unusable(&error).help("`base_url` is written in full, like `http://127.0.0.1:8080/v1`")

@@ -105,14 +105,17 @@ impl Watcher for Bar {
     }
 
     fn live(&mut self, live: &Live) {
-        if let Live::Stopping { grace } = live {
-            // Drawn over, the bar would leave half of itself on the line.
-            self.drawn.suspend(|| self.console.error(&stopping(*grace)));
-        }
-        if let Live::Waits { .. } | Live::Waited { .. } = live {
-            self.progress.update_live(live);
-            self.draw();
-        }
+        let told = match live {
+            Live::Stopping { grace } => stopping(*grace),
+            Live::FailedFast => FAILED_FAST.to_owned(),
+            Live::Waits { .. } | Live::Waited { .. } => {
+                self.progress.update_live(live);
+                return self.draw();
+            }
+            Live::TurnBegins { .. } | Live::Delta { .. } => return,
+        };
+        // Drawn over, the bar would leave half of itself on the line.
+        self.drawn.suspend(|| self.console.error(&told));
     }
 }
 
@@ -124,6 +127,8 @@ impl Bar {
         }
     }
 }
+
+const FAILED_FAST: &str = "stopping at the first failed check: turns in flight are finished";
 
 fn stopping(grace: Duration) -> String {
     format!("stopping: requests in flight get {} s to finish; a second Ctrl-C ends at once", grace.as_secs())
@@ -259,6 +264,7 @@ impl Watcher for Show {
                     self.is_streaming = true;
                 }
             }
+            Live::FailedFast => self.console.error(FAILED_FAST),
         }
     }
 }

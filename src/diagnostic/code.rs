@@ -169,6 +169,10 @@ codes! {
     ReservedName = "reserved-name",
     /// A model whose key is not in the environment.
     MissingApiKey = "missing-api-key",
+    /// A live model without a price, in a run with a budget.
+    MissingPrice = "missing-price",
+    /// A scenario for a live model without `max_tokens`, in a run with a budget.
+    MissingMaxTokens = "missing-max-tokens",
     /// A model that cannot be called as it is configured.
     UnusableModel = "unusable-model",
 }

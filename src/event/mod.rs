@@ -62,6 +62,9 @@ pub struct Manifest {
     /// How many conversations may be in flight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// What the run may spend, in USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_usd: Option<f64>,
     /// Which part of the plan this run plays, where it plays a part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
@@ -82,7 +85,7 @@ pub struct Shard {
 }
 
 /// A run goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resumed {
     /// The arguments, as given.
     pub arguments: Vec<String>,
@@ -92,6 +95,9 @@ pub struct Resumed {
     pub version: String,
     /// How many conversations may be in flight.
     pub concurrency: u32,
+    /// What the whole run may spend from now on, in USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_usd: Option<f64>,
 }
 
 /// A run, or the part of it since it was resumed, came to its end. A part that was killed has no such event: nobody knows
@@ -186,6 +192,9 @@ pub struct Attempt {
     /// How long is waited before the next try, in milliseconds; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// USD of the budget that it keeps reserved, since what it used is unknown; absent where it keeps none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_usd: Option<f64>,
 }
 
 /// A turn was played, or its call failed for good.
@@ -222,6 +231,10 @@ pub struct TurnDone {
     /// What the call cost, where the price is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// USD of the budget that the last try keeps reserved, since the provider said no usage: `cost_usd` is an estimate then;
+    /// absent where it keeps none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_usd: Option<f64>,
     /// Tries, the last one included; 0 for a canned turn.
     pub attempts: u32,
     /// How long its tries waited to be sent, in milliseconds, all in all: for rates, for a provider that asked for it,
@@ -329,6 +342,8 @@ pub enum Waiting {
     Crowded,
     /// It failed, and is tried again after a wait.
     Retry,
+    /// Calls in flight may use what is left of the budget.
+    Budget,
 }
 
 impl Waiting {
@@ -340,6 +355,7 @@ impl Waiting {
             Self::Rate => "for --rpm or --tpm",
             Self::Crowded => "since the provider said too many",
             Self::Retry => "to try again",
+            Self::Budget => "for calls in flight, which may use what is left of the budget",
         }
     }
 }
@@ -380,4 +396,6 @@ pub enum Live {
         /// How long requests in flight may still take.
         grace: Duration,
     },
+    /// The run stops at a failed check.
+    FailedFast,
 }

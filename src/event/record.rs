@@ -44,6 +44,13 @@ impl Record {
         self.done.as_ref().map_or(End::Interrupted, |done| done.end)
     }
 
+    /// What its calls took of a budget, in USD: what they cost, and what stays reserved for those of unknown usage.
+    #[must_use]
+    pub fn spent_usd(&self) -> f64 {
+        let turns = self.turns.iter().filter_map(|turn| turn.reserved_usd.or(turn.cost_usd));
+        turns.chain(self.attempts.iter().filter_map(|attempt| attempt.reserved_usd)).sum()
+    }
+
     /// The conversation's own list of messages, to which the ranges of [`TurnDone::sent`] point.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {

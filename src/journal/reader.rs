@@ -30,6 +30,8 @@ struct Head<'a> {
     plan: Option<u32>,
     format: Option<u32>,
     wall_ms: Option<u64>,
+    concurrency: Option<u32>,
+    max_cost_usd: Option<f64>,
 }
 
 /// Where the line of an event stands.
@@ -67,6 +69,10 @@ struct Parts {
     /// Those that came to their end in good order.
     stopped: u32,
     wall_ms: u64,
+    /// The most that were in flight in any of them.
+    concurrency: Option<u32>,
+    /// The last word on what the run may spend.
+    max_cost_usd: Option<f64>,
 }
 
 impl Reader {
@@ -102,8 +108,20 @@ impl Reader {
     /// How long the run took, all its parts together; `None` where one of them was killed, which nobody timed.
     #[must_use]
     pub fn wall(&self) -> Option<Duration> {
-        let Parts { begun, stopped, wall_ms } = self.parts;
+        let Parts { begun, stopped, wall_ms, .. } = self.parts;
         (begun == stopped).then(|| Duration::from_millis(wall_ms))
+    }
+
+    /// How many conversations might be in flight, where that is known; of several parts, in that which had the most.
+    #[must_use]
+    pub fn concurrency(&self) -> Option<u32> {
+        self.parts.concurrency
+    }
+
+    /// What the run may spend, in USD, as its last part has it.
+    #[must_use]
+    pub fn max_cost_usd(&self) -> Option<f64> {
+        self.parts.max_cost_usd
     }
 
     /// Whether the last line was torn and passed over.
@@ -222,7 +240,7 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn new(path: &'a Path, file: File) -> Self {
         let source = BufReader::with_capacity(READ_AHEAD, file);
-        let parts = Parts { begun: 1, stopped: 0, wall_ms: 0 };
+        let parts = Parts { begun: 1, stopped: 0, wall_ms: 0, concurrency: None, max_cost_usd: None };
         Self { path, source, text: Vec::new(), number: 0, offset: 0, lines: Vec::new(), parts, is_torn: false }
     }
 
@@ -250,7 +268,11 @@ impl<'a> Pass<'a> {
             _ => return Err(JournalError::NoBeginning { path: path() }),
         }
         match serde_json::from_slice(&self.text).map_err(|error| self.damaged(error.to_string()))? {
-            Event::Run(manifest) => Ok(*manifest),
+            Event::Run(manifest) => {
+                self.parts.concurrency = manifest.concurrency;
+                self.parts.max_cost_usd = manifest.max_cost_usd;
+                Ok(*manifest)
+            }
             _ => Err(JournalError::NoBeginning { path: path() }),
         }
     }
@@ -261,8 +283,10 @@ impl<'a> Pass<'a> {
             return Ok(false);
         }
         match serde_json::from_slice::<Head<'_>>(&self.text) {
-            Ok(Head { event, plan: None, .. }) if event == "resume" => {
+            Ok(Head { event, plan: None, concurrency, max_cost_usd, .. }) if event == "resume" => {
                 self.parts.begun += 1;
+                self.parts.concurrency = self.parts.concurrency.max(concurrency);
+                self.parts.max_cost_usd = max_cost_usd;
                 Ok(true)
             }
             Ok(Head { event, plan: None, wall_ms: Some(wall_ms), .. }) if event == "stop" => {

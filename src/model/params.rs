@@ -22,3 +22,13 @@ pub struct Params {
     /// What a vendor adds, sent as it stands.
     pub extra: Map<String, Value>,
 }
+
+impl Params {
+    /// How many tokens a reply may have at most; `None` where nothing limits it. Newer models of `OpenAI` take the limit as
+    /// `max_completion_tokens`, which stands under `extra`.
+    #[must_use]
+    pub fn longest_reply(&self) -> Option<u64> {
+        let newer = self.extra.get("max_completion_tokens").and_then(Value::as_u64);
+        self.max_tokens.map(u64::from).max(newer)
+    }
+}

@@ -92,9 +92,9 @@ words! {
         Failed = "failed",
         /// It could not be carried through, or a check stayed unknown.
         Errored = "errored",
-        /// It was not begun.
+        /// Its next call could not be paid.
         Skipped = "skipped",
-        /// It was cut short by Ctrl-C or a signal.
+        /// It was cut short by Ctrl-C, a signal or a failed check elsewhere.
         Interrupted = "interrupted",
     }
 }

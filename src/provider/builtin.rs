@@ -122,6 +122,7 @@ impl ChatModel for Builtin {
                 model_reported: None,
                 fingerprint: None,
                 attempts: 1,
+                reserved_usd: None,
             })
         }
         .boxed()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use super::budget::OverBudget;
 use crate::event::Waiting;
 use crate::model::{Fact, Message, Params, Reply, Source, Usage};
 
@@ -39,10 +40,12 @@ pub struct ChatReply {
     pub fingerprint: Option<String>,
     /// Tries, the last one included.
     pub attempts: u32,
+    /// USD of the budget that the last try keeps reserved, since its usage is unknown.
+    pub reserved_usd: Option<f64>,
 }
 
 /// A try that did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AttemptFailed {
     /// Which try, from 1.
     pub attempt: u32,
@@ -54,6 +57,8 @@ pub struct AttemptFailed {
     pub latency: Duration,
     /// How long is waited before the next try; `None` when there is none.
     pub wait: Option<Duration>,
+    /// USD of the budget that the try keeps reserved, since its usage is unknown.
+    pub reserved_usd: Option<f64>,
 }
 
 /// The statuses by which a provider says that there are too many calls at once: HTTP's own, and one that several use.
@@ -63,7 +68,13 @@ pub(super) const OVERLOADED: u16 = 529;
 /// Why a call failed. The message is fit to be shown: it names what happened and has no key in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// No answer came: connection refused or reset, DNS, a time-out, a stream that broke.
+    /// No connection came about: nothing was sent.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The budget has not enough left for what a try can cost: it was not made.
+    #[error("{0}")]
+    OverBudget(#[from] OverBudget),
+    /// No answer came: connection reset, a time-out, a stream that broke.
     #[error("{0}")]
     Connection(String),
     /// The provider asks to come back later (408, 409, 425, 429).
@@ -124,19 +135,38 @@ impl CallError {
     /// Whether another try can help.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Connection(_) | Self::RateLimited { .. } | Self::Server { .. } | Self::Malformed(_))
+        matches!(
+            self,
+            Self::Unreachable(_)
+                | Self::Connection(_)
+                | Self::RateLimited { .. }
+                | Self::Server { .. }
+                | Self::Malformed(_)
+        )
     }
 
     /// The HTTP status, where one came.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match self {
-            Self::Connection(_) | Self::Malformed(_) | Self::ModelStopped(_) | Self::Interrupted => None,
+            Self::Unreachable(_)
+            | Self::OverBudget(_)
+            | Self::Connection(_)
+            | Self::Malformed(_)
+            | Self::ModelStopped(_)
+            | Self::Interrupted => None,
             Self::RateLimited { status, .. }
             | Self::Server { status, .. }
             | Self::Refused { status, .. }
             | Self::ModelUnusable { status, .. } => Some(*status),
         }
+    }
+
+    /// Whether it is certain that no token was used: nothing was sent, or the provider refused the request with a status
+    /// of 4xx. A provider that fails with any other may have begun a reply, and may ask for its price.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        matches!(self, Self::Unreachable(_)) || self.status().is_some_and(|status| (400..500).contains(&status))
     }
 
     /// How long the provider asks to wait before the next try.

@@ -10,7 +10,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -118,16 +120,25 @@ impl Gate {
         }
     }
 
-    /// Waits before another try.
+    /// Waits for something that a try needs before it may ask to be admitted.
     ///
     /// # Errors
-    /// When the run stops.
-    pub(super) async fn pause(&self, wait: Duration, observer: &dyn Observer) -> Result<(), CallError> {
+    /// When the run stops, or no further call is made to the model.
+    pub(super) async fn wait_for<T>(
+        &self,
+        what: impl Future<Output = T>,
+        why: Waiting,
+        observer: &dyn Observer,
+    ) -> Result<T, CallError> {
         self.check()?;
+        let mut what = pin!(what);
+        if let Poll::Ready(come) = futures::poll!(what.as_mut()) {
+            return Ok(come);
+        }
         let mut waiting = Wait { observer, since: Instant::now(), is_told: false };
-        waiting.tell(Waiting::Retry);
+        waiting.tell(why);
         tokio::select! {
-            () = tokio::time::sleep(wait) => Ok(()),
+            come = what => Ok(come),
             () = self.abandoned() => Err(CallError::Interrupted),
         }
     }

@@ -1,11 +1,13 @@
 //! What turns a request into a reply.
 
+mod budget;
 mod builtin;
 mod chat_model;
 mod gate;
 pub mod openai;
 mod retry;
 
+pub use budget::{Budget, Fare, OverBudget, Purse, Reservation, Sent, Usd};
 pub use builtin::{Builtin, BuiltinKind};
 pub use chat_model::{AttemptFailed, CallError, ChatModel, ChatReply, ChatRequest, Observer};
 pub use gate::{Estimate, Gate, Rates};

@@ -8,8 +8,31 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use super::budget::{Fare, Sent};
 use super::chat_model::{AttemptFailed, CallError, ChatReply, Observer};
-use super::gate::{Estimate, Gate, LONGEST_ASKED};
+use super::gate::{Estimate, Gate, LONGEST_ASKED, Permit};
+use crate::event::Waiting;
+
+/// What each try of one call has to pass before it is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'w> {
+    /// Lets it through when the model may be asked.
+    pub gate: &'w Gate,
+    /// Pays for it.
+    pub fare: &'w Fare,
+    /// What it will take of the gate's rates.
+    pub call: Estimate,
+}
+
+impl<'w> Way<'w> {
+    /// The money first, then the gate: who waits for money is not in flight and takes nobody's place, and what is reserved
+    /// by one who waits at the gate comes free when it was sent or is not to be sent any more.
+    async fn pass(self, observer: &dyn Observer) -> Result<(Sent<'w>, Permit<'w>), CallError> {
+        let reservation = self.gate.wait_for(self.fare.reserve(), Waiting::Budget, observer).await??;
+        let permit = self.gate.admit(self.call, observer).await?;
+        Ok((reservation.sent(), permit))
+    }
+}
 
 /// How often a call is tried again, and how the waits between the tries grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,28 +65,27 @@ impl RetryPolicy {
     }
 }
 
-/// Tries until a try succeeds or the policy has no other one, each try through the gate, and puts the number of tries into
-/// the reply. The observer hears of every failed try, the last one included.
+/// Tries until a try succeeds or the policy has no other one, and puts the number of tries into the reply. Each try is paid
+/// for on its own, and goes through the gate. The observer hears of every failed try, the last one included.
 ///
 /// # Errors
 /// The error of the last try, or why no other could be sent.
 pub async fn with_retries<F>(
     policy: RetryPolicy,
-    gate: &Gate,
-    call: Estimate,
+    way: Way<'_>,
     observer: &dyn Observer,
     attempt: impl FnMut() -> F,
 ) -> Result<ChatReply, CallError>
 where
     F: Future<Output = Result<ChatReply, CallError>>,
 {
-    drive(policy, (gate, call), observer, fastrand::f64, attempt).await
+    drive(policy, way, observer, fastrand::f64, attempt).await
 }
 
 /// The same with its source of chance given from outside.
 async fn drive<F>(
     policy: RetryPolicy,
-    (gate, call): (&Gate, Estimate),
+    way: Way<'_>,
     observer: &dyn Observer,
     mut draw: impl FnMut() -> f64,
     mut attempt: impl FnMut() -> F,
@@ -73,22 +95,23 @@ where
 {
     let mut number = 1;
     loop {
-        let permit = gate.admit(call, observer).await?;
+        let (sent, permit) = way.pass(observer).await?;
         let started = Instant::now();
         let result = attempt().await.map_err(not_for_so_long);
         permit.done(result.as_ref());
         drop(permit);
+        let reserved_usd = sent.settle(&result);
         let error = match result {
-            Ok(reply) => return Ok(ChatReply { attempts: number, ..reply }),
+            Ok(reply) => return Ok(ChatReply { attempts: number, reserved_usd, ..reply }),
             Err(error) => error,
         };
         let wait = policy.wait(number, &error, draw());
         let (status, text) = (error.status(), error.to_string());
         let latency = started.elapsed();
-        observer.attempt_failed(AttemptFailed { attempt: number, status, error: text, latency, wait });
+        observer.attempt_failed(AttemptFailed { attempt: number, status, error: text, latency, wait, reserved_usd });
         let Some(wait) = wait else { return Err(error) };
         if !wait.is_zero() {
-            gate.pause(wait, observer).await?;
+            way.gate.wait_for(tokio::time::sleep(wait), Waiting::Retry, observer).await?;
         }
         number += 1;
     }
@@ -133,6 +156,7 @@ mod tests {
             model_reported: None,
             fingerprint: None,
             attempts: 0,
+            reserved_usd: None,
         }
     }
 
@@ -158,12 +182,12 @@ mod tests {
         errors: Vec<CallError>,
     ) -> (Result<ChatReply, CallError>, Vec<Duration>, Vec<AttemptFailed>) {
         let (seen, gate) = (Seen::default(), Gate::open());
-        let mut errors = errors.into_iter();
-        let mut sent: Vec<tokio::time::Instant> = Vec::new();
+        let (mut errors, mut sent) = (errors.into_iter(), Vec::new());
+        let way = Way { gate: &gate, fare: &Fare::free(), call: CALL };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let result = runtime.block_on(drive(
             policy,
-            (&gate, CALL),
+            way,
             &seen,
             || share,
             || {

@@ -77,7 +77,7 @@ counts! {
         failed = Failed,
         /// Not carried through, or a check stayed unknown.
         errored = Errored,
-        /// Not begun.
+        /// Cut short: the budget was spent.
         skipped = Skipped,
         /// Cut short.
         interrupted = Interrupted,

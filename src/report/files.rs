@@ -30,6 +30,8 @@ struct RunFile<'a> {
     totals: RunTotals,
     #[serde(skip_serializing_if = "Option::is_none")]
     wall_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -44,6 +46,8 @@ struct RunTotals {
     tokens_reply: Option<u64>,
     tokens_full_history: Option<u64>,
     cost_usd: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved_usd: Option<f64>,
 }
 
 impl RunTotals {
@@ -59,10 +63,15 @@ impl RunTotals {
             tokens_sent: usage.tokens_sent,
             tokens_reply: usage.tokens_reply,
             tokens_full_history: usage.tokens_full_history,
-            // A sum of decimal prices shows binary dust behind the sixth decimal.
-            cost_usd: usage.cost_usd.map(|usd| (usd * 1e6).round() / 1e6),
+            cost_usd: usage.cost_usd.map(without_dust),
+            reserved_usd: usage.reserved_usd.map(without_dust),
         }
     }
+}
+
+/// A sum of decimal prices shows binary dust behind the sixth decimal.
+fn without_dust(usd: f64) -> f64 {
+    (usd * 1e6).round() / 1e6
 }
 
 /// How the names of files begin that are not whole yet.
@@ -108,9 +117,12 @@ pub fn write_all(folder: &Path, journal: &Reader) -> Result<Summary, ReportError
     let sheets = tables.finish().map_err(not_written)?;
     let mut summary = summary.finish();
     let begun = summary.totals.conversations.total();
-    summary.totals.not_begun = u64::from(journal.manifest().conversations).saturating_sub(begun);
+    let manifest = journal.manifest();
+    summary.totals.not_begun = u64::from(manifest.conversations).saturating_sub(begun);
+    summary.totals.bound = journal.concurrency().map(|concurrency| summary.totals.work.bound(concurrency));
+    summary.totals.max_cost_usd = journal.max_cost_usd();
     let mut run = draft("run.json")?;
-    let text = run_file(journal.manifest(), &summary.totals, journal.wall());
+    let text = run_file(manifest, &summary.totals, journal.wall());
     text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;
     let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, run];
     for draft in &drafts {
@@ -121,8 +133,11 @@ pub fn write_all(folder: &Path, journal: &Reader) -> Result<Summary, ReportError
 }
 
 fn run_file(manifest: &Manifest, totals: &Totals, wall: Option<Duration>) -> io::Result<Vec<u8>> {
-    let wall_ms = wall.map(|wall| u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
-    let mut text = serde_json::to_vec_pretty(&RunFile { manifest, totals: RunTotals::of(totals), wall_ms })?;
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let wall_ms = wall.map(milliseconds);
+    // The bound is there to be compared.
+    let bound_ms = totals.bound.filter(|_| wall.is_some()).map(milliseconds);
+    let mut text = serde_json::to_vec_pretty(&RunFile { manifest, totals: RunTotals::of(totals), wall_ms, bound_ms })?;
     text.push(b'\n');
     Ok(text)
 }

@@ -7,6 +7,7 @@
 //! Texts of models, users and providers are strangers' texts: each writer here escapes them for its own format, as late
 //! as possible.
 
+mod bound;
 mod counts;
 pub mod csv;
 mod error;

@@ -68,7 +68,7 @@ impl Progress {
                 self.waiting_for = Some(*why);
             }
             Live::Waited { .. } => self.waiting = self.waiting.saturating_sub(1),
-            Live::TurnBegins { .. } | Live::Delta { .. } | Live::Stopping { .. } => {}
+            Live::TurnBegins { .. } | Live::Delta { .. } | Live::Stopping { .. } | Live::FailedFast => {}
         }
     }
 

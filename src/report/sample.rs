@@ -61,6 +61,7 @@ pub(super) fn turn<'a>(record: &'a mut Record, user: &str, reply: &str) -> &'a m
         usage: Some(Usage { sent: 100, reply: 10, estimated: false }),
         tokens_full_history: Some(160),
         cost_usd: None,
+        reserved_usd: None,
         attempts: 1,
         waited_ms: None,
         latency_ms: Some(0.25),
@@ -133,6 +134,7 @@ pub(super) fn manifest(conversations: u32) -> Manifest {
         plan_digest: "00ff".into(),
         conversations,
         concurrency: Some(16),
+        max_cost_usd: None,
         shard: None,
         environment: serde_json::Map::new(),
         scenarios: vec![ScenarioFile {
@@ -220,6 +222,7 @@ pub(super) fn story() -> Vec<Record> {
         error: "503".into(),
         latency_ms: Some(0.5),
         wait_ms: Some(500),
+        reserved_usd: None,
     }];
     check(&mut broken, "max_words", "60", Verdict::Unknown).detail = "the call failed".into();
     ended(&mut broken, End::Errored);

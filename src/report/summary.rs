@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use super::bound::Work;
 use super::failure::{Failure, title};
 use super::tally::{Decided, Variants, is_broken};
 use super::{EndCounts, OutcomeCounts, Tally, Usage, VerdictCounts};
@@ -71,34 +72,29 @@ pub struct Totals {
     pub checks: VerdictCounts,
     /// Conversations that could not be carried through.
     pub broken: u64,
-    /// Conversations of the plan that were not begun: the run was interrupted.
+    /// Conversations of the plan that were not begun: the run was interrupted, or stopped at a failed check.
     pub not_begun: u64,
     /// What all calls took.
     pub usage: Usage,
-    /// Milliseconds in calls of all conversations together, failed tries among them; waits are not counted.
-    pub work_ms: f64,
-    /// Those of the conversation that has the most: its calls are strictly in sequence.
-    pub longest_ms: f64,
+    /// How long the calls took, those of the longest conversation apart.
+    pub work: Work,
+    /// The least time that the run could have taken; where it is known how much was in flight.
+    pub bound: Option<Duration>,
+    /// What the run might spend, in USD, where there was a limit to it.
+    pub max_cost_usd: Option<f64>,
 }
 
 impl Totals {
-    /// The least time in which the run could have been done: its longest conversation, or all work shared out evenly.
-    #[must_use]
-    pub fn bound(&self, concurrency: u32) -> Duration {
-        let ms = self.longest_ms.max(self.work_ms / f64::from(concurrency.max(1)));
-        Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
-    }
-
     /// Whether a check failed.
     #[must_use]
     pub fn has_failures(&self) -> bool {
         self.checks.fail > 0
     }
 
-    /// Whether a conversation could not be carried through, or a check stayed unknown.
+    /// Whether a conversation could not be carried through, for want of money too, or a check stayed unknown.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.broken > 0 || self.checks.unknown > 0
+        self.broken > 0 || self.checks.unknown > 0 || self.conversations.skipped > 0
     }
 
     fn add(&mut self, tally: &Tally, row: &Row) {
@@ -162,11 +158,7 @@ impl SummaryBuilder {
         if let Some(tally) = self.variants.add(record) {
             self.close(&tally);
         }
-        let replies = record.turns.iter().filter_map(|turn| turn.latency_ms);
-        let in_calls: f64 = replies.chain(record.attempts.iter().filter_map(|attempt| attempt.latency_ms)).sum();
-        let totals = &mut self.summary.totals;
-        totals.work_ms += in_calls;
-        totals.longest_ms = totals.longest_ms.max(in_calls);
+        self.summary.totals.work.add(record);
         let is_full = self.summary.failures.len() >= FAILURES_IN_FULL;
         self.findings.add(record, is_full);
     }

@@ -29,6 +29,8 @@ pub struct Usage {
     pub tokens_compared: u64,
     /// USD, where a price is known.
     pub cost_usd: Option<f64>,
+    /// USD of a budget that stay reserved beside `cost_usd`, for calls whose usage is unknown; where there are any.
+    pub reserved_usd: Option<f64>,
     /// Milliseconds, from each last try's sending to its reply's end, added up; where measured.
     pub latency_ms: Option<f64>,
 }
@@ -51,6 +53,8 @@ impl Usage {
             }
         }
         add(&mut self.cost_usd, turn.cost_usd);
+        // What such a turn cost is an estimate, and a part of what stays reserved.
+        add(&mut self.reserved_usd, turn.reserved_usd.map(|usd| usd - turn.cost_usd.unwrap_or(0.0)));
         add(&mut self.latency_ms, turn.latency_ms);
     }
 
@@ -64,6 +68,7 @@ impl Usage {
         add(&mut self.tokens_full_history, other.tokens_full_history);
         self.tokens_compared += other.tokens_compared;
         add(&mut self.cost_usd, other.cost_usd);
+        add(&mut self.reserved_usd, other.reserved_usd);
         add(&mut self.latency_ms, other.latency_ms);
     }
 
@@ -166,6 +171,9 @@ impl Tally {
             self.usage.count(turn);
             self.latencies_ms.extend(turn.latency_ms);
             self.ttfts_ms.extend(turn.ttft_ms);
+        }
+        for attempt in &record.attempts {
+            add(&mut self.usage.reserved_usd, attempt.reserved_usd);
         }
         for check in &record.checks {
             self.add_check(check);

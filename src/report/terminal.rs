@@ -31,8 +31,6 @@ pub struct Around<'a> {
     pub folder: &'a str,
     /// How long the run took; `None` where that is not known any more.
     pub wall: Option<Duration>,
-    /// How many conversations were in flight at most, where that is known.
-    pub concurrency: Option<u32>,
     /// What became of the snapshots.
     pub snapshots: &'a [SnapshotNote],
 }
@@ -94,17 +92,17 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let usage = &totals.usage;
     let failed_snapshots = around.snapshots.iter().filter(|note| note.is_failure).count() as u64;
     let calls = several(usage.calls, "call", "calls");
+    let skipped = totals.conversations.skipped;
     let parts = [
         Some(look.paint(Tone::Heading, &ends(&totals.variants)) + &of_trials(totals)),
         (totals.not_begun > 0).then(|| several(totals.not_begun, "conversation not begun", "conversations not begun")),
+        (skipped > 0).then(|| several(skipped, "conversation", "conversations") + " skipped: the budget is spent"),
         (failed_snapshots > 0).then(|| several(failed_snapshots, "snapshot failed", "snapshots failed")),
         Some(
-            around
-                .wall
-                .map_or_else(|| calls.clone(), |wall| format!("{calls} in {}{}", time(wall), bound(totals, around))),
+            around.wall.map_or_else(|| calls.clone(), |wall| format!("{calls} in {}", with_bound(wall, totals.bound))),
         ),
         (usage.retries > 0).then(|| several(usage.retries, "retry", "retries")),
-        usage.cost_usd.map(money),
+        cost(totals),
         usage.saved().and_then(saved),
     ];
     let counts = joined(parts.into_iter().flatten(), " · ", look);
@@ -112,11 +110,22 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     lines([Some(counts), replies, Some(around.folder.to_owned())].into_iter().flatten())
 }
 
-/// How close the time came to the least that was possible. Of a second it would say nothing but how long starting takes.
-fn bound(totals: &Totals, around: Around<'_>) -> String {
-    let is_long = around.wall.is_some_and(|wall| wall >= Duration::from_secs(1));
-    let bound = around.concurrency.filter(|_| is_long).map(|concurrency| time(totals.bound(concurrency)));
-    bound.map_or_else(String::new, |bound| format!(" (bound {bound})"))
+/// `12.4 s (bound 11.8 s)`. In a run of less than a second it is not calls that take the time.
+fn with_bound(wall: Duration, bound: Option<Duration>) -> String {
+    match bound {
+        Some(bound) if wall >= Duration::from_secs(1) => format!("{} (bound {})", time(wall), time(bound)),
+        _ => time(wall),
+    }
+}
+
+/// `$0.012`, and with a budget `$4.98 of $5.00, $0.020 more reserved for calls of unknown usage`.
+fn cost(totals: &Totals) -> Option<String> {
+    let cost = totals.usage.cost_usd;
+    let Some(cap) = totals.max_cost_usd else { return cost.map(money) };
+    let reserved = totals.usage.reserved_usd.filter(|usd| *usd > 0.0);
+    let reserved =
+        reserved.map_or_else(String::new, |usd| format!(", {} more reserved for calls of unknown usage", money(usd)));
+    Some(format!("{} of {}{reserved}", money(cost.unwrap_or(0.0)), money(cap)))
 }
 
 /// With several trials the counts are, as the signs of the table, those of variants; then it is said.

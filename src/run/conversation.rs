@@ -7,21 +7,20 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
 use globset::Glob;
 
+use super::call::{CallObserver, Effort};
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
 use super::so_far::{self, SoFar};
 use crate::check::{self, TurnView};
-use crate::event::{Attempt, Begin, CheckDone, ConversationDone, Event, Live, TurnDone, Waiting, WireMessage, ranges};
+use crate::event::{Begin, CheckDone, ConversationDone, Event, Live, TurnDone, WireMessage, ranges};
 use crate::model::{
     Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, Source, Turn,
     Usage, Verdict, Window,
 };
-use crate::provider::{AttemptFailed, CallError, ChatReply, ChatRequest, Observer};
+use crate::provider::{CallError, ChatReply, ChatRequest, OverBudget};
 use crate::text::tokens;
 use crate::window;
 
@@ -56,48 +55,53 @@ pub struct Conversation {
     pub so_far: SoFar,
 }
 
-/// Plays a conversation to its end, from its first turn without a reply on. `is_stopping` is asked before each call.
+/// What a conversation hears of the run that it belongs to, and tells it.
+pub trait Steering: Sync {
+    /// Whether no new turn may be begun. Asked before each call.
+    fn is_stopping(&self) -> bool;
+    /// A check's verdict is `fail`.
+    fn check_failed(&self, check: &CheckDone);
+}
+
+/// Plays a conversation to its end, from its first turn without a reply on.
 ///
 /// # Errors
 /// When the journal is lost: the conversation has no end then.
-pub async fn play(
-    conversation: &Conversation,
-    outlet: &Outlet,
-    is_stopping: &(dyn Fn() -> bool + Sync),
-) -> Result<End, JournalLost> {
+pub async fn play(conversation: &Conversation, outlet: &Outlet, steering: &dyn Steering) -> Result<End, JournalLost> {
     outlet.tell(Event::Begin(Box::new(begin(conversation))))?;
-    let mut stage = Stage::new(conversation, outlet);
-    let mut call_failed = false;
-    let mut interrupted = false;
+    let mut stage = Stage::new(conversation, outlet, steering);
+    let mut cut: Option<Cut> = None;
     for (number, turn) in (1..).zip(&conversation.script.turns) {
         let known = conversation.so_far.turn(number);
-        if !interrupted && !call_failed && turn.reply.is_none() && known.is_none() && is_stopping() {
-            interrupted = true;
+        if cut.is_none() && turn.reply.is_none() && known.is_none() && steering.is_stopping() {
+            cut = Some(Cut::Stopped);
         }
         match (&turn.reply, known) {
-            _ if call_failed || interrupted => stage.skip_checks(number, turn)?,
+            _ if cut.is_some() => stage.skip_checks(number, turn)?,
             (Some(reply), _) => stage.canned(number, turn, reply)?,
             (None, Some(known)) => stage.known(number, turn, known)?,
-            (None, None) => match stage.live(number, turn).await? {
-                Heard::Reply => {}
-                Heard::Nothing => call_failed = true,
-                Heard::Unasked => {
-                    interrupted = true;
-                    stage.skip_checks(number, turn)?;
-                }
-            },
+            (None, None) => cut = stage.live(number, turn).await?,
         }
     }
-    let end = match stage.worst {
-        _ if interrupted => End::Interrupted,
-        _ if call_failed => End::Errored,
-        Some(Verdict::Fail) => End::Failed,
-        Some(_) => End::Errored,
-        None => End::Passed,
+    let (end, error) = match (cut, stage.worst) {
+        (Some(Cut::Stopped), _) => (End::Interrupted, None),
+        (Some(Cut::OverBudget(refused)), _) => (End::Skipped, Some(refused.to_string())),
+        (None, Some(Verdict::Fail)) => (End::Failed, None),
+        (Some(Cut::CallFailed), _) | (None, Some(_)) => (End::Errored, None),
+        (None, None) => (End::Passed, None),
     };
-    let done = ConversationDone { plan: conversation.plan, end, error: None };
-    outlet.keep(Event::Conversation(done)).await?;
+    outlet.keep(Event::Conversation(ConversationDone { plan: conversation.plan, end, error })).await?;
     Ok(end)
+}
+
+/// Why a conversation does not go on to its last turn.
+enum Cut {
+    /// The run is to stop.
+    Stopped,
+    /// The next call cannot be paid.
+    OverBudget(OverBudget),
+    /// A call failed for good.
+    CallFailed,
 }
 
 fn begin(conversation: &Conversation) -> Begin {
@@ -125,6 +129,7 @@ fn begin(conversation: &Conversation) -> Begin {
 struct Stage<'c> {
     conversation: &'c Conversation,
     outlet: &'c Outlet,
+    steering: &'c dyn Steering,
     persona: &'c Persona,
     system: Option<Message>,
     history: Vec<Message>,
@@ -137,7 +142,7 @@ struct Stage<'c> {
 }
 
 impl<'c> Stage<'c> {
-    fn new(conversation: &'c Conversation, outlet: &'c Outlet) -> Self {
+    fn new(conversation: &'c Conversation, outlet: &'c Outlet, steering: &'c dyn Steering) -> Self {
         let script = &conversation.script;
         let persona = &script.personas[conversation.persona];
         let system = (!persona.system.is_empty())
@@ -146,7 +151,17 @@ impl<'c> Stage<'c> {
             .zip(&script.history)
             .map(|(n, (role, content))| Message::new(*role, Origin::History(n), Arc::clone(content)))
             .collect();
-        Self { conversation, outlet, persona, system, history, next_check: 0, worst: None, tokens: HashMap::new() }
+        Self {
+            conversation,
+            outlet,
+            steering,
+            persona,
+            system,
+            history,
+            next_check: 0,
+            worst: None,
+            tokens: HashMap::new(),
+        }
     }
 
     fn canned(&mut self, number: u32, turn: &Turn, reply: &Arc<str>) -> Result<(), JournalLost> {
@@ -170,8 +185,8 @@ impl<'c> Stage<'c> {
         self.exchange(number, turn, &request, &reply, so_far::tokens_sent(known))
     }
 
-    /// Plays one live turn.
-    async fn live(&mut self, number: u32, turn: &Turn) -> Result<Heard, JournalLost> {
+    /// Plays one live turn. Says why the conversation cannot go on where no reply came.
+    async fn live(&mut self, number: u32, turn: &Turn) -> Result<Option<Cut>, JournalLost> {
         let user = Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user));
         let source = self.conversation.model.chat.source();
         let mut done = self.turn_done(number, turn, source);
@@ -186,20 +201,24 @@ impl<'c> Stage<'c> {
         self.outlet.live(Live::TurnBegins { plan: self.conversation.plan, turn: number, user: turn.user.to_string() });
         let (result, effort) = self.call(number, &request.messages).await;
         done.waited_ms = effort.waited_ms;
-        match result {
-            Err(CallError::Interrupted) => Ok(Heard::Unasked),
+        let cut = match result {
+            Ok(reply) => {
+                self.keep_reply(done, &request, &reply).await?;
+                self.exchange(number, turn, &request, &reply.reply, reply.usage.map(|usage| usage.sent))?;
+                return Ok(None);
+            }
+            Err(CallError::Interrupted) => Cut::Stopped,
+            Err(CallError::OverBudget(refused)) => Cut::OverBudget(refused),
             Err(error) => {
                 done.error = Some(error.to_string());
                 done.attempts = effort.attempts;
                 done.model_stopped = error.stops_model();
-                self.failed(done, number, turn).await
+                return self.failed(done, number, turn).await;
             }
-            Ok(reply) => {
-                self.keep_reply(done, &request, &reply).await?;
-                self.exchange(number, turn, &request, &reply.reply, reply.usage.map(|usage| usage.sent))?;
-                Ok(Heard::Reply)
-            }
-        }
+        };
+        // Nothing was asked, so nothing of the turn is kept: it is played when the run goes on.
+        self.skip_checks(number, turn)?;
+        Ok(Some(cut))
     }
 
     /// The exchange joins the history before its checks run: a check that panics must not take the evidence with it. The
@@ -242,9 +261,15 @@ impl<'c> Stage<'c> {
         Ok(())
     }
 
-    /// A check that the journal has just so is not written twice.
+    /// A check that the journal has just so is not written twice, nor does it fail the run anew.
     fn tell_check(&self, done: CheckDone) -> Result<(), JournalLost> {
-        if self.conversation.so_far.has(&done) { Ok(()) } else { self.outlet.tell(Event::Check(Box::new(done))) }
+        if self.conversation.so_far.has(&done) {
+            return Ok(());
+        }
+        if done.verdict == Verdict::Fail {
+            self.steering.check_failed(&done);
+        }
+        self.outlet.tell(Event::Check(Box::new(done)))
     }
 
     fn turn_done(&self, number: u32, turn: &Turn, source: Source) -> TurnDone {
@@ -260,6 +285,7 @@ impl<'c> Stage<'c> {
             usage: None,
             tokens_full_history: None,
             cost_usd: None,
+            reserved_usd: None,
             attempts: 0,
             waited_ms: None,
             latency_ms: None,
@@ -291,13 +317,7 @@ impl<'c> Stage<'c> {
     }
 
     async fn call(&self, number: u32, messages: &[Message]) -> (Result<ChatReply, CallError>, Effort) {
-        let observer = CallObserver {
-            outlet: self.outlet,
-            plan: self.conversation.plan,
-            turn: number,
-            tries: AtomicU32::new(0),
-            waited_us: AtomicU64::new(0),
-        };
+        let observer = CallObserver::new(self.outlet, self.conversation.plan, number);
         let request = ChatRequest {
             messages,
             params: &self.conversation.params,
@@ -324,6 +344,7 @@ impl<'c> Stage<'c> {
         done.usage = Some(usage);
         done.tokens_full_history = Some(usage.sent + all.saturating_sub(sent_history));
         done.cost_usd = self.conversation.model.price.map(|price| price.of(usage));
+        done.reserved_usd = reply.reserved_usd;
         done.attempts = reply.attempts;
         done.latency_ms = Some(reply.latency.as_secs_f64() * 1000.0);
         done.ttft_ms = reply.ttft.map(|ttft| ttft.as_secs_f64() * 1000.0);
@@ -333,7 +354,7 @@ impl<'c> Stage<'c> {
     }
 
     /// Keeps a turn whose call failed for good; its checks have nothing to judge.
-    async fn failed(&mut self, done: TurnDone, number: u32, turn: &Turn) -> Result<Heard, JournalLost> {
+    async fn failed(&mut self, done: TurnDone, number: u32, turn: &Turn) -> Result<Option<Cut>, JournalLost> {
         let error = done.error.clone().unwrap_or_default();
         self.outlet.keep(Event::Turn(Box::new(done))).await?;
         for check in checks_of(self.conversation, self.persona, number, turn) {
@@ -344,7 +365,7 @@ impl<'c> Stage<'c> {
             let done = self.check_done(number, check, verdict, detail);
             self.tell_check(done)?;
         }
-        Ok(Heard::Nothing)
+        Ok(Some(Cut::CallFailed))
     }
 
     fn skip_checks(&mut self, number: u32, turn: &Turn) -> Result<(), JournalLost> {
@@ -416,73 +437,8 @@ fn under_mark(check: &Check, verdict: Verdict, detail: String) -> (Verdict, Stri
     }
 }
 
-/// What came of a live turn.
-enum Heard {
-    /// A reply.
-    Reply,
-    /// No reply: the call failed for good.
-    Nothing,
-    /// The call was not sent: the run stops.
-    Unasked,
-}
-
-/// What a call took beside its last try.
-struct Effort {
-    /// Tries, the last one included; for a call that failed.
-    attempts: u32,
-    waited_ms: Option<f64>,
-}
-
 /// The messages of one request, and their positions in the conversation's own list.
 struct Request {
     messages: Vec<Message>,
     positions: Vec<usize>,
-}
-
-struct CallObserver<'c> {
-    outlet: &'c Outlet,
-    plan: u32,
-    turn: u32,
-    tries: AtomicU32,
-    waited_us: AtomicU64,
-}
-
-impl CallObserver<'_> {
-    #[expect(clippy::cast_precision_loss, reason = "no wait comes near 2^52 microseconds")]
-    fn effort(self) -> Effort {
-        let micros = self.waited_us.into_inner();
-        let waited_ms = (micros > 0).then(|| micros as f64 / 1000.0);
-        Effort { attempts: self.tries.into_inner(), waited_ms }
-    }
-}
-
-impl Observer for CallObserver<'_> {
-    fn delta(&self, text: &str) {
-        self.outlet.live(Live::Delta { plan: self.plan, text: text.to_owned() });
-    }
-
-    fn attempt_failed(&self, attempt: AttemptFailed) {
-        self.tries.store(attempt.attempt, Ordering::Relaxed);
-        let event = Attempt {
-            plan: self.plan,
-            turn: self.turn,
-            attempt: attempt.attempt,
-            status: attempt.status,
-            error: attempt.error,
-            latency_ms: Some(attempt.latency.as_secs_f64() * 1000.0),
-            wait_ms: attempt.wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-        };
-        // A lost journal is found out by the next event that is waited for.
-        let _ = self.outlet.tell(Event::Attempt(event));
-    }
-
-    fn waits(&self, why: Waiting) {
-        self.outlet.live(Live::Waits { plan: self.plan, why });
-    }
-
-    fn waited(&self, time: Duration) {
-        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.waited_us.fetch_add(time, Ordering::Relaxed);
-        self.outlet.live(Live::Waited { plan: self.plan });
-    }
 }

@@ -1,24 +1,27 @@
 //! Plays at most N conversations at once, and stops in good order when asked.
 
 use std::any::Any;
-use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::task::JoinSet;
 
-use super::conversation::{self, Conversation};
+use super::conversation::{self, Conversation, Steering};
+use super::fail_fast::{FailFast, FailedTrial};
 use super::models::Models;
+use super::order::Order;
 use super::outlet::{JournalLost, Outlet};
 use super::plan::Plan;
 use super::so_far::SoFar;
-use crate::event::{Begin, ConversationDone, Event, Live};
+use crate::event::{Begin, CheckDone, ConversationDone, Event, Live};
 use crate::journal::Reader;
 use crate::model::{ConversationId, End};
+use crate::provider::Budget;
 
 /// How long requests in flight may still take after a run was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -35,6 +38,12 @@ pub struct Job {
     pub concurrency: usize,
     /// The journal as it was when the run went on; none where it begins.
     pub earlier: Option<Reader>,
+    /// How many live turns are played already, by place in the plan: of conversations that go on.
+    pub turns_done: HashMap<usize, u32>,
+    /// What its calls are paid from, where there is a limit to it.
+    pub budget: Option<Arc<Budget>>,
+    /// Whether the first failed check stops the run.
+    pub is_fail_fast: bool,
 }
 
 /// How a run ended.
@@ -42,6 +51,8 @@ pub struct Job {
 pub enum Ended {
     /// Every conversation was played.
     Complete,
+    /// It stopped at a failed check.
+    FailedFast,
     /// It was told to stop.
     Interrupted,
     /// The journal could not be written.
@@ -51,24 +62,27 @@ pub enum Ended {
 /// What the workers of a run share.
 struct Course {
     job: Job,
-    /// Places in the plan, in the order in which they are begun.
-    order: Vec<usize>,
-    /// How many of them were begun.
-    begun: AtomicUsize,
+    outlet: Outlet,
+    /// The conversations that are not begun.
+    order: Mutex<Order>,
+    /// Where the run stops at the first failed check.
+    fail_fast: Option<FailFast>,
     /// No new turn is begun once this is true.
     is_stopping: AtomicBool,
+    has_failed_fast: AtomicBool,
     is_journal_lost: AtomicBool,
 }
 
 impl Course {
-    fn new(job: Job) -> Self {
-        let order = order(&job);
-        let (is_stopping, is_journal_lost) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { job, order, begun: AtomicUsize::new(0), is_stopping, is_journal_lost }
+    fn new(job: Job, outlet: Outlet) -> Self {
+        let order = Mutex::new(Order::new(&job));
+        let fail_fast = job.is_fail_fast.then(FailFast::default);
+        let [is_stopping, has_failed_fast, is_journal_lost] = [const { AtomicBool::new(false) }; 3];
+        Self { job, outlet, order, fail_fast, is_stopping, has_failed_fast, is_journal_lost }
     }
 
-    fn next(&self) -> Option<usize> {
-        self.order.get(self.begun.fetch_add(1, Ordering::Relaxed)).copied()
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins no new turn anywhere, and ends what waits to be sent.
@@ -82,26 +96,37 @@ impl Course {
     }
 }
 
-/// The order in which conversations are begun: those with the most calls first, so that a long one does not run alone at
-/// the end. One at a time they are played in plan order, where the order changes nothing but what is seen first.
-fn order(job: &Job) -> Vec<usize> {
-    let conversations = &job.plan.conversations;
-    let mut order = job.places.clone();
-    if job.concurrency > 1 {
-        order.sort_by_cached_key(|at| {
-            let planned = &conversations[*at];
-            (Reverse(job.plan.scenarios[planned.scenario].live_turns(planned.case, planned.cell)), *at)
-        });
+impl Steering for Course {
+    fn is_stopping(&self) -> bool {
+        self.is_stopping()
     }
-    order
+
+    fn check_failed(&self, check: &CheckDone) {
+        let Some(fail_fast) = &self.fail_fast else { return };
+        let planned = &self.job.plan.conversations[check.plan as usize];
+        let trial = FailedTrial {
+            variant: &planned.key,
+            index: check.index,
+            trials: self.job.plan.trials_of(planned),
+            pass_rate: self.job.plan.scenarios[planned.scenario].pass_rate,
+            is_marked: check.known_failure.is_some(),
+        };
+        if fail_fast.has_failed(&trial) {
+            self.stop();
+            if !self.has_failed_fast.swap(true, Ordering::Relaxed) {
+                self.outlet.live(Live::FailedFast);
+            }
+        }
+    }
 }
 
 /// Plays the conversations of the job. `interrupt` ends when the run is to stop: turns in flight get ten seconds to finish
 /// then. Where the journal is lost, nothing more is sent.
 pub async fn dispatch(job: Job, outlet: Outlet, interrupt: impl Future<Output = ()>) -> Ended {
-    let course = Arc::new(Course::new(job));
+    let course = Arc::new(Course::new(job, outlet.clone()));
     let mut workers = JoinSet::new();
-    for _ in 0..course.job.concurrency.clamp(1, course.order.len().max(1)) {
+    let conversations = course.order().left();
+    for _ in 0..course.job.concurrency.clamp(1, conversations.max(1)) {
         workers.spawn(worker(Arc::clone(&course), outlet.clone()));
     }
     let mut interrupted = false;
@@ -117,10 +142,14 @@ pub async fn dispatch(job: Job, outlet: Outlet, interrupt: impl Future<Output = 
             let _ = tokio::time::timeout(GRACE, finish(&mut workers)).await;
         }
     }
-    match (course.is_journal_lost.load(Ordering::Relaxed), interrupted) {
-        (true, _) => Ended::JournalLost,
-        (false, true) => Ended::Interrupted,
-        (false, false) => Ended::Complete,
+    if course.is_journal_lost.load(Ordering::Relaxed) {
+        Ended::JournalLost
+    } else if interrupted {
+        Ended::Interrupted
+    } else if course.has_failed_fast.load(Ordering::Relaxed) {
+        Ended::FailedFast
+    } else {
+        Ended::Complete
     }
 }
 
@@ -130,11 +159,12 @@ async fn finish(workers: &mut JoinSet<()>) {
 
 async fn worker(course: Arc<Course>, outlet: Outlet) {
     while !course.is_stopping() {
-        let Some(index) = course.next() else { return };
-        if play_one(&course, index, &outlet).await == Err(JournalLost) {
+        let Some(slot) = course.order().next() else { return };
+        if play_one(&course, slot.place, &outlet).await == Err(JournalLost) {
             course.is_journal_lost.store(true, Ordering::Relaxed);
             course.stop();
         }
+        course.order().ended(slot);
     }
 }
 
@@ -149,8 +179,7 @@ async fn play_one(course: &Course, index: usize, outlet: &Outlet) -> Result<End,
             return errored(outlet, index, error).await;
         }
     };
-    let is_stopping = || course.is_stopping();
-    match AssertUnwindSafe(conversation::play(&conversation, outlet, &is_stopping)).catch_unwind().await {
+    match AssertUnwindSafe(conversation::play(&conversation, outlet, course)).catch_unwind().await {
         Ok(end) => end,
         Err(panic) => errored(outlet, index, broke_off(&*panic)).await,
     }

@@ -1,9 +1,12 @@
 //! The runner: what is to be played, how one conversation goes (read [`conversation`] first), and how many at once.
 
+mod call;
 pub mod conversation;
 mod dispatch;
+mod fail_fast;
 mod filter;
 mod models;
+mod order;
 mod outlet;
 mod overflow;
 pub mod plan;
@@ -11,7 +14,7 @@ mod so_far;
 
 pub use dispatch::{Ended, Job, dispatch};
 pub use filter::{Filter, FilterError};
-pub use models::{Model, Models, Price};
+pub use models::{Model, Models};
 pub use outlet::{JournalLost, Note, Notes, Outlet, Watcher, consume};
 pub use overflow::overflows;
 pub use so_far::SoFar;

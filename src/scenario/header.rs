@@ -2,6 +2,7 @@
 //! it is right.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::body::{Body, PersonaNode};
@@ -147,6 +148,7 @@ impl Reader<'_> {
             model_spans: self.model_nodes().iter().map(|node| node.span.clone()).collect(),
             windows: self.windows(findings),
             params: fields.get("params").and_then(|node| read_params::params(findings, node)).unwrap_or_default(),
+            params_span: self.place_of("params"),
             stream: fields.get("stream").and_then(|node| findings.flag(node, "stream")).unwrap_or(false),
             trials: trials.and_then(|trials| u32::try_from(trials).ok()).unwrap_or(1),
             pass_rate: fields
@@ -169,6 +171,12 @@ impl Reader<'_> {
             },
             live_turns: Vec::new(),
         }
+    }
+
+    /// Where a key stands; where it is missing, the first of the others.
+    fn place_of(&self, key: &str) -> Range<usize> {
+        let first = || self.fields.iter().next().map(|(_, key, _)| key);
+        self.fields.pair(key).map(|(key, _)| key).or_else(first).map_or(0..0, |key| key.span.clone())
     }
 
     fn name(&self, findings: &mut Findings, stem: &str) -> String {

@@ -72,6 +72,8 @@ pub struct Scenario {
     pub windows: Vec<Window>,
     /// Sampling parameters.
     pub params: Params,
+    /// Where they stand, or would.
+    params_span: Range<usize>,
     /// Whether replies are streamed.
     pub stream: bool,
     /// Repetitions of each variant.
@@ -96,6 +98,12 @@ impl Scenario {
     pub fn place_of_model(&self, model: &str) -> Option<Range<usize>> {
         let at = self.models.iter().position(|name| name == model)?;
         self.model_spans.get(at).cloned()
+    }
+
+    /// Where its sampling parameters stand; without any, where the scenario begins.
+    #[must_use]
+    pub fn place_of_params(&self) -> Range<usize> {
+        self.params_span.clone()
     }
 
     /// How many turns of one case and one cell are asked live, both as indexes.

@@ -8,6 +8,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on has failed, its helpers too")]
 
 mod apart;
+mod budget;
 mod disk;
 mod exit_codes;
 mod failures;
@@ -20,6 +21,7 @@ mod journal_first;
 mod kills;
 mod layers;
 mod models;
+mod order;
 mod outcomes;
 mod panics;
 mod provider;

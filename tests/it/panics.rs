@@ -1,5 +1,6 @@
 //! A defect in a provider or a check ends one conversation and nothing else.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chat_eval::diagnostic::SourceFile;
@@ -34,6 +35,27 @@ impl ChatModel for Fragile {
     }
 }
 
+/// Answers, but cannot be asked what it is: the question comes up when a check that needs a language model is decided.
+struct Unsure;
+
+impl ChatModel for Unsure {
+    fn source(&self) -> Source {
+        Source::Live
+    }
+
+    fn is_language_model(&self) -> bool {
+        panic!("the check broke")
+    }
+
+    fn chat<'a>(
+        &'a self,
+        request: ChatRequest<'a>,
+        observer: &'a dyn Observer,
+    ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
+        Box::pin(async move { Builtin::new(BuiltinKind::Reader).chat(request, observer).await })
+    }
+}
+
 struct NoFiles;
 
 impl Files for NoFiles {
@@ -57,23 +79,28 @@ impl Watcher for Count {
     fn live(&mut self, _: &Live) {}
 }
 
-#[test]
-fn a_panic_ends_its_conversation_alone_and_each_has_one_record() {
-    let text = "\
-cases: [{word: go}, {word: break}, {word: on}, {word: break}, {word: well}]
-turns:
-  - {user: Hello, expect: [{max_words: 5}]}
-  - {user: \"{{ word }}\", expect: [{max_words: 5}]}
-";
-    let source = Arc::new(SourceFile { path: "one.yaml".to_owned(), text: text.to_owned() });
-    let (scenario, diagnostics) = scenario::load(&source, "one", &NoFiles);
-    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+/// Plays scenarios on one model, and gives their records, each of which began once and ended once.
+fn play(texts: &[&str], chat: Arc<dyn ChatModel>, concurrency: usize) -> Vec<Record> {
+    let scenarios = (0..).zip(texts).map(|(number, text)| {
+        let source = Arc::new(SourceFile { path: format!("s{number}.yaml"), text: (*text).to_owned() });
+        let (scenario, diagnostics) = scenario::load(&source, &format!("s{number}"), &NoFiles);
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
+        scenario.expect("a scenario")
+    });
     let overrides = Overrides { default_model: "fragile".to_owned(), max_conversations: 100, ..Overrides::default() };
-    let plan = Plan::new(vec![scenario.expect("a scenario")], &overrides).expect("a plan");
-    let model = Model { chat: Arc::new(Fragile), price: None, tokenizer: Tokenizer::default() };
-    let places = (0..plan.conversations.len()).collect();
-    let job =
-        Job { plan, places, models: Models::from([("fragile".to_owned(), model)]), concurrency: 2, earlier: None };
+    let plan = Plan::new(scenarios.collect(), &overrides).expect("a plan");
+    let planned = plan.conversations.len();
+    let model = Model { chat, price: None, tokenizer: Tokenizer::default() };
+    let job = Job {
+        plan,
+        places: (0..planned).collect(),
+        models: Models::from([("fragile".to_owned(), model)]),
+        concurrency,
+        earlier: None,
+        turns_done: HashMap::new(),
+        budget: None,
+        is_fail_fast: false,
+    };
 
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("journal.jsonl");
@@ -87,16 +114,45 @@ turns:
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let ended = runtime.block_on(dispatch(job, outlet, std::future::pending()));
     let count = consumer.join().expect("a consumer");
-
     assert_eq!(ended, Ended::Complete);
-    assert_eq!((count.begun, count.ended), (5, 5), "each begins once and ends once");
-    let records: Vec<_> = Reader::open(&path).expect("a journal").records().map(Result::unwrap).collect();
+    assert_eq!((count.begun, count.ended), (planned, planned), "each begins once and ends once");
+    Reader::open(&path).expect("a journal").records().map(Result::unwrap).collect()
+}
+
+fn reason(record: &Record) -> &str {
+    record.done.as_ref().and_then(|done| done.error.as_deref()).expect("a reason")
+}
+
+#[test]
+fn a_panic_ends_its_conversation_alone_and_each_has_one_record() {
+    let text = "\
+cases: [{word: go}, {word: break}, {word: on}, {word: break}, {word: well}]
+turns:
+  - {user: Hello, expect: [{max_words: 5}]}
+  - {user: \"{{ word }}\", expect: [{max_words: 5}]}
+";
+    let records = play(&[text], Arc::new(Fragile), 2);
     let ends: Vec<End> = records.iter().map(Record::end).collect();
     assert_eq!(ends, [End::Passed, End::Errored, End::Passed, End::Errored, End::Passed]);
     let broken = &records[1];
     assert_eq!((broken.turns.len(), broken.begin.turns), (1, 2), "what was said before is kept");
-    let error = broken.done.as_ref().and_then(|done| done.error.as_deref()).expect("a reason");
-    assert_eq!(error, "a defect of chat-eval ended this conversation: the provider broke");
+    assert_eq!(reason(broken), "a defect of chat-eval ended this conversation: the provider broke");
+}
+
+#[test]
+fn a_panic_in_a_check_ends_its_conversation_alone_and_the_reply_is_kept() {
+    let sound = "trials: 2\nturns: [{user: Hello, expect: [{max_words: 5}]}, {user: More}]";
+    let broken = "turns: [{user: Hello, expect: [{max_words: 5}, {max_words: 5, needs_model: true}]}, {user: More}]";
+    // One at a time: the slot of the one that breaks must be free for those behind it.
+    for concurrency in [1, 2] {
+        let records = play(&[sound, broken, sound], Arc::new(Unsure), concurrency);
+        let ends: Vec<End> = records.iter().map(Record::end).collect();
+        assert_eq!(ends, [End::Passed, End::Passed, End::Errored, End::Passed, End::Passed]);
+        let broken = &records[2];
+        assert_eq!((broken.turns.len(), broken.checks.len()), (1, 1), "the reply and the check before it are kept");
+        assert!(broken.turns[0].reply.is_some());
+        assert_eq!(reason(broken), "a defect of chat-eval ended this conversation: the check broke");
+    }
 }
 
 fn manifest() -> chat_eval::event::Manifest {

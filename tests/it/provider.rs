@@ -58,6 +58,7 @@ fn settings(base_url: &str) -> OpenAiSettings {
         timeout: Duration::from_secs(20),
         retry: RetryPolicy { retries: 0, base: Duration::ZERO, cap: Duration::ZERO },
         gate: Arc::new(ProviderGate::open()),
+        purse: None,
     }
 }
 
@@ -97,6 +98,8 @@ fn shown(result: &Result<ChatReply, CallError>) -> String {
 
 fn shown_error(error: &CallError) -> String {
     let kind = match error {
+        CallError::OverBudget(_) => "OverBudget",
+        CallError::Unreachable(_) => "Unreachable",
         CallError::Connection(_) => "Connection",
         CallError::RateLimited { .. } => "RateLimited",
         CallError::Server { .. } => "Server",
@@ -523,6 +526,7 @@ async fn a_half_streamed_reply_is_void_before_the_next_try() {
         error: "the stream ended without a finish reason or [DONE]".to_owned(),
         latency: Duration::ZERO,
         wait: Some(Duration::ZERO),
+        reserved_usd: None,
     };
     let delta = |text: &str| Event::Delta(text.to_owned());
     assert_eq!(
@@ -776,7 +780,7 @@ async fn a_connection_that_cannot_be_made_says_where_and_why() {
         (https.clone(), format!("cannot connect to {https}: TLS: received corrupt message of type InvalidContentType")),
     ] {
         let error = ask(&model(settings(&base_url)), false, &Told::default()).await.unwrap_err();
-        assert_eq!(error, CallError::Connection(text));
+        assert_eq!(error, CallError::Unreachable(text));
     }
 }
 

@@ -59,6 +59,7 @@ async fn what_a_provider_asks_one_call_to_wait_every_call_to_it_waits() {
                 timeout: Duration::from_secs(20),
                 retry,
                 gate: Arc::clone(&gate),
+                purse: None,
             };
             OpenAi::new(settings, &http).unwrap()
         };

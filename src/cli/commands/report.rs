@@ -23,12 +23,7 @@ pub fn report(args: &ReportArgs, console: &Console) -> Exit {
     match files::write_all(&folder, &journal) {
         Ok(summary) => {
             let shown = folder.display().to_string();
-            let around = terminal::Around {
-                folder: &shown,
-                wall: journal.wall(),
-                concurrency: journal.manifest().concurrency,
-                snapshots: &[],
-            };
+            let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &[] };
             console.print(&terminal::render(&summary, around, look(console)));
             Exit::Passed
         }

@@ -4,6 +4,7 @@
 //! scenarios must give the same plan. Nothing that its journal holds is sent again. Whatever stands against that is said
 //! before anything is sent.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 
@@ -16,16 +17,26 @@ use super::super::exit::Exit;
 use super::super::runs::{self, JOURNAL};
 use super::super::snapshots::SnapshotSettings;
 use super::run::{Part, Stage, arguments, finish, now, prepare};
-use crate::event::{Event, Manifest, Resumed};
+use crate::event::{Event, Manifest, Resumed, TurnDone};
 use crate::journal::{JournalError, Reader, Writer};
-use crate::model::{ConversationId, End, VariantKey};
+use crate::model::{ConversationId, End, Source, VariantKey};
 use crate::report::files;
 use crate::run::plan::Plan;
 use crate::run::{Ended, Job};
 
 /// What may be said beside `--resume`: where the run is, how it is shown, and what changes no result.
-const BESIDE: [&str; 9] =
-    ["--resume", "--out", "--color", "--quiet", "--concurrency", "--rpm", "--tpm", "--timeout", "--retries"];
+const BESIDE: [&str; 10] = [
+    "--resume",
+    "--out",
+    "--color",
+    "--quiet",
+    "--concurrency",
+    "--rpm",
+    "--tpm",
+    "--timeout",
+    "--retries",
+    "--max-cost",
+];
 
 /// The path of a scenario that came on standard input.
 const INPUT: &str = "-";
@@ -51,7 +62,7 @@ fn go_on(run: &str, given: &RunArgs, console: &Console) -> Result<Exit, Exit> {
         console.error("the last line of the journal was not whole: it was cut off");
     }
     let manifest = earlier.manifest();
-    let (args, global) = settings(manifest, given).map_err(|reason| refused(&[reason]))?;
+    let (args, global) = settings(&earlier, given).map_err(|reason| refused(&[reason]))?;
     let changed = changed_files(manifest);
     if !changed.is_empty() {
         let exit = refused(&changed);
@@ -66,6 +77,10 @@ fn go_on(run: &str, given: &RunArgs, console: &Console) -> Result<Exit, Exit> {
     }
     let conversations = manifest.conversations;
     prepared.job.places.retain(|place| !begun.is_done[*place]);
+    if let Some(budget) = &prepared.job.budget {
+        budget.spend(begun.spent_usd);
+    }
+    prepared.job.turns_done = begun.turns_done;
     let before = conversations.saturating_sub(prepared.conversations());
     console.remark(&format!("going on with {}: {before} of {conversations} conversations are done", folder.display()));
     let stage = Stage::new(console)?;
@@ -91,7 +106,8 @@ fn beside(given: &RunArgs) -> Result<(), String> {
 }
 
 /// The settings that the run began with, but for what was said anew.
-fn settings(manifest: &Manifest, given: &RunArgs) -> Result<(RunArgs, Global), String> {
+fn settings(earlier: &Reader, given: &RunArgs) -> Result<(RunArgs, Global), String> {
+    let manifest = earlier.manifest();
     let arguments = ["chat-eval"].into_iter().chain(manifest.arguments.iter().map(String::as_str)).map(OsString::from);
     let cli = Cli::read(arguments).map_err(|error| {
         let error = error.to_string();
@@ -107,6 +123,7 @@ fn settings(manifest: &Manifest, given: &RunArgs) -> Result<(RunArgs, Global), S
     }
     args.rpm = given.rpm.or(args.rpm);
     args.tpm = given.tpm.or(args.tpm);
+    args.max_cost = cap(given.max_cost, earlier.max_cost_usd())?;
     if is_anew("--timeout") {
         args.timeout = given.timeout;
     }
@@ -114,6 +131,16 @@ fn settings(manifest: &Manifest, given: &RunArgs) -> Result<(RunArgs, Global), S
         args.retries = given.retries;
     }
     Ok((*args, cli.global))
+}
+
+/// What the run may spend from now on.
+fn cap(given: Option<f64>, so_far: Option<f64>) -> Result<Option<f64>, String> {
+    match (given, so_far) {
+        (Some(given), Some(so_far)) if given < so_far => Err(format!(
+            "`--max-cost {given}` is less than the {so_far} that the run may spend already; a higher cap may be given"
+        )),
+        (given, so_far) => Ok(given.or(so_far)),
+    }
 }
 
 /// The files of the run that are not what they were, each in a sentence.
@@ -145,6 +172,10 @@ fn digits(bytes: &[u8]) -> String {
 struct Begun {
     /// Whether nothing is to be done for it any more: it passed or failed.
     is_done: Vec<bool>,
+    /// How many live turns each of the others has replies to, by place.
+    turns_done: HashMap<usize, u32>,
+    /// What all of them took of a budget.
+    spent_usd: f64,
     /// The first that is another one now: what it was.
     other: Option<(usize, VariantKey)>,
 }
@@ -152,13 +183,20 @@ struct Begun {
 impl Begun {
     /// Reads the whole journal once, so that a damaged line is found before anything is sent.
     fn read(journal: &Reader, plan: &Plan) -> Result<Self, JournalError> {
-        let mut begun = Self { is_done: vec![false; plan.conversations.len()], other: None };
+        let is_done = vec![false; plan.conversations.len()];
+        let mut begun = Self { is_done, turns_done: HashMap::new(), spent_usd: 0.0, other: None };
         for record in journal.records() {
             let record = record?;
             let place = usize::try_from(record.begin.plan).unwrap_or(usize::MAX);
             if let Some(is_done) = begun.is_done.get_mut(place) {
                 *is_done = matches!(record.end(), End::Passed | End::Failed);
+                if !*is_done {
+                    let live = |turn: &&TurnDone| turn.source != Source::Canned && turn.reply.is_some();
+                    let live = u32::try_from(record.turns.iter().filter(live).count()).unwrap_or(u32::MAX);
+                    begun.turns_done.insert(place, live);
+                }
             }
+            begun.spent_usd += record.spent_usd();
             let is_other = plan.conversations.get(place).is_none_or(|planned| *planned.key != record.begin.key.variant);
             if is_other && begun.other.is_none() {
                 begun.other = Some((place, record.begin.key.variant));
@@ -202,5 +240,6 @@ fn resumed(job: &Job) -> Event {
         started: now(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         concurrency: u32::try_from(job.concurrency).unwrap_or(u32::MAX),
+        max_cost_usd: job.budget.as_ref().map(|budget| budget.cap().dollars()),
     }))
 }

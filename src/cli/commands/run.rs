@@ -3,6 +3,7 @@
 //! Everything that can be wrong with the input is found out before anything is sent; the run's folder is made then, so
 //! that a path that cannot be written fails before money is spent.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
 use super::super::args::{Global, RunArgs, Snapshots};
+use super::super::budget::budget;
 use super::super::config::{self, Config};
 use super::super::console::Console;
 use super::super::environment::Environment;
@@ -191,12 +193,16 @@ pub(super) fn prepare(
         console.fatal("the filters leave no conversation");
         return Err(Exit::NothingToDo);
     }
+    let cap = args.max_cost.or(config.limits.max_cost_usd);
+    let budget = budget(&config, &plan, cap).map_err(|diagnostics| bad(&diagnostics))?;
+    let rates = config.limits.rates;
     let settings = CallSettings {
         timeout: Duration::from_secs_f64(args.timeout),
         retries: args.retries,
-        rates: Rates { rpm: args.rpm.or(config.limits.rpm), tpm: args.tpm.or(config.limits.tpm) },
+        rates: Rates { rpm: args.rpm.or(rates.rpm), tpm: args.tpm.or(rates.tpm) },
+        budget: budget.clone(),
     };
-    let models = models::connect(&config, &plan, settings).map_err(|diagnostics| bad(&diagnostics))?;
+    let models = models::connect(&config, &plan, &settings).map_err(|diagnostics| bad(&diagnostics))?;
     let wrong = plan_errors(&plan, &models);
     if !wrong.is_empty() {
         return Err(bad(&wrong));
@@ -208,8 +214,17 @@ pub(super) fn prepare(
             "warning: {concurrency} conversations at once, not {wanted}: this system allows no more open files (`ulimit -n`)"
         ));
     }
-    let places = (0..plan.conversations.len()).collect();
-    Ok(Prepared { config, job: Job { places, plan, models, concurrency, earlier: None } })
+    let job = Job {
+        places: (0..plan.conversations.len()).collect(),
+        plan,
+        models,
+        concurrency,
+        earlier: None,
+        turns_done: HashMap::new(),
+        budget,
+        is_fail_fast: args.fail_fast,
+    };
+    Ok(Prepared { config, job })
 }
 
 /// A warning for each persona and tag that is asked for and that no file has: beside a good one, a mistyped one would
@@ -339,6 +354,7 @@ fn manifest(folder: &Path, job: &Job, environment: &Environment) -> Manifest {
         plan_digest: plan.digest(),
         conversations: u32::try_from(job.places.len()).unwrap_or(u32::MAX),
         concurrency: u32::try_from(job.concurrency).ok(),
+        max_cost_usd: job.budget.as_ref().map(|budget| budget.cap().dollars()),
         shard: None,
         environment: environment.recorded().clone(),
         scenarios: plan.scenarios.iter().map(file).collect(),
@@ -428,12 +444,7 @@ pub(super) fn finish(folder: &Path, ended: Ended, settings: &SnapshotSettings, c
             let compared = snapshots::compare(&journal, settings)
                 .unwrap_or_else(|error| Compared { errors: vec![error.to_string()], ..Compared::default() });
             let shown = folder.display().to_string();
-            let around = terminal::Around {
-                folder: &shown,
-                wall: journal.wall(),
-                concurrency: journal.manifest().concurrency,
-                snapshots: &compared.notes,
-            };
+            let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &compared.notes };
             console.print(&terminal::render(&summary, around, look(console)));
             not_written.extend(compared.errors);
             if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {

@@ -22,6 +22,7 @@ fn run(conversations: u32) -> Event {
         plan_digest: "d".into(),
         conversations,
         concurrency: Some(16),
+        max_cost_usd: None,
         shard: None,
         environment: serde_json::Map::new(),
         scenarios: Vec::new(),
@@ -64,6 +65,7 @@ fn turn(plan: u32, turn: u32, reply: &str) -> Event {
         usage: None,
         tokens_full_history: None,
         cost_usd: None,
+        reserved_usd: None,
         attempts: 1,
         waited_ms: None,
         latency_ms: Some(0.25),
@@ -237,7 +239,7 @@ fn two_iterations_at_once_do_not_disturb_each_other() {
 proptest! {
     #[test]
     fn every_reply_and_error_reads_back_as_it_was(reply in any::<String>(), error in ".*", wait in any::<Option<u64>>()) {
-        let attempt = Attempt { plan: 0, turn: 1, attempt: 1, status: Some(503), error, latency_ms: None, wait_ms: wait };
+        let attempt = Attempt { plan: 0, turn: 1, attempt: 1, status: Some(503), error, latency_ms: None, wait_ms: wait, reserved_usd: None };
         let sandbox = Sandbox::with(&lines(&[
             run(1), begin(0), Event::Attempt(attempt.clone()), turn(0, 1, &reply), done(0),
         ]));

@@ -93,6 +93,7 @@ fn a_conversation_is_read_back_while_another_handle_appends() {
             error: error.to_owned(),
             latency_ms: None,
             wait_ms: None,
+            reserved_usd: None,
         })
     };
     let begin = serde_json::json!({

@@ -39,6 +39,7 @@ fn reply(sent: u64, reply: u64) -> ChatReply {
         model_reported: None,
         fingerprint: None,
         attempts: 1,
+        reserved_usd: None,
     }
 }
 
@@ -101,8 +102,8 @@ async fn an_abandoned_gate_ends_waits_and_pauses_at_once() {
         gate.abandon();
     };
     let long = Duration::from_secs(300);
-    let (one, two, pause, ()) =
-        futures::join!(gate.admit(CALL, &told), gate.admit(CALL, &told), gate.pause(long, &told), abandoning);
+    let pause = gate.wait_for(tokio::time::sleep(long), Waiting::Retry, &told);
+    let (one, two, pause, ()) = futures::join!(gate.admit(CALL, &told), gate.admit(CALL, &told), pause, abandoning);
     assert_eq!([one.err(), two.err(), pause.err()], [const { Some(CallError::Interrupted) }; 3]);
     assert_eq!(started.elapsed(), Duration::ZERO);
     assert_eq!(gate.admit(CALL, &told).await.err(), Some(CallError::Interrupted), "nor is anything sent afterwards");

@@ -65,13 +65,12 @@ pub(super) fn malformed(what: &str, body: &str) -> CallError {
 /// The error of a request that got no answer, or no whole one.
 pub(super) fn of_transport(error: &reqwest::Error, base: &str) -> CallError {
     let cause = cause(error);
-    CallError::Connection(if error.is_connect() {
+    if error.is_connect() {
         let cause =
             if error.is_timeout() { format!("no connection within {}", seconds(CONNECT_TIMEOUT)) } else { cause };
-        format!("cannot connect to {base}: {cause}")
-    } else {
-        format!("the connection to {base} broke: {cause}")
-    })
+        return CallError::Unreachable(format!("cannot connect to {base}: {cause}"));
+    }
+    CallError::Connection(format!("the connection to {base} broke: {cause}"))
 }
 
 /// The error of a wait that was too long.
@@ -95,6 +94,8 @@ pub(super) fn polish(error: CallError, request_id: Option<&str>, mask: &dyn Fn(&
         None => line(&text, LONGEST_TEXT),
     };
     match error {
+        CallError::OverBudget(refused) => CallError::OverBudget(refused),
+        CallError::Unreachable(text) => CallError::Unreachable(finish(text)),
         CallError::Connection(text) => CallError::Connection(finish(text)),
         CallError::Malformed(text) => CallError::Malformed(finish(text)),
         CallError::RateLimited { status, message, retry_after } => {

@@ -29,9 +29,10 @@ pub use self::http::http_client;
 use self::service::Exchange;
 use self::thinking::Split;
 use self::wire::Answer;
+use super::budget::{Fare, Purse};
 use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
 use super::gate::{Estimate, Gate};
-use super::retry::{RetryPolicy, with_retries};
+use super::retry::{RetryPolicy, Way, with_retries};
 use crate::model::{Reply, Source, Usage};
 
 /// How one model is reached.
@@ -49,6 +50,8 @@ pub struct OpenAiSettings {
     pub retry: RetryPolicy,
     /// What stands before every try: shared by all that call this model of this provider.
     pub gate: Arc<Gate>,
+    /// What its calls are paid from, where the run has a budget.
+    pub purse: Option<Purse>,
 }
 
 /// Why a model cannot be reached as its settings say. Nothing was sent; no text has a key in it.
@@ -102,6 +105,7 @@ pub struct OpenAi {
     timeout: Duration,
     retry: RetryPolicy,
     gate: Arc<Gate>,
+    purse: Option<Purse>,
 }
 
 impl fmt::Debug for OpenAi {
@@ -119,11 +123,11 @@ impl OpenAi {
     /// # Errors
     /// When the base URL or the key cannot be used, or the key would be sent where it could be read.
     pub fn new(settings: OpenAiSettings, http: &reqwest::Client) -> Result<Self, SettingsError> {
-        let OpenAiSettings { base_url, model, api_key, timeout, retry, gate } = settings;
+        let OpenAiSettings { base_url, model, api_key, timeout, retry, gate, purse } = settings;
         let endpoint = Arc::new(Endpoint::new(&base_url, api_key.as_ref())?);
         let config: Arc<dyn Config> = Arc::clone(&endpoint) as Arc<dyn Config>;
         let client = Client::build(http.clone(), config);
-        Ok(Self { http: http.clone(), endpoint, client, model, timeout, retry, gate })
+        Ok(Self { http: http.clone(), endpoint, client, model, timeout, retry, gate, purse })
     }
 
     /// One try.
@@ -231,8 +235,13 @@ impl ChatModel for OpenAi {
         request: ChatRequest<'a>,
         observer: &'a dyn Observer,
     ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
+        let fare = self.purse.as_ref().map_or_else(Fare::free, |purse| purse.fare(&request));
         let call = Estimate::of(&request);
-        with_retries(self.retry, &self.gate, call, observer, move || self.attempt(request, observer)).boxed()
+        async move {
+            let way = Way { gate: &self.gate, fare: &fare, call };
+            with_retries(self.retry, way, observer, || self.attempt(request, observer)).await
+        }
+        .boxed()
     }
 }
 
@@ -283,6 +292,7 @@ impl Read {
             model_reported: self.model,
             fingerprint: self.fingerprint,
             attempts: 1,
+            reserved_usd: None,
         }
     }
 }

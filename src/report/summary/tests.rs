@@ -1,6 +1,6 @@
 //! Tests of the module beside this file.
 
-use super::super::sample::{check, ended, record, retention, story, summary, turn};
+use super::super::sample::{check, ended, record, retention, summary, turn};
 use super::*;
 use crate::model::{Outcome, Source};
 use crate::report::FailureKind;
@@ -118,24 +118,4 @@ fn tokens_saved_are_told_from_calls_whose_full_history_is_known() {
     let usage = summary(&[record]).totals.usage;
     assert_eq!((usage.tokens_sent, usage.tokens_full_history), (Some(200), Some(160)));
     assert!((usage.saved().unwrap() - 0.375).abs() < 1e-12);
-}
-
-#[test]
-fn the_bound_is_the_longest_conversation_or_all_work_shared_out() {
-    let story = story();
-    let in_calls = |record: &Record| -> f64 {
-        let tries = record.attempts.iter().filter_map(|attempt| attempt.latency_ms);
-        record.turns.iter().filter_map(|turn| turn.latency_ms).chain(tries).sum()
-    };
-    let longest = story.iter().map(in_calls).fold(0.0, f64::max);
-    let work: f64 = story.iter().map(in_calls).sum();
-    let mut builder = SummaryBuilder::new();
-    for record in &story {
-        builder.add(record);
-    }
-    let totals = builder.finish().totals;
-    assert!(longest > 0.0 && work > longest);
-    let ms = |concurrency| totals.bound(concurrency).as_secs_f64() * 1000.0;
-    assert!((ms(1) - work).abs() < 1e-3, "one at a time");
-    assert!((ms(1_000) - longest).abs() < 1e-3, "no conversation is quicker than its own calls");
 }

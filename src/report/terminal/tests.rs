@@ -9,12 +9,7 @@ use crate::report::FAILURES_IN_FULL;
 const PLAIN: Look = Look { width: 80, is_coloured: false, is_ascii: false };
 
 fn shown(records: &[Record], look: Look) -> String {
-    let around = Around {
-        folder: "results/latest",
-        wall: Some(Duration::from_millis(12_400)),
-        concurrency: None,
-        snapshots: &[],
-    };
+    let around = Around { folder: "results/latest", wall: Some(Duration::from_millis(12_400)), snapshots: &[] };
     render(&summary(records), around, look)
 }
 
@@ -126,7 +121,7 @@ fn a_snapshot_that_waits_is_told_with_the_command_that_decides_on_it() {
     let help = "  help: `chat-eval review --list` shows what waits, `--accept` accepts it\n";
     for is_pending in [true, false] {
         let notes = [SnapshotNote { is_pending, ..note("a.snap", "new", false) }];
-        let around = Around { folder: "results/r", wall: None, concurrency: None, snapshots: &notes };
+        let around = Around { folder: "results/r", wall: None, snapshots: &notes };
         let text = render(&summary(&[record(0, "s")]), around, PLAIN);
         assert_eq!(text.contains(&format!("  a.snap: new\n{help}")), is_pending, "{text}");
         assert_eq!(text.contains("help:"), is_pending, "{text}");
@@ -139,7 +134,7 @@ fn snapshots_that_fail_the_run_come_first_and_are_counted() {
         note("a.snap", "snapshot changed (words only)", false),
         note("b.snap", "snapshot changed: turn 4 verdict", true),
     ];
-    let around = Around { folder: "results/r", wall: None, concurrency: None, snapshots: &notes };
+    let around = Around { folder: "results/r", wall: None, snapshots: &notes };
     let text = render(&summary(&[record(0, "s")]), around, PLAIN);
     let notes = "✗ b.snap: snapshot changed: turn 4 verdict\n  a.snap: snapshot changed (words only)\n";
     assert!(text.contains(notes), "{text}");
@@ -188,5 +183,31 @@ fn no_run_saves_all_of_its_tokens() {
     for (share, said) in [(0.996, Some("99 %")), (0.114, Some("11 %")), (0.004, None), (-0.2, None)] {
         let saved = saved(share);
         assert_eq!(saved.as_deref().and_then(|text| text.split_once(" fewer")).map(|(percent, _)| percent), said);
+    }
+}
+
+#[test]
+fn the_time_stands_beside_its_bound_where_calls_took_it() {
+    for (wall, said) in [(12_400, "0 calls in 12.4 s (bound 11.8 s)"), (999, "0 calls in 1.0 s\n")] {
+        let mut summary = summary(&[record(0, "s")]);
+        summary.totals.bound = Some(Duration::from_millis(11_800));
+        let around = Around { folder: "results/r", wall: Some(Duration::from_millis(wall)), snapshots: &[] };
+        let text = render(&summary, around, PLAIN);
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn a_budget_stands_beside_what_was_spent_of_it() {
+    for (cap, cost, reserved, said) in [
+        (None, Some(0.5), None, "0 calls · $0.500\n"),
+        (Some(5.0), Some(4.98), None, "0 calls · $4.98 of $5.00\n"),
+        (Some(5.0), None, Some(0.02), "0 calls\n$0.000 of $5.00, $0.020 more reserved for calls of unknown usage\n"),
+    ] {
+        let mut summary = summary(&[record(0, "s")]);
+        summary.totals.max_cost_usd = cap;
+        (summary.totals.usage.cost_usd, summary.totals.usage.reserved_usd) = (cost, reserved);
+        let text = render(&summary, Around { folder: "results/r", wall: None, snapshots: &[] }, PLAIN);
+        assert!(text.contains(said), "{text}");
     }
 }

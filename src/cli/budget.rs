@@ -1,0 +1,60 @@
+//! What a run may spend: a budget needs a price for every live model and a longest reply for every call to one.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::config::{Config, ProviderConfig};
+use super::models::{placed, resolve};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::provider::Budget;
+use crate::run::plan::Plan;
+
+/// The budget of `cap` dollars, where there is a cap.
+///
+/// # Errors
+/// Everything that keeps the most that a call can cost from being known.
+pub fn budget(config: &Config, plan: &Plan, cap: Option<f64>) -> Result<Option<Arc<Budget>>, Vec<Diagnostic>> {
+    let Some(cap) = cap else { return Ok(None) };
+    let mut wrong = Vec::new();
+    let mut live = HashSet::new();
+    for name in plan.models() {
+        // A model that is none is said where it is connected.
+        let Ok(model) = resolve(config, name) else { continue };
+        if matches!(model.provider, ProviderConfig::Builtin(_)) {
+            continue;
+        }
+        live.insert(name);
+        if model.price.is_none() {
+            wrong.push(without_price(config, plan, name));
+        }
+    }
+    wrong.extend(without_longest_reply(plan, &live));
+    if wrong.is_empty() { Ok(Some(Budget::new(cap))) } else { Err(wrong) }
+}
+
+fn without_price(config: &Config, plan: &Plan, name: &str) -> Diagnostic {
+    let diagnostic = Diagnostic::error(Code::MissingPrice, format!("the run has a budget, and `{name}` has no price"))
+        .help(format!(
+            "`models: {{{name}: {{…, price: {{input: 0.15, output: 0.60}}}}}}` in the config, in USD a million tokens"
+        ));
+    match config.place_of_model(name) {
+        Some((source, span)) => diagnostic.at(source, span, ""),
+        None => placed(diagnostic, plan, name),
+    }
+}
+
+/// The scenarios that are played on a live model without a limit to its replies.
+fn without_longest_reply(plan: &Plan, live: &HashSet<&str>) -> Vec<Diagnostic> {
+    let played = plan.conversations.iter().filter(|planned| live.contains(planned.key.model.as_str()));
+    let mut seen = HashSet::new();
+    let scenarios =
+        played.filter(|planned| seen.insert(planned.scenario)).map(|planned| &plan.scenarios[planned.scenario]);
+    let unlimited = scenarios.filter(|scenario| scenario.params.longest_reply().is_none());
+    let diagnostics = unlimited.map(|scenario| {
+        let message = format!("the run has a budget, and `{}` sets no `max_tokens`", scenario.name);
+        Diagnostic::error(Code::MissingMaxTokens, message)
+            .at(&scenario.source, scenario.place_of_params(), "")
+            .help("`params: {max_tokens: 500}` limits what a reply of this scenario can cost")
+    });
+    diagnostics.collect()
+}

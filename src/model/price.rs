@@ -1,0 +1,21 @@
+//! What tokens cost.
+
+use super::Usage;
+
+/// USD a million tokens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    /// Of the request.
+    pub input: f64,
+    /// Of the reply.
+    pub output: f64,
+}
+
+impl Price {
+    /// What a call with this usage cost, in USD.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
+    pub fn of(self, usage: Usage) -> f64 {
+        (usage.sent as f64 * self.input + usage.reply as f64 * self.output) / 1e6
+    }
+}
