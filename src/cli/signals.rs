@@ -1,6 +1,7 @@
 //! Ctrl-C, SIGTERM and a terminal that goes away: the first asks a run to stop in good order, a second Ctrl-C or SIGTERM ends
 //! the program at once.
 //!
+//! They are heard on a thread of their own: whatever holds the run up, a terminal that takes nothing for one, Ctrl-C is heard.
 //! From [`listen`] on no signal is lost, and none ends the program by itself: what was done can always be written. That
 //! holds for a limit on the size of files too, which the system enforces by a signal where nobody listens.
 
@@ -33,27 +34,39 @@ enum Heard {
     Hangup,
 }
 
-/// Listens from now on. Must be called inside a runtime, and listens as long as that lives.
+/// Listens from now on, until the program ends.
 pub fn listen(console: Console) -> Asked {
     let (asking, asked) = watch::channel(false);
-    if let Ok(mut signals) = Signals::new() {
-        tokio::spawn(async move {
-            let mut is_asked = false;
-            loop {
-                let heard = signals.next().await;
-                let is_going_on = asking.send(true).is_ok();
-                if heard == Heard::Stop && (is_asked || !is_going_on) {
-                    break;
-                }
-                is_asked = true;
-            }
-            // Half a line may be on the screen.
-            console.error("");
-            #[expect(clippy::exit, reason = "asked twice; the journal holds everything that was acknowledged")]
-            std::process::exit(Exit::Interrupted.code().into());
-        });
+    let (told, is_listening) = std::sync::mpsc::channel::<()>();
+    let hear = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async move {
+            let signals = Signals::new()?;
+            drop(told);
+            hear(signals, &asking, &console).await
+        })
+    };
+    // Where it cannot listen, a signal does what the system has it do.
+    if std::thread::Builder::new().name("signals".to_owned()).spawn(hear).is_ok() {
+        let _ = is_listening.recv();
     }
     Asked(asked)
+}
+
+async fn hear(mut signals: Signals, asking: &watch::Sender<bool>, console: &Console) -> std::io::Result<()> {
+    let mut is_asked = false;
+    loop {
+        let heard = signals.next().await;
+        let is_going_on = asking.send(true).is_ok();
+        if heard == Heard::Stop && (is_asked || !is_going_on) {
+            break;
+        }
+        is_asked = true;
+    }
+    // Half a line may be on the screen.
+    console.error("");
+    #[expect(clippy::exit, reason = "asked twice; the journal holds everything that was acknowledged")]
+    std::process::exit(Exit::Interrupted.code().into());
 }
 
 #[cfg(unix)]

@@ -39,6 +39,31 @@ pub enum Event {
     Conversation(ConversationDone),
 }
 
+impl Event {
+    /// Reads one line of the journal.
+    ///
+    /// serde keeps all of a value aside until it has found the tag of an enum. We write the tag first, so the many kinds can
+    /// be told before the rest is read, which is then read straight into its place.
+    ///
+    /// # Errors
+    /// When it is no event.
+    pub fn read(line: &[u8]) -> serde_json::Result<Self> {
+        let begins =
+            |tag: &str| line.strip_prefix(b"{\"event\":\"").is_some_and(|rest| rest.starts_with(tag.as_bytes()));
+        if begins("check\"") {
+            serde_json::from_slice(line).map(Self::Check)
+        } else if begins("turn\"") {
+            serde_json::from_slice(line).map(Self::Turn)
+        } else if begins("begin\"") {
+            serde_json::from_slice(line).map(Self::Begin)
+        } else if begins("conversation\"") {
+            serde_json::from_slice(line).map(Self::Conversation)
+        } else {
+            serde_json::from_slice(line)
+        }
+    }
+}
+
 /// What a run is: also the content of `run.json`, with the totals behind it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {

@@ -4,6 +4,7 @@
 //! [`crate::event`]. Two rules hold. What [`Writer::append`] has taken is with the operating system, so that a crash
 //! of the process loses none of it; and a [`Reader`] holds places of lines in memory, never the conversations.
 
+mod blocks;
 mod reader;
 mod writer;
 

@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::JournalError;
+use super::blocks::Blocks;
 use crate::event::{Event, FORMAT, Manifest, Record};
 
 /// How much of the file is read at a time when the index is made.
@@ -42,18 +43,11 @@ struct Line {
     offset: u64,
 }
 
-impl Line {
-    fn end(self) -> u64 {
-        self.offset + u64::from(self.length)
-    }
-}
-
 /// A journal that was written, whole or torn.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
-    /// Behind a lock because seeking and reading are two steps.
-    file: Mutex<File>,
+    blocks: Mutex<Blocks>,
     manifest: Manifest,
     /// By conversation in plan order; within one, as written.
     lines: Vec<Line>,
@@ -90,7 +84,15 @@ impl Reader {
         let Pass { source, mut lines, parts, is_torn, offset: whole_length, .. } = pass;
         // The sort is stable: within one conversation the order of writing stays.
         lines.sort_by_key(|line| line.plan);
-        Ok(Self { file: Mutex::new(source.into_inner()), manifest, lines, parts, whole_length, is_torn, path })
+        Ok(Self {
+            blocks: Mutex::new(Blocks::new(source.into_inner())),
+            manifest,
+            lines,
+            parts,
+            whole_length,
+            is_torn,
+            path,
+        })
     }
 
     /// Where it is.
@@ -154,18 +156,11 @@ impl Reader {
 
     fn record(&self, lines: &[Line]) -> Result<Record, JournalError> {
         let mut record: Option<Record> = None;
-        // Lines that stand one behind the other are read at once.
-        for run in lines.chunk_by(|line, next| line.end() == next.offset) {
-            let bytes = self.read(run)?;
-            for line in run {
-                let from = usize::try_from(line.offset - run[0].offset).unwrap_or(usize::MAX);
-                let text = &bytes[from..from + line.length as usize];
-                let event = serde_json::from_slice(text).map_err(|error| self.damaged(*line, &error.to_string()))?;
-                match (&mut record, event) {
-                    (Some(record), event) => record.add(event),
-                    (none, Event::Begin(begin)) => *none = Some(Record::new(*begin)),
-                    _ => return Err(self.damaged(*line, "its conversation has not begun")),
-                }
+        for line in lines {
+            match (&mut record, self.event(*line)?) {
+                (Some(record), event) => record.add(event),
+                (none, Event::Begin(begin)) => *none = Some(Record::new(*begin)),
+                _ => return Err(self.damaged(*line, "its conversation has not begun")),
             }
         }
         let mut record = record.ok_or_else(|| JournalError::NoBeginning { path: self.path.clone() })?;
@@ -173,16 +168,13 @@ impl Reader {
         Ok(record)
     }
 
-    fn read(&self, run: &[Line]) -> Result<Vec<u8>, JournalError> {
-        let read = || {
-            let length: usize = run.iter().map(|line| line.length as usize).sum();
-            let mut bytes = vec![0; length];
-            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.seek(SeekFrom::Start(run[0].offset))?;
-            file.read_exact(&mut bytes)?;
-            Ok(bytes)
-        };
-        read().map_err(|source| JournalError::NotRead { path: self.path.clone(), source })
+    fn event(&self, line: Line) -> Result<Event, JournalError> {
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        match blocks.read(line.offset, line.length as usize).map(|text| Event::read(&text)) {
+            Ok(Ok(event)) => Ok(event),
+            Ok(Err(error)) => Err(self.damaged(line, &error.to_string())),
+            Err(source) => Err(JournalError::NotRead { path: self.path.clone(), source }),
+        }
     }
 
     /// The error for a line. Its number is counted only now: the index need not hold what hardly anyone asks for.

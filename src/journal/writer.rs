@@ -43,7 +43,7 @@ impl Writer {
             Err(source) => return Err(JournalError::NotWritten { path, source }),
         };
         let mut writer = Self::locked(path, file)?;
-        writer.append(std::slice::from_ref(first))?;
+        writer.append([first])?;
         writer.sync()?;
         match draft.persist_noclobber(&writer.path) {
             Ok(()) => Ok(writer),
@@ -94,7 +94,7 @@ impl Writer {
     ///
     /// # Errors
     /// When they could not be written; the journal then has none of them.
-    pub fn append(&mut self, events: &[Event]) -> Result<(), JournalError> {
+    pub fn append<'e>(&mut self, events: impl IntoIterator<Item = &'e Event>) -> Result<(), JournalError> {
         self.write(events).map_err(|source| {
             // Half a line in the middle of the file would make all that follows unreadable. Where even the cut fails,
             // the disk is gone, and the first error is the one that says why.
@@ -103,15 +103,17 @@ impl Writer {
         })
     }
 
-    fn write(&mut self, events: &[Event]) -> io::Result<()> {
+    fn write<'e>(&mut self, events: impl IntoIterator<Item = &'e Event>) -> io::Result<()> {
         self.buffer.clear();
         for event in events {
             serde_json::to_writer(&mut self.buffer, event)?;
             self.buffer.push(b'\n');
         }
-        self.file.write_all(&self.buffer)?;
-        self.length += self.buffer.len() as u64;
-        self.is_dirty |= !events.is_empty();
+        if !self.buffer.is_empty() {
+            self.file.write_all(&self.buffer)?;
+            self.length += self.buffer.len() as u64;
+            self.is_dirty = true;
+        }
         Ok(())
     }
 

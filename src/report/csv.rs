@@ -3,10 +3,10 @@
 //! Columns are a promise: they are only ever added at the end. Every cell that holds text goes through the formula
 //! guard; numbers have a fixed number of decimals; an empty cell means *not known*.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
-use csv::{Terminator, WriterBuilder};
+use csv::{ByteRecord, Terminator, WriterBuilder};
 
 use super::Tally;
 use super::tally::Variants;
@@ -14,6 +14,9 @@ use crate::event::{CheckDone, Record, Retention, TurnDone};
 use crate::model::VariantKey;
 use crate::stats::{quantile, wilson};
 use crate::text::escape::csv_cell;
+
+/// How much of a table is written at once, in bytes.
+const BUFFER: usize = 128 * 1024;
 
 const NAMES: [&str; 7] = ["run", "scenario", "case", "persona", "model", "window", "vars"];
 
@@ -119,15 +122,15 @@ impl<W: Write> Tables<W> {
     /// When a writer does not take its rows.
     pub fn add(&mut self, record: &Record) -> Result<(), TableError> {
         if let Some(tally) = self.variants.add(record) {
-            self.summary.add(summary_row(&self.run, &tally))?;
+            self.summary.add(&summary_row(&self.run, &tally))?;
         }
         for turn in &record.turns {
-            self.transcripts.add(transcript_row(&self.run, record, turn))?;
+            self.transcripts.add(&transcript_row(&self.run, record, turn))?;
         }
         for check in &record.checks {
-            self.checks.add(check_row(&self.run, record, check))?;
+            self.checks.add(&check_row(&self.run, record, check))?;
             if let Some(retention) = &check.retention {
-                self.retention.add(retention_row(&self.run, record, check, retention))?;
+                self.retention.add(&retention_row(&self.run, record, check, retention))?;
             }
         }
         Ok(())
@@ -139,7 +142,7 @@ impl<W: Write> Tables<W> {
     /// When a writer does not take the last rows.
     pub fn finish(mut self) -> Result<Sheets<W>, TableError> {
         if let Some(tally) = self.variants.finish() {
-            self.summary.add(summary_row(&self.run, &tally))?;
+            self.summary.add(&summary_row(&self.run, &tally))?;
         }
         Ok(Sheets {
             transcripts: self.transcripts.finish()?,
@@ -158,14 +161,15 @@ struct Table<W: Write> {
 
 impl<W: Write> Table<W> {
     fn new(file: &'static str, sheet: W, columns: &[&str]) -> Result<Self, TableError> {
-        let rows = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(sheet);
+        let mut builder = WriterBuilder::new();
+        let rows = builder.terminator(Terminator::Any(b'\n')).buffer_capacity(BUFFER).from_writer(sheet);
         let mut table = Self { file, rows };
-        table.add(Cells(NAMES.iter().chain(columns).map(|name| (*name).to_owned()).collect()))?;
+        table.add(&NAMES.iter().chain(columns).fold(Cells::empty(), |cells, name| cells.text(name)))?;
         Ok(table)
     }
 
-    fn add(&mut self, row: Cells) -> Result<(), TableError> {
-        self.rows.write_record(row.0).map_err(|error| TableError { file: self.file, source: error.into() })
+    fn add(&mut self, row: &Cells) -> Result<(), TableError> {
+        self.rows.write_byte_record(&row.cells).map_err(|error| TableError { file: self.file, source: error.into() })
     }
 
     fn finish(self) -> Result<W, TableError> {
@@ -179,38 +183,44 @@ impl<W: Write> Table<W> {
 }
 
 /// A row in the making.
-struct Cells(Vec<String>);
+struct Cells {
+    cells: ByteRecord,
+    /// Where a number becomes a text.
+    text: String,
+}
 
 impl Cells {
+    fn empty() -> Self {
+        Self { cells: ByteRecord::with_capacity(1024, 32), text: String::new() }
+    }
+
     fn of(run: &str, key: &VariantKey) -> Self {
         let VariantKey { scenario, case, persona, model, window, vars } = key;
-        let mut cells = Self(Vec::with_capacity(32));
-        for name in [run, scenario, case, persona, model, window, vars] {
-            cells = cells.text(name);
-        }
-        cells
+        [run, scenario, case, persona, model, window, vars].into_iter().fold(Self::empty(), Self::text)
     }
 
     /// A stranger's text, or one that may have come from a stranger's file.
     fn text(mut self, text: &str) -> Self {
-        self.0.push(csv_cell(text).into_owned());
+        self.cells.push_field(csv_cell(text).as_bytes());
         self
     }
 
     /// A word or number of ours.
-    fn word(mut self, word: impl Display + Copy) -> Self {
-        self.0.push(word.to_string());
-        self
+    fn word(self, word: impl Display + Copy) -> Self {
+        self.known(Some(word))
     }
 
     fn known(mut self, word: Option<impl Display + Copy>) -> Self {
-        self.0.push(word.map(|word| word.to_string()).unwrap_or_default());
+        self.text.clear();
+        // Nothing can fail to be written into a text.
+        let _ = word.map(|word| write!(self.text, "{word}"));
+        self.cells.push_field(self.text.as_bytes());
         self
     }
 
-    fn fixed(mut self, number: Option<f64>, decimals: usize) -> Self {
-        self.0.push(number.map(|number| format!("{number:.decimals$}")).unwrap_or_default());
-        self
+    fn fixed(self, number: Option<f64>, decimals: usize) -> Self {
+        let number = number.map(|number| Fixed { number, decimals });
+        self.known(number)
     }
 
     fn ms(self, milliseconds: Option<f64>) -> Self {
@@ -223,6 +233,19 @@ impl Cells {
 
     fn rate(self, rate: Option<f64>) -> Self {
         self.fixed(rate, 4)
+    }
+}
+
+/// A number with a fixed number of decimals.
+#[derive(Clone, Copy)]
+struct Fixed {
+    number: f64,
+    decimals: usize,
+}
+
+impl Display for Fixed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.*}", self.decimals, self.number)
     }
 }
 

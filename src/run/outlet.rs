@@ -1,15 +1,19 @@
 //! Where events go: one consumer writes them to the journal first and shows them to whoever watches then.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, interval};
 
 use crate::event::{Event, Live};
 use crate::journal::{JournalError, Writer};
 
 /// How long what is written may wait before it is forced to the disk, and the journal go unseen.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// How many things are written and acknowledged together at most.
+const BATCH: usize = 1_000;
 
 /// One thing on its way to the consumer.
 #[derive(Debug)]
@@ -28,14 +32,14 @@ pub struct JournalLost;
 /// The way to the consumer; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outlet {
-    sender: Sender<Note>,
+    sender: UnboundedSender<Note>,
     is_there: watch::Receiver<()>,
 }
 
 /// The other end of all outlets of a run. When it is dropped, they know.
 #[derive(Debug)]
 pub struct Notes {
-    receiver: Receiver<Note>,
+    receiver: UnboundedReceiver<Note>,
     _is_there: watch::Sender<()>,
 }
 
@@ -43,7 +47,7 @@ impl Outlet {
     /// An outlet and the other end, for [`consume`].
     #[must_use]
     pub fn new() -> (Self, Notes) {
-        let (sender, receiver) = channel();
+        let (sender, receiver) = unbounded_channel();
         let (here, is_there) = watch::channel(());
         (Self { sender, is_there }, Notes { receiver, _is_there: here })
     }
@@ -78,7 +82,7 @@ impl Outlet {
     }
 }
 
-/// Who watches a run while it goes on. Called on the consumer's thread, after the journal.
+/// Who watches a run while it goes on. Called by the consumer, after the journal.
 pub trait Watcher {
     /// An event is in the journal.
     fn event(&mut self, event: &Event);
@@ -88,29 +92,49 @@ pub trait Watcher {
     fn tick(&mut self) {}
 }
 
-/// Writes what comes to the journal, in batches of what is there, until every outlet is gone.
+/// Writes what comes to the journal, in batches of what is there, until every outlet is gone, and gives the journal back.
+///
+/// It is a task beside those that it serves, and no thread of its own: a turn waits for its acknowledgement, and to wake
+/// two threads for each turn took longer than all that is written.
 ///
 /// # Errors
 /// When the journal cannot be written, or is no longer where it was: what was acknowledged before is in it.
-pub fn consume(notes: &Notes, journal: &mut Writer, watcher: &mut dyn Watcher) -> Result<(), JournalError> {
-    let mut synced = Instant::now();
+pub async fn consume(
+    mut notes: Notes,
+    mut journal: Writer,
+    watcher: &mut (dyn Watcher + Send),
+) -> Result<Writer, JournalError> {
+    let mut batch = Vec::new();
+    let (mut clock, mut synced) = (interval(SYNC_EVERY), Instant::now());
     loop {
-        let first = match notes.receiver.recv_timeout(SYNC_EVERY.saturating_sub(synced.elapsed())) {
-            Ok(note) => Some(note),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => break,
+        let is_open = tokio::select! {
+            biased;
+            note = notes.receiver.recv() => {
+                let is_open = note.is_some();
+                batch.extend(note);
+                is_open
+            }
+            _ = clock.tick() => true,
         };
-        if let Some(first) = first {
-            let batch = std::iter::once(first).chain(notes.receiver.try_iter().take(1_000)).collect();
-            write(batch, journal, watcher)?;
+        // Whoever is awake has its turn first: what they send comes along, in one write.
+        tokio::task::yield_now().await;
+        while batch.len() < BATCH
+            && let Ok(note) = notes.receiver.try_recv()
+        {
+            batch.push(note);
         }
+        if !is_open {
+            break;
+        }
+        write(&mut batch, &mut journal, watcher)?;
         if synced.elapsed() >= SYNC_EVERY {
-            secure(journal)?;
+            secure(&mut journal)?;
             synced = Instant::now();
         }
         watcher.tick();
     }
-    secure(journal)
+    secure(&mut journal)?;
+    Ok(journal)
 }
 
 /// Makes sure that what was written outlives a power cut, and can be found.
@@ -119,33 +143,23 @@ fn secure(journal: &mut Writer) -> Result<(), JournalError> {
     journal.sync()
 }
 
-/// Writes one batch, acknowledges it, shows it.
-fn write(batch: Vec<Note>, journal: &mut Writer, watcher: &mut dyn Watcher) -> Result<(), JournalError> {
-    let mut events = Vec::with_capacity(batch.len());
-    let mut acknowledgements = Vec::new();
-    let mut order = Vec::with_capacity(batch.len());
-    for note in batch {
-        match note {
-            Note::Event(event, done) => {
-                order.push(None);
-                events.push(event);
-                acknowledgements.extend(done);
-            }
-            Note::Live(live) => order.push(Some(live)),
+/// Writes what came together, acknowledges it, shows it.
+fn write(notes: &mut Vec<Note>, journal: &mut Writer, watcher: &mut (dyn Watcher + Send)) -> Result<(), JournalError> {
+    let events = notes.iter().filter_map(|note| match note {
+        Note::Event(event, _) => Some(event),
+        Note::Live(_) => None,
+    });
+    journal.append(events)?;
+    for note in notes.iter_mut() {
+        if let Note::Event(_, done) = note {
+            // A conversation that was aborted meanwhile does not listen any more.
+            let _ = done.take().map(|done| done.send(()));
         }
     }
-    if !events.is_empty() {
-        journal.append(&events)?;
-    }
-    for done in acknowledgements {
-        // A conversation that was aborted meanwhile does not listen any more.
-        let _ = done.send(());
-    }
-    let mut shown = events.iter();
-    for live in order {
-        match live {
-            Some(live) => watcher.live(&live),
-            None => shown.next().into_iter().for_each(|event| watcher.event(event)),
+    for note in notes.drain(..) {
+        match note {
+            Note::Event(event, _) => watcher.event(&event),
+            Note::Live(live) => watcher.live(&live),
         }
     }
     Ok(())
@@ -166,12 +180,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn time_passes_also_where_nothing_happens() {
+    #[tokio::test]
+    async fn time_passes_also_where_nothing_happens() {
         let folder = tempfile::tempdir().unwrap();
         let first = Event::Stop(crate::event::Stopped { wall_ms: 0 });
-        let mut journal = Writer::create(folder.path().join("journal.jsonl"), &first).unwrap();
+        let journal = Writer::create(folder.path().join("journal.jsonl"), &first).unwrap();
         let (outlet, notes) = Outlet::new();
-        consume(&notes, &mut journal, &mut UntilTicked(Some(outlet))).unwrap();
+        consume(notes, journal, &mut UntilTicked(Some(outlet))).await.unwrap();
     }
 }

@@ -3,8 +3,9 @@
 //! Templates are minijinja's, strict: a name that is no variable is an error. A value is put in once and never looked
 //! at again, so the values of cases and variables are data even where they look like templates.
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, PoisonError, RwLock};
 
 use minijinja::{Environment, ErrorKind};
 use serde_json::{Map, Value as Json};
@@ -15,8 +16,42 @@ use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::text::nearest::nearest;
 
-/// Made once: there may be a great many scripts.
-static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
+/// What was read last. A scenario's texts are filled in anew for each of its cases and cells, while the file is loaded and
+/// when a conversation begins.
+static READ: LazyLock<RwLock<ReadTemplates>> = LazyLock::new(|| RwLock::new(ReadTemplates::new()));
+
+/// So many templates are kept, and so many bytes of their texts; past either all are forgotten.
+const KEPT: usize = 512;
+const KEPT_BYTES: usize = 1 << 20;
+
+/// Templates that were read and are known to be allowed, by their texts.
+struct ReadTemplates {
+    environment: Environment<'static>,
+    /// The variables that each of them needs, sorted.
+    needs: HashMap<String, Vec<String>>,
+    bytes: usize,
+}
+
+impl ReadTemplates {
+    fn new() -> Self {
+        Self { environment: environment(), needs: HashMap::new(), bytes: 0 }
+    }
+
+    fn add(&mut self, text: &str) -> Result<(), minijinja::Error> {
+        if self.needs.len() >= KEPT || self.bytes + text.len() > KEPT_BYTES {
+            self.environment.clear_templates();
+            self.needs.clear();
+            self.bytes = 0;
+        }
+        self.environment.add_template_owned(text.to_owned(), text.to_owned())?;
+        let needed = self.environment.get_template(text)?.undeclared_variables(false);
+        let mut needed: Vec<String> = needed.into_iter().collect();
+        needed.sort();
+        self.needs.insert(text.to_owned(), needed);
+        self.bytes += text.len();
+        Ok(())
+    }
+}
 
 /// Whether a text has anything to fill in.
 #[must_use]
@@ -38,13 +73,15 @@ pub fn has_templates(node: &Node) -> bool {
 /// Fills variables in.
 pub struct Templates<'v> {
     variables: &'v Map<String, Json>,
+    /// The same, as templates see them.
+    context: minijinja::Value,
 }
 
 impl<'v> Templates<'v> {
     /// For these variables.
     #[must_use]
     pub fn new(variables: &'v Map<String, Json>) -> Self {
-        Self { variables }
+        Self { variables, context: minijinja::Value::from(minijinja::value::Serde(variables)) }
     }
 
     /// The same tree with every text filled in. A text that cannot be is noted and left as it is.
@@ -68,6 +105,20 @@ impl<'v> Templates<'v> {
         if !is_template(text) {
             return Some(text.to_owned());
         }
+        loop {
+            {
+                let read = READ.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(needs) = read.needs.get(text) {
+                    return self.render(findings, at, &read.environment, text, needs);
+                }
+            }
+            // Another thread may make room meanwhile: then it is read once more.
+            Self::read(findings, at, text)?;
+        }
+    }
+
+    /// Reads a template; `None` where it is none, which is noted.
+    fn read(findings: &mut Findings, at: &Node, text: &str) -> Option<()> {
         if let Some(reason) = refusal(text) {
             let message = format!("this template is refused: {reason}");
             let help = "templates here fill in values, choose with `if` and loop over a variable's list";
@@ -75,20 +126,26 @@ impl<'v> Templates<'v> {
             findings.unfilled(at);
             return None;
         }
-        let template = match ENVIRONMENT.template_from_str(text) {
-            Ok(template) => template,
-            Err(error) => {
-                let message = format!("this template cannot be read: {}", reason(&error));
-                let help = "where braces are meant as they are, put them between `{% raw %}` and `{% endraw %}`";
-                findings.error_help(Code::TemplateSyntax, at, message, "", help);
-                findings.unfilled(at);
-                return None;
-            }
-        };
-        let mut unknown: Vec<String> = template.undeclared_variables(false).into_iter().collect();
-        unknown.retain(|name| !self.variables.contains_key(name));
-        unknown.sort();
-        if let Some(name) = unknown.first() {
+        let added = READ.write().unwrap_or_else(PoisonError::into_inner).add(text);
+        if let Err(error) = added {
+            let message = format!("this template cannot be read: {}", reason(&error));
+            let help = "where braces are meant as they are, put them between `{% raw %}` and `{% endraw %}`";
+            findings.error_help(Code::TemplateSyntax, at, message, "", help);
+            findings.unfilled(at);
+            return None;
+        }
+        Some(())
+    }
+
+    fn render(
+        &self,
+        findings: &mut Findings,
+        at: &Node,
+        environment: &Environment<'_>,
+        text: &str,
+        needs: &[String],
+    ) -> Option<String> {
+        if let Some(name) = needs.iter().find(|name| !self.variables.contains_key(name.as_str())) {
             let label = nearest(name, self.variables.keys().map(String::as_str))
                 .map_or_else(String::new, |near| format!("did you mean `{near}`?"));
             let help = "variables come from `vars:`, `matrix:` and the columns of `cases:`";
@@ -100,8 +157,10 @@ impl<'v> Templates<'v> {
             return None;
         }
         let mut filled = Bounded::default();
-        let context = minijinja::Value::from(minijinja::value::Serde(self.variables));
-        if let Err(error) = template.render_captured_to(context, &mut filled) {
+        let rendered = environment
+            .get_template(text)
+            .and_then(|template| template.render_captured_to(self.context.clone(), &mut filled).map(drop));
+        if let Err(error) = rendered {
             let message = format!("this template fails: {}", reason(&error));
             match error.kind() {
                 ErrorKind::UnknownFilter => {

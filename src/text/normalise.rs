@@ -27,7 +27,11 @@ pub fn fold(text: &str) -> String {
 #[must_use]
 pub fn fold_with_edges(text: &str) -> String {
     if text.is_ascii() {
-        return fold_spaces(text.chars().map(|c| c.to_ascii_lowercase()), text.len());
+        let mut folded = text.to_ascii_lowercase();
+        if has_other_spaces(text.as_bytes()) {
+            folded = fold_spaces(folded.chars(), text.len());
+        }
+        return folded;
     }
     // Folding can undo normalisation and normalisation can bring back what folds, so Unicode's definition of a
     // compatibility caseless match does each twice.
@@ -39,6 +43,11 @@ pub fn fold_with_edges(text: &str) -> String {
 #[must_use]
 pub fn fold_keeping_case(text: &str) -> String {
     fold_spaces(text.nfkc(), text.len())
+}
+
+/// Whether white space of an ASCII text is anything but lone spaces.
+fn has_other_spaces(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b'\t'..=b'\r')) || text.windows(2).any(|pair| pair == b"  ")
 }
 
 fn fold_spaces(chars: impl Iterator<Item = char>, length: usize) -> String {

@@ -104,16 +104,16 @@ fn play(texts: &[&str], chat: Arc<dyn ChatModel>, concurrency: usize) -> Vec<Rec
 
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("journal.jsonl");
-    let mut journal = Writer::create(&path, &Event::Run(Box::new(manifest()))).expect("a journal");
+    let journal = Writer::create(&path, &Event::Run(Box::new(manifest()))).expect("a journal");
     let (outlet, notes) = Outlet::new();
-    let consumer = std::thread::spawn(move || {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let consumer = runtime.spawn(async move {
         let mut count = Count::default();
-        consume(&notes, &mut journal, &mut count).expect("a journal");
+        consume(notes, journal, &mut count).await.expect("a journal");
         count
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let ended = runtime.block_on(dispatch(job, outlet, std::future::pending()));
-    let count = consumer.join().expect("a consumer");
+    let count = runtime.block_on(consumer).expect("a consumer");
     assert_eq!(ended, Ended::Complete);
     assert_eq!((count.begun, count.ended), (planned, planned), "each begins once and ends once");
     Reader::open(&path).expect("a journal").records().map(Result::unwrap).collect()

@@ -92,11 +92,13 @@ pub(super) struct Part<'p> {
 impl Stage {
     /// From now on a signal ends nothing by itself.
     pub(super) fn new(console: &Console) -> Result<Self, Exit> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        // One thread for all calls: they wait nearly all of their time, and threads that pass them to one another take
+        // longer than the work. The system looks names up on threads of its own.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
             console.fatal(format!("cannot start: {error}"));
             Exit::BadInput
         })?;
-        let asked = runtime.block_on(async { signals::listen(console.clone()) });
+        let asked = signals::listen(console.clone());
         Ok(Self { runtime, asked })
     }
 
@@ -397,7 +399,7 @@ fn announcement(plan: &Plan, models: &Models) -> String {
     first_line(env!("CARGO_PKG_VERSION"), scenarios.len() as u64, conversations, calls, &by_model)
 }
 
-/// Plays the job with the journal's consumer on a thread of its own. Gives the journal back: nobody else may have it before
+/// Plays the job, with the journal's consumer beside it. Gives the journal back: nobody else may have it before
 /// the reports are written.
 fn play(
     job: Job,
@@ -405,13 +407,11 @@ fn play(
     console: &Console,
     (runtime, asked): (&Runtime, Asked),
 ) -> anyhow::Result<(Ended, Writer)> {
-    let Part { mut journal, is_shown, conversations, before, .. } = part;
+    let Part { journal, is_shown, conversations, before, .. } = part;
     let mut watcher: Box<dyn Watcher + Send> =
         if is_shown { Box::new(Show::new(console)) } else { Box::new(Bar::new(console, conversations, before)) };
     let (outlet, notes) = Outlet::new();
-    let consumer = std::thread::Builder::new()
-        .name("journal".to_owned())
-        .spawn(move || consume(&notes, &mut journal, watcher.as_mut()).map(|()| journal))?;
+    let consumer = runtime.spawn(async move { consume(notes, journal, watcher.as_mut()).await });
     // What is still in flight when this returns is aborted, and with it the last way to the consumer.
     let started = Instant::now();
     let ended = runtime.block_on(dispatch(job, outlet.clone(), asked.wait()));
@@ -419,10 +419,10 @@ fn play(
     // A journal that is lost is what the consumer says next.
     let _ = outlet.tell(Event::Stop(Stopped { wall_ms }));
     drop(outlet);
-    match consumer.join() {
+    match runtime.block_on(consumer) {
         Ok(Ok(journal)) => Ok((ended, journal)),
         Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(anyhow::anyhow!("the journal's thread ended abnormally")),
+        Err(_) => Err(anyhow::anyhow!("what writes the journal ended abnormally")),
     }
 }
 

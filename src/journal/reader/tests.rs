@@ -248,3 +248,35 @@ proptest! {
         prop_assert_eq!(&records[0].attempts, &[attempt]);
     }
 }
+
+#[test]
+fn an_event_reads_the_same_wherever_its_kind_stands() {
+    let attempt = Attempt {
+        plan: 3,
+        turn: 1,
+        attempt: 1,
+        status: None,
+        error: "e".into(),
+        latency_ms: None,
+        wait_ms: None,
+        reserved_usd: Some(0.5),
+    };
+    let check = serde_json::json!({
+        "event": "check", "plan": 0, "turn": 1, "index": 7, "check": "contains", "expected": "x", "verdict": "pass", "line": 3,
+    });
+    let check = serde_json::from_value(check).unwrap();
+    for event in [run(1), begin(0), Event::Attempt(attempt), turn(0, 1, "\"event\":\"check\""), check, done(0)] {
+        let line = serde_json::to_string(&event).unwrap();
+        let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line).unwrap();
+        let kind = fields.shift_remove("event").unwrap();
+        fields.insert("event".into(), kind);
+        let turned = serde_json::to_string(&fields).unwrap();
+        assert_ne!(line, turned);
+        for line in [line, turned] {
+            assert_eq!(Event::read(line.as_bytes()).unwrap(), event, "{line}");
+        }
+    }
+    for line in ["{\"event\":\"turn\"}", "{\"event\":\"turns\"}", "{\"event\":\"check\",", "{}", ""] {
+        assert!(Event::read(line.as_bytes()).is_err(), "{line}");
+    }
+}

@@ -90,17 +90,43 @@ pub(super) async fn send(
     let request = request.build().await?;
     let response = client.execute(request).await.map_err(|error| failure::of_transport(&error, endpoint.base()))?;
     exchange.note_request_id(&response);
-    let (status, headers) = (response.status(), response.headers().clone());
+    let status = response.status();
     if !status.is_success() {
+        let headers = response.headers().clone();
         let body = error_body(response).await;
         return Err(failure::of_status(status, &headers, &endpoint.mask(&body)).into());
     }
-    if failure::is_html(&headers) {
-        let kind = failure::content_type(&headers).unwrap_or_default();
+    if failure::is_html(response.headers()) {
+        let kind = failure::content_type(response.headers()).unwrap_or_default();
         return Err(CallError::Malformed(format!("the answer is a page for people ({kind}), not JSON")).into());
     }
+    if !exchange.is_stream {
+        return Ok(answer(whole_body(response, endpoint).await?.into()));
+    }
     let pieces = without_mark(Box::pin(tap(response, Arc::clone(&exchange)))).await;
-    if exchange.is_stream { as_events(pieces, &exchange).await } else { Ok(answer(Body::wrap_stream(pieces))) }
+    as_events(pieces, &exchange).await
+}
+
+/// The whole body, without a byte order mark. It comes in one piece as a rule, which is not copied then.
+async fn whole_body(mut response: Response, endpoint: &Endpoint) -> Result<Bytes, CallError> {
+    let broke = |error: reqwest::Error| failure::of_transport(&error, endpoint.base());
+    let first = response.chunk().await.map_err(broke)?.unwrap_or_default();
+    let mut joined = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(broke)? {
+        if joined.is_empty() {
+            joined.extend_from_slice(&first);
+        }
+        joined.extend_from_slice(&piece);
+        if joined.len() > LONGEST_BODY {
+            return Err(too_long());
+        }
+    }
+    let whole = if joined.is_empty() { first } else { joined.into() };
+    Ok(if whole.starts_with(&BYTE_ORDER_MARK) { whole.slice(BYTE_ORDER_MARK.len()..) } else { whole })
+}
+
+fn too_long() -> CallError {
+    CallError::Malformed(format!("the answer is longer than {} MiB", LONGEST_BODY >> 20))
 }
 
 fn answer(body: Body) -> Response {
@@ -138,7 +164,7 @@ fn tap(response: Response, exchange: Arc<Exchange>) -> impl Stream<Item = Piece>
                 if length <= LONGEST_BODY {
                     return Ok(piece);
                 }
-                CallError::Malformed(format!("the answer is longer than {} MiB", LONGEST_BODY >> 20))
+                too_long()
             }
             Err(error) => failure::of_transport(&error, exchange.endpoint.base()),
         };
