@@ -10,6 +10,7 @@ mod http;
 mod service;
 mod stream;
 mod thinking;
+mod usual;
 mod wire;
 
 use std::fmt;

@@ -4,9 +4,13 @@
 //! what is understood is taken from it: nothing that is missing or odd is an error here. Whether what was taken makes a
 //! reply is decided by the callers.
 
-use serde::ser::{SerializeMap, Serializer};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+use super::usual;
 
 use crate::model::{Message, Params, Usage};
 use crate::provider::ChatRequest;
@@ -80,8 +84,7 @@ fn sampling(params: &Params) -> impl Iterator<Item = (String, Value)> {
 }
 
 /// A whole completion, or one chunk of a streamed one.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(from = "Value")]
+#[derive(Debug, Clone)]
 pub(super) struct Answer {
     /// The error that came in place of a reply, or instead of its rest.
     pub(super) error: Option<ErrorObject>,
@@ -93,8 +96,18 @@ pub(super) struct Answer {
     pub(super) model: Option<String>,
     /// The server's fingerprint.
     pub(super) fingerprint: Option<String>,
-    /// All that came, to be shown where nothing else can be made of it.
+    /// All that came, to be shown where there is no choice in it.
     pub(super) whole: Value,
+}
+
+impl<'de> Deserialize<'de> for Answer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        match usual::read(text.get()) {
+            Some(answer) => Ok(answer),
+            None => serde_json::from_str::<Value>(text.get()).map(Self::from).map_err(D::Error::custom),
+        }
+    }
 }
 
 impl From<Value> for Answer {
@@ -237,7 +250,7 @@ fn is_first(choice: &Value) -> bool {
 }
 
 /// More tokens than any call has: a number beyond it is a server's mistake, and the sums of a run must not overflow.
-const MOST_TOKENS: u64 = u32::MAX as u64;
+pub(super) const MOST_TOKENS: u64 = u32::MAX as u64;
 
 /// Half a usage is none: a missing number must not become a zero in a sum.
 fn usage(usage: &Value) -> Option<Usage> {
