@@ -44,7 +44,8 @@ pub struct OpenAiSettings {
     pub model: String,
     /// The key. `None` or an empty one sends no `Authorization` header.
     pub api_key: Option<SecretString>,
-    /// The longest wait for the answer to one try; for a stream, between two of its chunks.
+    /// The longest wait for the answer to one try; for a stream, between two of its chunks, and a tenth of the longest that
+    /// it may take in all.
     pub timeout: Duration,
     /// When and how often a failed try is followed by another.
     pub retry: RetryPolicy,
