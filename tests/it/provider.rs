@@ -477,6 +477,39 @@ async fn an_answer_without_end_is_given_up() {
     assert_table(false, vec![(endless, "Malformed: the answer is longer than 64 MiB")]).await;
 }
 
+/// The story: a server cut the texts of its chunks by the units of UTF-16, and half a character is no JSON for a strict
+/// reader. The call was made six times, to fail for good.
+#[tokio::test]
+async fn a_character_that_is_cut_in_two_by_its_escapes_is_joined_and_half_of_one_is_unknown() {
+    let content = |json: &str| event(&delta(&json!({"content": "CONTENT"}))).replace("CONTENT", json);
+    let thought = |json: &str| event(&delta(&json!({"reasoning": "CONTENT"}))).replace("CONTENT", json);
+    let stop = || event(&finish("stop"));
+    assert_table(
+        true,
+        vec![
+            (Answer::events([content(r"Hi \ud83d"), content(r"\ude42!"), stop()]), r#""Hi 🙂!" stop"#),
+            (Answer::events([content(r"\ud83d"), content(""), content(r"\ude42"), stop()]), r#""🙂" stop"#),
+            (Answer::events([content(r"a\ud83d"), content("b"), stop()]), "\"a\u{fffd}b\" stop"),
+            (Answer::events([content(r"a\ud83d"), event(&finish("length"))]), "\"a\u{fffd}\" length"),
+            (
+                Answer::events([thought(r"\ud83d"), thought(r"\ude42"), content("Hi"), stop()]),
+                r#""Hi" stop thinking "🙂""#,
+            ),
+            (
+                Answer::events([event(&json!({"error": {"message": "CONTENT"}})).replace("CONTENT", r"died \ud83d")]),
+                "Malformed: 200 with an error: died \u{fffd}",
+            ),
+            (
+                Answer::body("application/json", &completion("CONTENT").to_string().replace("CONTENT", r"a\ud83d")),
+                "\"a\u{fffd}\" stop usage 7/3",
+            ),
+        ],
+    )
+    .await;
+    let whole = completion("CONTENT").to_string().replace("CONTENT", r"a\ud83d");
+    assert_table(false, vec![(Answer::body("application/json", &whole), "\"a\u{fffd}\" stop usage 7/3")]).await;
+}
+
 /// The story: the library's reader of events begins an unfinished line anew with every piece, and moves all that is left
 /// of a piece with every line. A line of three megabytes took twenty seconds, and an endless one the whole run.
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod failure;
+mod halves;
 mod http;
 mod service;
 mod stream;
@@ -148,7 +149,7 @@ impl OpenAi {
         let body = wire::RequestBody::new(&self.model, &request);
         let client = self.client(exchange);
         let started = Instant::now();
-        let answer: Answer = self.in_time(client.chat().create_byot(body), exchange).await?;
+        let answer: Answer = self.in_time(client.chat().create_byot(body).map(halves::or_mended), exchange).await?;
         let latency = started.elapsed();
         if let Some(error) = &answer.error {
             return Err(failure::of_error_object(error));

@@ -12,10 +12,11 @@ use futures::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::endpoint::MaskedPieces;
+use super::halves::Halves;
 use super::service::Exchange;
 use super::thinking::Split;
 use super::wire::{Answer, Choice};
-use super::{Read, failure};
+use super::{Read, failure, halves};
 use crate::provider::{CallError, Observer};
 
 /// How long is waited for the token counts and the `[DONE]` behind a finish reason.
@@ -47,7 +48,10 @@ pub(super) async fn collect(
             Ok(Some(Ok(chunk))) => reply.take(chunk)?,
             // The reply is whole; what is missing is only what is said about it.
             Ok(Some(Err(_))) | Err(_) if is_finished => break,
-            Ok(Some(Err(error))) => return Err(broken(error, exchange)),
+            Ok(Some(Err(error))) => match halves::mended_chunk(&error) {
+                Some(chunk) => reply.take_halves(chunk)?,
+                None => return Err(broken(error, exchange)),
+            },
             Ok(None) => break,
             Err(_) if silent <= end => {
                 return Err(CallError::Connection(format!("the stream was silent for {}", failure::seconds(idle))));
@@ -85,12 +89,20 @@ struct Growing<'a> {
     masked: MaskedPieces<'a>,
     read: Read,
     has_choice: bool,
+    /// Those of the text and of the thinking, once there are any.
+    halves: Option<[Halves; 2]>,
 }
 
 impl<'a> Growing<'a> {
     fn new(started: Instant, observer: &'a dyn Observer, exchange: &'a Exchange) -> Self {
         let masked = MaskedPieces::new(&exchange.endpoint);
-        Self { started, observer, split: Split::new(), masked, read: Read::default(), has_choice: false }
+        Self { started, observer, split: Split::new(), masked, read: Read::default(), has_choice: false, halves: None }
+    }
+
+    /// Takes a chunk in which halves of characters are marked.
+    fn take_halves(&mut self, chunk: Answer) -> Result<(), CallError> {
+        self.halves.get_or_insert_default();
+        self.take(chunk)
     }
 
     fn take(&mut self, chunk: Answer) -> Result<(), CallError> {
@@ -102,8 +114,12 @@ impl<'a> Growing<'a> {
         read.usage = chunk.usage.or(read.usage);
         read.model = read.model.take().or(chunk.model);
         read.fingerprint = read.fingerprint.take().or(chunk.fingerprint);
-        let Some(Choice { text, thinking, finish_reason }) = chunk.choice else { return Ok(()) };
+        let Some(Choice { mut text, mut thinking, finish_reason }) = chunk.choice else { return Ok(()) };
         self.has_choice = true;
+        if let Some([of_text, of_thinking]) = &mut self.halves {
+            text = of_text.push(&text);
+            thinking = of_thinking.push(&thinking);
+        }
         read.thinking.push_str(&thinking);
         let text = self.split.push(&text);
         self.grow(&text);
@@ -139,6 +155,11 @@ impl<'a> Growing<'a> {
         }
         if !self.has_choice {
             return Err(CallError::Malformed("the stream has no choices".to_owned()));
+        }
+        if let Some([of_text, of_thinking]) = &mut self.halves {
+            self.read.thinking.push_str(of_thinking.finish());
+            let text = self.split.push(of_text.finish());
+            self.grow(&text);
         }
         let (rest, thought) = std::mem::replace(&mut self.split, Split::new()).finish();
         self.grow(&rest);
