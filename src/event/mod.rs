@@ -332,7 +332,7 @@ pub struct ConversationDone {
 }
 
 /// What a call waits for before it is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Waiting {
     /// The provider asked to come back later: `Retry-After`.
     Asked,
@@ -356,6 +356,18 @@ impl Waiting {
             Self::Crowded => "since the provider said too many",
             Self::Retry => "to try again",
             Self::Budget => "for calls in flight, which may use what is left of the budget",
+        }
+    }
+
+    /// The same where there is little room.
+    #[must_use]
+    pub const fn briefly(self) -> &'static str {
+        match self {
+            Self::Asked => "for Retry-After",
+            Self::Rate => "for rates",
+            Self::Crowded => "after 429",
+            Self::Retry => "to retry",
+            Self::Budget => "for budget",
         }
     }
 }

@@ -95,7 +95,7 @@ impl Gate {
         let _next = if let Ok(next) = self.line.try_lock() {
             next
         } else {
-            waiting.tell(self.state().holds_back(since).map_or(Waiting::Rate, |(why, _)| why));
+            waiting.tell(self.state().line_waits_for(since));
             self.line.lock().await
         };
         loop {

@@ -99,6 +99,7 @@ fn a_wrong_key_ends_all_calls_to_its_model_with_one_error() {
         let shown: Vec<&str> = ran.stdout.lines().filter(|line| line.contains(message)).collect();
         assert_eq!(shown.len(), 1, "{}", ran.stdout);
         assert!(ran.stdout.contains("99 others of `bad` ended for the same reason"), "{}", ran.stdout);
+        assert!(ran.stdout.contains(&format!(" · {} calls in ", 200 + sent)), "those that were made: {}", ran.stdout);
         let ends = journal(&sandbox);
         let errored = of(&ends, "conversation").iter().filter(|done| done["end"] == "errored").count();
         assert_eq!(errored, 100);

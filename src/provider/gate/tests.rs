@@ -125,6 +125,19 @@ async fn those_that_wait_go_through_in_the_order_in_which_they_came() {
     assert_eq!(*order.lock().unwrap(), (0..50).collect::<Vec<_>>());
 }
 
+/// The story: who came to a line that nothing held back any more was told to wait for rates, though there were none.
+#[test]
+fn who_waits_behind_another_is_told_of_what_there_is() {
+    let now = Instant::now();
+    let mut free = State::new(rates(None, None));
+    assert_eq!(free.line_waits_for(now), Waiting::Crowded);
+    let (_, generation) = free.pass(now, CALL);
+    free.failed(now, generation, &too_many(Some(Duration::from_secs(7))));
+    assert_eq!(free.line_waits_for(now), Waiting::Asked);
+    assert_eq!(free.line_waits_for(now + Duration::from_secs(8)), Waiting::Crowded);
+    assert_eq!(State::new(rates(None, Some(9))).line_waits_for(now), Waiting::Rate);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_is_given_up_leaves_its_place_to_the_next() {
     let (gate, told) = (Gate::new(rates(Some(60), None)), Told::default());
