@@ -241,7 +241,7 @@ impl Watcher for Show {
                     self.console.line(&format!("  ? {}", Self::gutter(error)));
                 }
             }
-            Event::Run(_) | Event::Resume(_) | Event::Stop(_) => {}
+            Event::Run(_) | Event::Resume(_) | Event::Stop(_) | Event::Reserve(_) => {}
         }
     }
 

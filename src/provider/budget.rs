@@ -193,6 +193,12 @@ pub struct Reservation<'f> {
 }
 
 impl<'f> Reservation<'f> {
+    /// What it is, in USD; `None` without a budget.
+    #[must_use]
+    pub fn usd(&self) -> Option<f64> {
+        self.paid.as_ref().map(|(_, held)| held.most.dollars())
+    }
+
     /// The try is sent now.
     #[must_use]
     pub fn sent(self) -> Sent<'f> {

@@ -30,6 +30,9 @@ impl<'w> Way<'w> {
     async fn pass(self, observer: &dyn Observer) -> Result<(Sent<'w>, Permit<'w>), CallError> {
         let reservation = self.gate.wait_for(self.fare.reserve(), Waiting::Budget, observer).await??;
         let permit = self.gate.admit(self.call, observer).await?;
+        if let Some(usd) = reservation.usd() {
+            observer.reserved(usd).await?;
+        }
         Ok((reservation.sent(), permit))
     }
 }

@@ -174,6 +174,7 @@ impl Tally {
         for attempt in &record.attempts {
             add(&mut self.usage.reserved_usd, attempt.reserved_usd);
         }
+        add(&mut self.usage.reserved_usd, record.unsettled.usd());
         for check in &record.checks {
             self.add_check(check);
         }

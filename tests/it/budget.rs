@@ -1,49 +1,15 @@
 //! What a run may spend: the cap holds with calls in flight, and what can be paid is played.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::support::answer::{Answer, Gate, completion};
+use crate::support::answer::{Answer, Gate};
+use crate::support::priced::{MOST, journal, priced, totals, used, with_usage};
 use crate::support::sandbox::Sandbox;
 use crate::support::server::Server;
-
-/// One dollar a token, so that a call of `Hi` with a reply of at most 100 tokens can cost 2 + 16 + 64 + 100 dollars.
-const MOST: f64 = 182.0;
-
-/// A sandbox with the model `bot` at a server and a price of a dollar a token, and with a second line of the config.
-fn priced(server: &Server, limits: &str) -> Sandbox {
-    let sandbox = Sandbox::new();
-    let config = format!(
-        "model: bot\n{limits}models:\n  bot: {{provider: openai, model: m, base_url: \"{}\", api_key_env: none, \
-         price: {{input: 1000000, output: 1000000}}}}\n",
-        server.base_url()
-    );
-    sandbox.write("chat-eval.yaml", config);
-    sandbox
-}
-
-/// The usage of a reply as it comes from the server: `null` for none.
-fn with_usage(usage: Value) -> Answer {
-    let mut body = completion("Fine.");
-    body["usage"] = usage;
-    Answer::json(&body)
-}
-
-fn used(sent: u32, reply: u32) -> Value {
-    json!({"prompt_tokens": sent, "completion_tokens": reply, "total_tokens": sent + reply})
-}
-
-fn journal(sandbox: &Sandbox) -> Vec<Value> {
-    let text = std::fs::read_to_string(sandbox.run_folder().join("journal.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).expect("whole lines")).collect()
-}
 
 /// The sum of a field over the journal's events of a kind.
 fn sum(journal: &[Value], event: &str, field: &str) -> f64 {
     journal.iter().filter(|line| line["event"] == event).filter_map(|line| line[field].as_f64()).sum()
-}
-
-fn totals(sandbox: &Sandbox) -> Value {
-    serde_json::from_str::<Value>(&sandbox.read("results/latest/run.json")).unwrap()["totals"].clone()
 }
 
 #[test]
