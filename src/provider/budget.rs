@@ -250,4 +250,6 @@ impl Drop for Held {
 }
 
 #[cfg(test)]
+mod stress;
+#[cfg(test)]
 mod tests;

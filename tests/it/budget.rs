@@ -98,6 +98,28 @@ fn a_try_whose_usage_is_unknown_keeps_its_reservation_and_a_refused_one_does_not
 }
 
 #[test]
+fn with_rates_and_a_server_that_misbehaves_each_conversation_ends_and_the_cap_holds() {
+    let server = Server::start(|request| match request.number % 10 {
+        0 | 1 => Answer::status(429, &[("retry-after-ms", "3")], ""),
+        2 => Answer::status(503, &[], "busy"),
+        3 => Answer::raw(""),
+        _ => with_usage(used(30, 20)),
+    });
+    let sandbox = priced(&server, "limits: {rpm: 60000}\n");
+    sandbox.write("s/one.yaml", "params: {max_tokens: 100}\ntrials: 60\nturns: [{user: Hi}, {user: Hi}]");
+    let cap = 7_000.0;
+    sandbox.run(&["run", "s", "-j", "32", "--max-cost", &cap.to_string(), "--retries", "90"]).expect(3);
+    let (totals, journal) = (totals(&sandbox), journal(&sandbox));
+    let ended = |end: &str| totals["conversations"][end].as_u64().unwrap();
+    assert_eq!(ended("passed") + ended("skipped"), 60, "{totals}");
+    assert!(ended("passed") > 10 && ended("skipped") > 0, "{totals}");
+    let taken = totals["cost_usd"].as_f64().unwrap() + totals["reserved_usd"].as_f64().unwrap();
+    assert!(taken <= cap + 1e-6 && taken > cap - 221.0, "{totals}");
+    let reserved = journal.iter().filter(|line| line["event"] == "reserve").count();
+    assert_eq!(reserved, server.requests().len(), "each try is in the journal");
+}
+
+#[test]
 fn a_budget_needs_a_price_and_a_longest_reply_and_says_where() {
     let server = Server::saying("Fine.");
     let sandbox = Sandbox::with_bot(&server.base_url());
