@@ -39,6 +39,8 @@ pub struct Gate {
     /// Told when the one that is next should look again.
     changed: Notify,
     is_abandoned: watch::Sender<bool>,
+    /// Whether no further call is made to the model, for those that wait for something else than the gate.
+    is_stopped: watch::Sender<bool>,
 }
 
 /// What a call will take, as far as that can be known before it is sent.
@@ -72,6 +74,7 @@ impl Gate {
             line: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
             is_abandoned: watch::Sender::new(false),
+            is_stopped: watch::Sender::new(false),
         }
     }
 
@@ -115,7 +118,7 @@ impl Gate {
             tokio::select! {
                 () = until_or_never(until) => {}
                 () = self.changed.notified() => {}
-                () = self.abandoned() => {}
+                () = raised(&self.is_abandoned) => {}
             }
         }
     }
@@ -139,7 +142,8 @@ impl Gate {
         waiting.tell(why);
         tokio::select! {
             come = what => Ok(come),
-            () = self.abandoned() => Err(CallError::Interrupted),
+            () = raised(&self.is_abandoned) => Err(CallError::Interrupted),
+            () = raised(&self.is_stopped) => self.check().and(Err(CallError::Interrupted)),
         }
     }
 
@@ -151,6 +155,7 @@ impl Gate {
     /// No further call is made to the model, for this reason.
     fn stop(&self, reason: &str) {
         self.state().stop(reason);
+        self.is_stopped.send_replace(true);
         self.changed.notify_one();
     }
 
@@ -174,14 +179,14 @@ impl Gate {
         Some(Permit { gate: self, call, tokens, generation })
     }
 
-    async fn abandoned(&self) {
-        // The sender lives as long as the gate does.
-        let _ = self.is_abandoned.subscribe().wait_for(|is_abandoned| *is_abandoned).await;
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn raised(flag: &watch::Sender<bool>) {
+    // The sender lives as long as the gate does.
+    let _ = flag.subscribe().wait_for(|is_raised| *is_raised).await;
 }
 
 async fn until_or_never(until: Option<Instant>) {

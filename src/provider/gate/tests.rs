@@ -92,6 +92,24 @@ async fn a_wrong_key_ends_every_wait_and_lets_nothing_through() {
     assert!(gate.admit(CALL, &told).await.is_err());
 }
 
+/// The story: a key was revoked while calls waited to be tried again, as long as the provider had asked; the run sat still
+/// for ten minutes, to make none of them.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_key_ends_pauses_at_once() {
+    let (gate, told) = (Gate::open(), Told::default());
+    let in_flight = gate.admit(CALL, &told).await.unwrap();
+    let started = Instant::now();
+    let pause = gate.wait_for(tokio::time::sleep(Duration::from_secs(600)), Waiting::Retry, &told);
+    let stopping = async {
+        tokio::task::yield_now().await;
+        in_flight.done(Err(&unusable()));
+    };
+    let (pause, ()) = futures::join!(pause, stopping);
+    assert_eq!(pause, Err(CallError::ModelStopped("401: wrong key".to_owned())));
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert_eq!(told.1.load(Ordering::Relaxed), 1, "its end is told");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_abandoned_gate_ends_waits_and_pauses_at_once() {
     let (gate, told) = (Gate::new(rates(Some(1), None)), Told::default());
