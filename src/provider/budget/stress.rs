@@ -108,6 +108,43 @@ async fn play(seed: u64) -> Ends {
     ends
 }
 
+/// The story: calls that a provider held back for ten minutes had what they could cost reserved all that time, and the calls
+/// to another provider waited for the money.
+#[tokio::test(start_paused = true)]
+async fn who_waits_at_a_gate_keeps_no_money_from_others() {
+    let budget = Budget::new(100.0);
+    let (fare, dear) = (fare(&budget, 2.0), fare(&budget, 60.0));
+    let (slow, quick) = (Gate::open(), Gate::open());
+    let policy = RetryPolicy { retries: 3, base: Duration::ZERO, cap: Duration::ZERO };
+    let call = Estimate { sent: 1, reply_at_most: None };
+    let usage = Some(Usage { sent: 1, reply: 0, estimated: false });
+    let started = Instant::now();
+    let to_slow = async {
+        let first = std::cell::Cell::new(true);
+        let attempt = || {
+            let retry_after = first.replace(false).then_some(Duration::from_secs(600));
+            let held = retry_after.map(|_| CallError::RateLimited { status: 429, message: String::new(), retry_after });
+            std::future::ready(held.map_or_else(|| Ok(reply(usage)), Err))
+        };
+        with_retries(policy, Way { gate: &slow, fare: &dear, call }, &Nobody, attempt).await.unwrap();
+        started.elapsed()
+    };
+    // Held back by what the first was asked, with money enough for one of them.
+    let others = join_all((0..5).map(|_| async {
+        let attempt = || std::future::ready(Ok(reply(usage)));
+        with_retries(policy, Way { gate: &slow, fare: &dear, call }, &Nobody, attempt).await.unwrap();
+    }));
+    let to_quick = join_all((0..50).map(|_| async {
+        sleep(Duration::from_millis(1)).await;
+        let attempt = || std::future::ready(Ok(reply(usage)));
+        with_retries(policy, Way { gate: &quick, fare: &fare, call }, &Nobody, attempt).await.unwrap();
+        started.elapsed()
+    }));
+    let (slow, _, quick) = futures::join!(to_slow, others, to_quick);
+    assert_eq!(slow, Duration::from_secs(600));
+    assert!(quick.iter().all(|took| *took < Duration::from_secs(1)), "{quick:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn with_a_tight_budget_rates_and_refusals_every_call_comes_to_its_end_and_the_cap_holds() {
     let mut all = Ends::default();

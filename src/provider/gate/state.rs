@@ -152,9 +152,13 @@ impl State {
     }
 
     /// What an attempt waits for that is behind another one: what that one waits for, or waited for a moment ago.
-    pub(super) fn line_waits_for(&mut self, now: Instant) -> Waiting {
+    pub(super) fn line_waits_for(&mut self, now: Instant, is_paid: bool) -> Waiting {
         let is_rated = self.requests.is_some() || self.tokens.is_some();
-        let otherwise = if is_rated { Waiting::Rate } else { Waiting::Crowded };
+        let otherwise = match (is_rated, is_paid) {
+            (true, _) => Waiting::Rate,
+            (false, true) => Waiting::Budget,
+            (false, false) => Waiting::Crowded,
+        };
         self.holds_back(now).map_or(otherwise, |(why, _)| why)
     }
 
