@@ -102,6 +102,25 @@ turns:
 }
 
 #[test]
+fn with_fail_fast_the_trials_that_failed_before_the_run_went_on_count() {
+    let server = Server::start(|request| if request.number == 3 { Answer::hang() } else { Answer::text("No.") });
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    let check = "expect: [{contains: fine}]";
+    // Of five trials two may fail: with the third the check has failed, and the others cannot change that.
+    sandbox.write("s/a.yaml", format!("pass_rate: 0.6\ntrials: 5\nturns: [{{user: Hi, {check}}}]"));
+    sandbox.write("s/b.yaml", format!("turns: [{{user: Hi, {check}}}, {{user: More}}]"));
+    let mut running = sandbox.start(&["run", "s", "-j", "1", "--fail-fast", "--snapshots", "off"]);
+    server.wait_for_requests(3);
+    running.kill();
+    running.finish();
+    let ran = sandbox.run(&["run", "--resume", "-j", "1"]).expect(1);
+    assert!(ran.stderr.contains("stopping at the first failed check"), "{}", ran.stderr);
+    assert_eq!(server.requests().len(), 4, "the third trial");
+    sandbox.run(&["run", "--resume", "-j", "1"]).expect(1);
+    assert_eq!(server.requests().len(), 7, "the rest of its trials, and the first turn of the next that fails");
+}
+
+#[test]
 fn when_a_run_goes_on_those_with_the_most_turns_left_are_first() {
     let (is_mended, gate) = (Arc::new(AtomicBool::new(false)), Gate::default());
     let (mended, held) = (Arc::clone(&is_mended), gate.clone());
