@@ -101,7 +101,8 @@ pub struct RunArgs {
     #[arg(required_unless_present = "resume", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Go on with a run that did not finish: its folder, its id, `latest` (where none is named) or `previous`. Nothing
-    /// that its journal holds is sent again; beside it stand only -j, --timeout, --retries and --out
+    /// that its journal holds is sent again; beside it stand only -j, --rpm, --tpm, --timeout, --retries, a higher --max-cost
+    /// and --out
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
     pub resume: Option<String>,
     /// What the command line really has, by the names that it is written with: `--timeout`; `PATH` for paths
@@ -145,7 +146,7 @@ pub struct RunArgs {
     /// is `no` where CI is set, else `new`
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Snapshots::Auto)]
     pub snapshots: Snapshots,
-    /// Seconds for one attempt of a call; for a stream, between two pieces
+    /// Seconds for one attempt of a call; for a stream, between two pieces, and ten times as long in all
     #[arg(long, value_name = "SECONDS", default_value_t = 120.0, value_parser = seconds)]
     pub timeout: f64,
     /// Attempts of a call after the first

@@ -123,7 +123,8 @@ impl Bar {
     fn draw(&self) {
         if self.is_drawn {
             self.drawn.set_position(u64::from(self.progress.done));
-            self.drawn.set_message(truncate(&self.progress.line(self.started.elapsed()), self.room));
+            let line = self.progress.line(self.started.elapsed(), self.room);
+            self.drawn.set_message(truncate(&line, self.room));
         }
     }
 }
@@ -240,7 +241,7 @@ impl Watcher for Show {
                     self.console.line(&format!("  ? {}", Self::gutter(error)));
                 }
             }
-            Event::Run(_) | Event::Resume(_) | Event::Stop(_) => {}
+            Event::Run(_) | Event::Resume(_) | Event::Stop(_) | Event::Reserve(_) => {}
         }
     }
 

@@ -64,7 +64,7 @@ async fn hear(mut signals: Signals, asking: &watch::Sender<bool>, console: &Cons
         is_asked = true;
     }
     // Half a line may be on the screen.
-    console.error("");
+    console.error("\nended at once: what the journal holds stays, and `--resume` goes on with it");
     #[expect(clippy::exit, reason = "asked twice; the journal holds everything that was acknowledged")]
     std::process::exit(Exit::Interrupted.code().into());
 }

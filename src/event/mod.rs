@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{ConversationKey, End, Outcome, Role, Source, Usage, Verdict, Visibility};
 
-pub use record::{Record, ranges};
+pub use record::{Record, Unsettled, ranges};
 
 /// The journal's format. A reader refuses a newer one by name.
 pub const FORMAT: u32 = 1;
@@ -29,6 +29,8 @@ pub enum Event {
     Stop(Stopped),
     /// A conversation begins.
     Begin(Box<Begin>),
+    /// One try of a call is sent, in a run with a budget.
+    Reserve(Reserve),
     /// One try of a call that did not succeed.
     Attempt(Attempt),
     /// A turn was played.
@@ -197,6 +199,18 @@ pub struct Begin {
     pub turns: u32,
 }
 
+/// One try of a call is sent, in a run with a budget. It stays reserved until the `attempt` or the reply behind it says what
+/// the try came to: where a run is killed, nobody else knows of the calls that were in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Reserve {
+    /// Place in the plan.
+    pub plan: u32,
+    /// The turn.
+    pub turn: u32,
+    /// USD that it can cost at most.
+    pub usd: f64,
+}
+
 /// One try of a call that did not succeed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -357,7 +371,7 @@ pub struct ConversationDone {
 }
 
 /// What a call waits for before it is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Waiting {
     /// The provider asked to come back later: `Retry-After`.
     Asked,
@@ -381,6 +395,18 @@ impl Waiting {
             Self::Crowded => "since the provider said too many",
             Self::Retry => "to try again",
             Self::Budget => "for calls in flight, which may use what is left of the budget",
+        }
+    }
+
+    /// The same where there is little room.
+    #[must_use]
+    pub const fn briefly(self) -> &'static str {
+        match self {
+            Self::Asked => "for Retry-After",
+            Self::Rate => "for rates",
+            Self::Crowded => "after 429",
+            Self::Retry => "to retry",
+            Self::Budget => "for budget",
         }
     }
 }

@@ -16,13 +16,44 @@ pub struct Record {
     pub attempts: Vec<Attempt>,
     /// How it ended; absent where the run was cut off.
     pub done: Option<ConversationDone>,
+    /// What tries keep reserved of which nobody knows what they came to.
+    pub unsettled: Unsettled,
+}
+
+/// What tries reserved that were in flight when a run was killed, or ran out of time.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Unsettled {
+    /// USD of those in earlier parts of the run.
+    earlier: f64,
+    /// USD of the one that was sent last, as long as nothing is known of it.
+    last: Option<f64>,
+}
+
+impl Unsettled {
+    /// All of it, in USD; `None` where there is none.
+    #[must_use]
+    pub fn usd(self) -> Option<f64> {
+        Some(self.earlier + self.last.unwrap_or(0.0)).filter(|usd| *usd > 0.0)
+    }
+
+    fn send(&mut self, usd: f64) {
+        // One conversation has one call in flight: nothing will be known any more of the one before.
+        self.earlier += self.last.replace(usd).unwrap_or(0.0);
+    }
 }
 
 impl Record {
     /// A conversation of which nothing but its beginning is known.
     #[must_use]
     pub fn new(begin: Begin) -> Self {
-        Self { begin, turns: Vec::new(), checks: Vec::new(), attempts: Vec::new(), done: None }
+        Self {
+            begin,
+            turns: Vec::new(),
+            checks: Vec::new(),
+            attempts: Vec::new(),
+            done: None,
+            unsettled: Unsettled::default(),
+        }
     }
 
     /// Adds an event of this conversation. Events of the run itself change nothing. Where a run went on, the later word
@@ -31,8 +62,17 @@ impl Record {
         match event {
             Event::Run(_) | Event::Resume(_) | Event::Stop(_) => {}
             Event::Begin(_) => self.done = None,
-            Event::Attempt(attempt) => self.attempts.push(attempt),
-            Event::Turn(turn) => put(&mut self.turns, *turn, |turn| turn.turn),
+            Event::Reserve(reserve) => self.unsettled.send(reserve.usd),
+            Event::Attempt(attempt) => {
+                self.unsettled.last = None;
+                self.attempts.push(attempt);
+            }
+            Event::Turn(turn) => {
+                if turn.reply.is_some() {
+                    self.unsettled.last = None;
+                }
+                put(&mut self.turns, *turn, |turn| turn.turn);
+            }
             Event::Check(check) => put(&mut self.checks, *check, |check| check.index),
             Event::Conversation(done) => self.done = Some(done),
         }
@@ -48,7 +88,7 @@ impl Record {
     #[must_use]
     pub fn spent_usd(&self) -> f64 {
         let turns = self.turns.iter().filter_map(|turn| turn.reserved_usd.or(turn.cost_usd));
-        turns.chain(self.attempts.iter().filter_map(|attempt| attempt.reserved_usd)).sum()
+        turns.chain(self.attempts.iter().filter_map(|attempt| attempt.reserved_usd)).chain(self.unsettled.usd()).sum()
     }
 
     /// The conversation's own list of messages, to which the ranges of [`TurnDone::sent`] point.

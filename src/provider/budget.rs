@@ -175,12 +175,17 @@ impl Fare {
         Self { paid: None }
     }
 
+    /// Whether there is a budget that it is paid from.
+    pub(super) const fn is_paid(&self) -> bool {
+        self.paid.is_some()
+    }
+
     /// Reserves what one try can cost, as soon as there is room for it.
     ///
     /// # Errors
     /// When the budget has not enough left, those in flight waited for.
     pub async fn reserve(&self) -> Result<Reservation<'_>, OverBudget> {
-        let Some((purse, most)) = &self.paid else { return Ok(Reservation { paid: None }) };
+        let Some((purse, most)) = &self.paid else { return Ok(Reservation::nothing()) };
         let held = purse.budget.reserve(*most).await?;
         Ok(Reservation { paid: Some((purse, held)) })
     }
@@ -193,6 +198,17 @@ pub struct Reservation<'f> {
 }
 
 impl<'f> Reservation<'f> {
+    /// That of a run without a budget.
+    pub(super) const fn nothing() -> Self {
+        Self { paid: None }
+    }
+
+    /// What it is, in USD; `None` without a budget.
+    #[must_use]
+    pub fn usd(&self) -> Option<f64> {
+        self.paid.as_ref().map(|(_, held)| held.most.dollars())
+    }
+
     /// The try is sent now.
     #[must_use]
     pub fn sent(self) -> Sent<'f> {
@@ -243,5 +259,7 @@ impl Drop for Held {
     }
 }
 
+#[cfg(test)]
+mod stress;
 #[cfg(test)]
 mod tests;

@@ -185,6 +185,13 @@ pub trait Observer: Send + Sync {
     fn delta(&self, text: &str);
     /// A try failed. Pieces that it gave are void.
     fn attempt_failed(&self, attempt: AttemptFailed);
+    /// A try that can cost so many USD is sent, in a run with a budget: not before this is done.
+    ///
+    /// # Errors
+    /// When it must not be sent.
+    fn reserved(&self, _usd: f64) -> BoxFuture<'_, Result<(), CallError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
     /// The call waits before its next try is sent. [`Observer::waited`] follows.
     fn waits(&self, _why: Waiting) {}
     /// The wait is over, after this long.

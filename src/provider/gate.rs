@@ -1,8 +1,8 @@
 //! What stands before every attempt of a call: one gate for each provider and model, whoever calls it.
 //!
 //! An attempt goes through when the model was not stopped, nothing holds it back (a `Retry-After`), the rates have room
-//! (`--rpm`, `--tpm`), and not too many are in flight (while the provider answers 429). Those that wait go through in the
-//! order in which they came. The rules are those of [`state::State`], which knows neither locks nor timers.
+//! (`--rpm`, `--tpm`), not too many are in flight (while the provider answers 429), and it is paid for. Those that wait go
+//! through in the order in which they came. The rules are those of [`state::State`], which knows neither locks nor timers.
 //!
 //! Nobody waits for ever: every rule lets one attempt through after a bounded time, and [`Gate::abandon`] ends all waits.
 
@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::budget::{Fare, OverBudget, Reservation};
 use super::chat_model::{CallError, ChatReply, ChatRequest, Observer};
 use crate::event::Waiting;
 use crate::model::Usage;
@@ -39,6 +40,8 @@ pub struct Gate {
     /// Told when the one that is next should look again.
     changed: Notify,
     is_abandoned: watch::Sender<bool>,
+    /// Whether no further call is made to the model, for those that wait for something else than the gate.
+    is_stopped: watch::Sender<bool>,
 }
 
 /// What a call will take, as far as that can be known before it is sent.
@@ -72,6 +75,7 @@ impl Gate {
             line: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
             is_abandoned: watch::Sender::new(false),
+            is_stopped: watch::Sender::new(false),
         }
     }
 
@@ -81,46 +85,69 @@ impl Gate {
         Self::new(Rates::default())
     }
 
-    /// Waits until an attempt may be sent. It is in flight as long as the permit is kept.
+    /// Waits until an attempt may be sent, and is paid for. It is in flight as long as the permit is kept.
+    ///
+    /// Money is asked for by the one that is next, once nothing else holds it back: what waits here keeps none of it from
+    /// calls to other models. Only what is in flight has any, which comes to its end by itself.
     ///
     /// # Errors
-    /// When no further call is made to the model, or the run stops.
-    pub(super) async fn admit(&self, call: Estimate, observer: &dyn Observer) -> Result<Permit<'_>, CallError> {
+    /// When no further call is made to the model, the budget has not enough left, or the run stops.
+    pub(super) async fn admit<'f>(
+        &self,
+        call: Estimate,
+        fare: &'f Fare,
+        observer: &dyn Observer,
+    ) -> Result<(Reservation<'f>, Permit<'_>), CallError> {
         self.check()?;
-        if let Some(permit) = self.pass_freely(call) {
-            return Ok(permit);
+        if !fare.is_paid()
+            && let Some(permit) = self.pass_freely(call)
+        {
+            return Ok((Reservation::nothing(), permit));
         }
         let since = Instant::now();
         let mut waiting = Wait { observer, since, is_told: false };
         let _next = if let Ok(next) = self.line.try_lock() {
             next
         } else {
-            waiting.tell(self.state().holds_back(since).map_or(Waiting::Rate, |(why, _)| why));
+            waiting.tell(self.state().line_waits_for(since, fare.is_paid()));
             self.line.lock().await
         };
         loop {
             self.check()?;
-            let (why, until) = {
-                let (now, mut state) = (Instant::now(), self.state());
-                match state.holds_back(now) {
-                    None => {
-                        let (tokens, generation) = state.pass(now, call);
-                        drop(state);
-                        return Ok(Permit { gate: self, call, tokens, generation });
-                    }
-                    Some(held) => held,
+            let held = self.state().holds_back(Instant::now());
+            let Some((why, until)) = held else {
+                let Some(reserved) = self.pay(fare, &mut waiting).await else { continue };
+                let reservation = reserved?;
+                // It may be held back again since; then the reservation is given back.
+                if let Some(permit) = self.pass(call) {
+                    return Ok((reservation, permit));
                 }
+                continue;
             };
             waiting.tell(why);
             tokio::select! {
                 () = until_or_never(until) => {}
                 () = self.changed.notified() => {}
-                () = self.abandoned() => {}
+                () = raised(&self.is_abandoned) => {}
             }
         }
     }
 
-    /// Waits for something that a try needs before it may ask to be admitted.
+    /// Waits for the money; `None` where that is not needed any more.
+    async fn pay<'f>(&self, fare: &'f Fare, waiting: &mut Wait<'_>) -> Option<Result<Reservation<'f>, OverBudget>> {
+        let mut reserve = pin!(fare.reserve());
+        if let Poll::Ready(reserved) = futures::poll!(reserve.as_mut()) {
+            return Some(reserved);
+        }
+        waiting.tell(Waiting::Budget);
+        tokio::select! {
+            reserved = reserve => Some(reserved),
+            () = raised(&self.is_abandoned) => None,
+            () = raised(&self.is_stopped) => None,
+        }
+    }
+
+    /// Waits for something that a try needs before it asks to be admitted.
     ///
     /// # Errors
     /// When the run stops, or no further call is made to the model.
@@ -139,7 +166,8 @@ impl Gate {
         waiting.tell(why);
         tokio::select! {
             come = what => Ok(come),
-            () = self.abandoned() => Err(CallError::Interrupted),
+            () = raised(&self.is_abandoned) => Err(CallError::Interrupted),
+            () = raised(&self.is_stopped) => self.check().and(Err(CallError::Interrupted)),
         }
     }
 
@@ -151,6 +179,7 @@ impl Gate {
     /// No further call is made to the model, for this reason.
     fn stop(&self, reason: &str) {
         self.state().stop(reason);
+        self.is_stopped.send_replace(true);
         self.changed.notify_one();
     }
 
@@ -174,14 +203,24 @@ impl Gate {
         Some(Permit { gate: self, call, tokens, generation })
     }
 
-    async fn abandoned(&self) {
-        // The sender lives as long as the gate does.
-        let _ = self.is_abandoned.subscribe().wait_for(|is_abandoned| *is_abandoned).await;
+    /// The way of the one that is next, unless something holds it back.
+    fn pass(&self, call: Estimate) -> Option<Permit<'_>> {
+        let (now, mut state) = (Instant::now(), self.state());
+        if state.holds_back(now).is_some() {
+            return None;
+        }
+        let (tokens, generation) = state.pass(now, call);
+        Some(Permit { gate: self, call, tokens, generation })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn raised(flag: &watch::Sender<bool>) {
+    // The sender lives as long as the gate does.
+    let _ = flag.subscribe().wait_for(|is_raised| *is_raised).await;
 }
 
 async fn until_or_never(until: Option<Instant>) {

@@ -25,11 +25,11 @@ pub struct Way<'w> {
 }
 
 impl<'w> Way<'w> {
-    /// The money first, then the gate: who waits for money is not in flight and takes nobody's place, and what is reserved
-    /// by one who waits at the gate comes free when it was sent or is not to be sent any more.
     async fn pass(self, observer: &dyn Observer) -> Result<(Sent<'w>, Permit<'w>), CallError> {
-        let reservation = self.gate.wait_for(self.fare.reserve(), Waiting::Budget, observer).await??;
-        let permit = self.gate.admit(self.call, observer).await?;
+        let (reservation, permit) = self.gate.admit(self.call, self.fare, observer).await?;
+        if let Some(usd) = reservation.usd() {
+            observer.reserved(usd).await?;
+        }
         Ok((reservation.sent(), permit))
     }
 }

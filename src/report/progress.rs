@@ -1,11 +1,13 @@
 //! What is said while a run is going: the text of the progress line. The bar around it, and when it is drawn, is
 //! decided by whoever prints.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::wording::{grouped, money, rough, several};
 use crate::event::{Event, Live, Waiting};
 use crate::model::End;
+use crate::text::layout::width;
 
 /// How far a run is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,10 +24,8 @@ pub struct Progress {
     pub failed: u32,
     /// Conversations that errored.
     pub errored: u32,
-    /// Calls that wait to be sent.
-    pub waiting: u32,
-    /// What the last of them that began to wait waits for.
-    pub waiting_for: Option<Waiting>,
+    /// What calls wait for before they are sent, by their conversations' places in the plan.
+    pub waiting: BTreeMap<u32, Waiting>,
     /// Tries that will be followed by another.
     pub retries: u64,
     /// Tokens of requests and replies, where known.
@@ -44,7 +44,7 @@ impl Progress {
     /// Takes an event in.
     pub fn update(&mut self, event: &Event) {
         match event {
-            Event::Run(_) | Event::Resume(_) | Event::Stop(_) | Event::Check(_) => {}
+            Event::Run(_) | Event::Resume(_) | Event::Stop(_) | Event::Reserve(_) | Event::Check(_) => {}
             Event::Begin(_) => self.in_flight += 1,
             Event::Attempt(attempt) => self.retries += u64::from(attempt.wait_ms.is_some()),
             Event::Turn(turn) => {
@@ -63,33 +63,41 @@ impl Progress {
     /// Takes in what is in no journal.
     pub fn update_live(&mut self, live: &Live) {
         match live {
-            Live::Waits { why, .. } => {
-                self.waiting += 1;
-                self.waiting_for = Some(*why);
-            }
-            Live::Waited { .. } => self.waiting = self.waiting.saturating_sub(1),
+            Live::Waits { plan, why } => drop(self.waiting.insert(*plan, *why)),
+            Live::Waited { plan } => drop(self.waiting.remove(plan)),
             Live::TurnBegins { .. } | Live::Delta { .. } | Live::Stopping { .. } | Live::FailedFast => {}
         }
     }
 
-    /// `3 waiting as the provider asks`, while calls wait to be sent.
-    fn waits(&self) -> Option<String> {
-        let why = self.waiting_for.filter(|_| self.waiting > 0)?;
-        Some(format!("{} waiting {}", self.waiting, why.as_str()))
+    /// `3 waiting as the provider asks`, while calls wait to be sent: what most of them wait for.
+    fn waits(&self, in_words: fn(Waiting) -> &'static str) -> Option<String> {
+        let mut each: BTreeMap<Waiting, usize> = BTreeMap::new();
+        self.waiting.values().for_each(|why| *each.entry(*why).or_default() += 1);
+        let (why, _) = each.into_iter().max_by_key(|(_, number)| *number)?;
+        Some(format!("{} waiting {}", self.waiting.len(), in_words(why)))
     }
 
-    /// `22/31 · 6 in flight · 1 failed · 2 retries · 41k tokens · $0.012 · 8 s left`; what there is none of is left out.
+    /// `22/31 · 6 in flight · 1 failed · 2 retries · 41k tokens · $0.012 · 8 s left`; what there is none of is left out, and
+    /// so is, where `room` columns are too few for all, what tells least.
     #[must_use]
-    pub fn line(&self, elapsed: Duration) -> String {
-        let mut parts = vec![self.so_far(), format!("{} in flight", self.in_flight)];
-        parts.extend((self.failed > 0).then(|| format!("{} failed", self.failed)));
-        parts.extend((self.errored > 0).then(|| format!("{} errored", self.errored)));
-        parts.extend((self.retries > 0).then(|| several(self.retries, "retry", "retries")));
-        parts.extend(self.waits());
-        parts.extend((self.tokens > 0).then(|| format!("{} tokens", rough(self.tokens))));
-        parts.extend((self.cost_usd > 0.0).then(|| money(self.cost_usd)));
-        parts.extend(self.left(elapsed).map(|left| format!("{} left", whole(left))));
-        parts.join(" · ")
+    pub fn line(&self, elapsed: Duration, room: usize) -> String {
+        // With how soon each is left out.
+        let parts = [
+            (0, Some(self.so_far())),
+            (1, Some(format!("{} in flight", self.in_flight))),
+            (0, (self.failed > 0).then(|| format!("{} failed", self.failed))),
+            (0, (self.errored > 0).then(|| format!("{} errored", self.errored))),
+            (2, (self.retries > 0).then(|| several(self.retries, "retry", "retries"))),
+            (2, self.waits(Waiting::briefly)),
+            (5, (self.tokens > 0).then(|| format!("{} tokens", rough(self.tokens)))),
+            (4, (self.cost_usd > 0.0).then(|| money(self.cost_usd))),
+            (3, self.left(elapsed).map(|left| format!("{} left", whole(left)))),
+        ];
+        let up_to = |least: u8| {
+            let kept = parts.iter().filter(|(soon, _)| *soon <= least).filter_map(|(_, part)| part.as_deref());
+            kept.collect::<Vec<_>>().join(" · ")
+        };
+        (1..=5).rev().map(up_to).find(|line| width(line) <= room).unwrap_or_else(|| up_to(0))
     }
 
     /// The line for where there is no terminal: `12/31 · 6 in flight · 0 failed`.
@@ -98,7 +106,7 @@ impl Progress {
         let mut parts = vec![self.so_far(), format!("{} in flight", self.in_flight), format!("{} failed", self.failed)];
         parts.extend((self.errored > 0).then(|| format!("{} errored", self.errored)));
         parts.extend((self.retries > 0).then(|| several(self.retries, "retry", "retries")));
-        parts.extend(self.waits());
+        parts.extend(self.waits(Waiting::as_str));
         parts.join(" · ")
     }
 

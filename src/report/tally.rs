@@ -13,7 +13,7 @@ use crate::stats::decide_over_trials;
 /// What calls took.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Usage {
-    /// Replies that were asked for, of a provider or the embedded model; tries after the first not counted.
+    /// Calls that were made, to a provider or the embedded model; tries after the first not counted.
     pub calls: u64,
     /// Tries after the first.
     pub retries: u64,
@@ -40,9 +40,8 @@ impl Usage {
         if turn.reply.is_some() {
             self.replies.count(turn.source);
         }
-        if turn.source != Source::Canned {
-            self.calls += 1;
-        }
+        // One that came too late for its model, or whose window was too small, was not made.
+        self.calls += u64::from(turn.attempts > 0 && turn.source != Source::Canned);
         self.retries += u64::from(turn.attempts.saturating_sub(1));
         if let Some(usage) = turn.usage {
             add(&mut self.tokens_sent, Some(usage.sent));
@@ -175,6 +174,7 @@ impl Tally {
         for attempt in &record.attempts {
             add(&mut self.usage.reserved_usd, attempt.reserved_usd);
         }
+        add(&mut self.usage.reserved_usd, record.unsettled.usd());
         for check in &record.checks {
             self.add_check(check);
         }

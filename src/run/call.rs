@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+
 use super::outlet::Outlet;
-use crate::event::{Attempt, Event, Live, Waiting};
-use crate::provider::{AttemptFailed, Observer};
+use crate::event::{Attempt, Event, Live, Reserve, Waiting};
+use crate::provider::{AttemptFailed, CallError, Observer};
 
 /// What a call took beside its last try.
 pub(super) struct Effort {
@@ -58,6 +60,12 @@ impl Observer for CallObserver<'_> {
         };
         // A lost journal is found out by the next event that is waited for.
         let _ = self.outlet.tell(Event::Attempt(event));
+    }
+
+    fn reserved(&self, usd: f64) -> BoxFuture<'_, Result<(), CallError>> {
+        let reserve = Reserve { plan: self.plan, turn: self.turn, usd };
+        // Without a journal nothing more is sent.
+        Box::pin(async move { self.outlet.keep(Event::Reserve(reserve)).await.map_err(|_| CallError::Interrupted) })
     }
 
     fn waits(&self, why: Waiting) {

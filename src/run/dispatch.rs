@@ -20,7 +20,7 @@ use super::plan::Plan;
 use super::so_far::SoFar;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live};
 use crate::journal::Reader;
-use crate::model::{ConversationId, End};
+use crate::model::{ConversationId, End, Verdict};
 use crate::provider::Budget;
 
 /// How long requests in flight may still take after a run was told to stop.
@@ -76,7 +76,7 @@ struct Course {
 impl Course {
     fn new(job: Job, outlet: Outlet) -> Self {
         let order = Mutex::new(Order::new(&job));
-        let fail_fast = job.is_fail_fast.then(FailFast::default);
+        let fail_fast = job.is_fail_fast.then(|| failed_before(&job));
         let [is_stopping, has_failed_fast, is_journal_lost] = [const { AtomicBool::new(false) }; 3];
         Self { job, outlet, order, fail_fast, is_stopping, has_failed_fast, is_journal_lost }
     }
@@ -103,21 +103,35 @@ impl Steering for Course {
 
     fn check_failed(&self, check: &CheckDone) {
         let Some(fail_fast) = &self.fail_fast else { return };
-        let planned = &self.job.plan.conversations[check.plan as usize];
-        let trial = FailedTrial {
-            variant: &planned.key,
-            index: check.index,
-            trials: self.job.plan.trials_of(planned),
-            pass_rate: self.job.plan.scenarios[planned.scenario].pass_rate,
-            is_marked: check.known_failure.is_some(),
-        };
-        if fail_fast.has_failed(&trial) {
+        if failed_trial(&self.job.plan, check).is_some_and(|trial| fail_fast.has_failed(&trial)) {
             self.stop();
             if !self.has_failed_fast.swap(true, Ordering::Relaxed) {
                 self.outlet.live(Live::FailedFast);
             }
         }
     }
+}
+
+/// The checks that failed before the run went on: it does not stop at them again.
+fn failed_before(job: &Job) -> FailFast {
+    let known = FailFast::default();
+    // A line that is damaged was found before anything was sent.
+    let records = job.earlier.iter().flat_map(Reader::records).filter_map(Result::ok);
+    for check in records.flat_map(|record| record.checks).filter(|check| check.verdict == Verdict::Fail) {
+        failed_trial(&job.plan, &check).map(|trial| known.has_failed(&trial));
+    }
+    known
+}
+
+fn failed_trial<'p>(plan: &'p Plan, check: &CheckDone) -> Option<FailedTrial<'p>> {
+    let planned = plan.conversations.get(check.plan as usize)?;
+    Some(FailedTrial {
+        variant: &planned.key,
+        index: check.index,
+        trials: plan.trials_of(planned),
+        pass_rate: plan.scenarios[planned.scenario].pass_rate,
+        is_marked: check.known_failure.is_some(),
+    })
 }
 
 /// Plays the conversations of the job. `interrupt` ends when the run is to stop: turns in flight get ten seconds to finish

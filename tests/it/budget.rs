@@ -1,49 +1,15 @@
 //! What a run may spend: the cap holds with calls in flight, and what can be paid is played.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::support::answer::{Answer, Gate, completion};
+use crate::support::answer::{Answer, Gate};
+use crate::support::priced::{MOST, journal, priced, totals, used, with_usage};
 use crate::support::sandbox::Sandbox;
 use crate::support::server::Server;
-
-/// One dollar a token, so that a call of `Hi` with a reply of at most 100 tokens can cost 2 + 16 + 64 + 100 dollars.
-const MOST: f64 = 182.0;
-
-/// A sandbox with the model `bot` at a server and a price of a dollar a token, and with a second line of the config.
-fn priced(server: &Server, limits: &str) -> Sandbox {
-    let sandbox = Sandbox::new();
-    let config = format!(
-        "model: bot\n{limits}models:\n  bot: {{provider: openai, model: m, base_url: \"{}\", api_key_env: none, \
-         price: {{input: 1000000, output: 1000000}}}}\n",
-        server.base_url()
-    );
-    sandbox.write("chat-eval.yaml", config);
-    sandbox
-}
-
-/// The usage of a reply as it comes from the server: `null` for none.
-fn with_usage(usage: Value) -> Answer {
-    let mut body = completion("Fine.");
-    body["usage"] = usage;
-    Answer::json(&body)
-}
-
-fn used(sent: u32, reply: u32) -> Value {
-    json!({"prompt_tokens": sent, "completion_tokens": reply, "total_tokens": sent + reply})
-}
-
-fn journal(sandbox: &Sandbox) -> Vec<Value> {
-    let text = std::fs::read_to_string(sandbox.run_folder().join("journal.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).expect("whole lines")).collect()
-}
 
 /// The sum of a field over the journal's events of a kind.
 fn sum(journal: &[Value], event: &str, field: &str) -> f64 {
     journal.iter().filter(|line| line["event"] == event).filter_map(|line| line[field].as_f64()).sum()
-}
-
-fn totals(sandbox: &Sandbox) -> Value {
-    serde_json::from_str::<Value>(&sandbox.read("results/latest/run.json")).unwrap()["totals"].clone()
 }
 
 #[test]
@@ -129,6 +95,28 @@ fn a_try_whose_usage_is_unknown_keeps_its_reservation_and_a_refused_one_does_not
     assert!((taken - 2.0 * MOST).abs() < 1e-6, "{totals}");
     assert!(ran.stdout.contains("more reserved for calls of unknown usage"), "{}", ran.stdout);
     assert!(ran.stdout.contains("2 conversations skipped: the budget is spent"), "{}", ran.stdout);
+}
+
+#[test]
+fn with_rates_and_a_server_that_misbehaves_each_conversation_ends_and_the_cap_holds() {
+    let server = Server::start(|request| match request.number % 10 {
+        0 | 1 => Answer::status(429, &[("retry-after-ms", "3")], ""),
+        2 => Answer::status(503, &[], "busy"),
+        3 => Answer::raw(""),
+        _ => with_usage(used(30, 20)),
+    });
+    let sandbox = priced(&server, "limits: {rpm: 60000}\n");
+    sandbox.write("s/one.yaml", "params: {max_tokens: 100}\ntrials: 60\nturns: [{user: Hi}, {user: Hi}]");
+    let cap = 7_000.0;
+    sandbox.run(&["run", "s", "-j", "32", "--max-cost", &cap.to_string(), "--retries", "90"]).expect(3);
+    let (totals, journal) = (totals(&sandbox), journal(&sandbox));
+    let ended = |end: &str| totals["conversations"][end].as_u64().unwrap();
+    assert_eq!(ended("passed") + ended("skipped"), 60, "{totals}");
+    assert!(ended("passed") > 10 && ended("skipped") > 0, "{totals}");
+    let taken = totals["cost_usd"].as_f64().unwrap() + totals["reserved_usd"].as_f64().unwrap();
+    assert!(taken <= cap + 1e-6 && taken > cap - 221.0, "{totals}");
+    let reserved = journal.iter().filter(|line| line["event"] == "reserve").count();
+    assert_eq!(reserved, server.requests().len(), "each try is in the journal");
 }
 
 #[test]

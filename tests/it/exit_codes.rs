@@ -111,6 +111,7 @@ fn code_5_when_a_report_cannot_be_written_and_it_wins_over_a_failure() {
     sandbox.write("results/LATEST/mine.txt", "");
     let ran = sandbox.run(&["run", "s", "--snapshots", "off"]).expect(5);
     assert!(ran.stderr.contains("cannot write") && ran.stderr.contains("journal.jsonl"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`chat-eval report results/"), "{}", ran.stderr);
     assert!(ran.stdout.contains("Good day."), "the summary is printed all the same:\n{}", ran.stdout);
 }
 

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::support::answer::{Answer, Gate};
+use crate::support::priced::{priced, used, with_usage};
 use crate::support::sandbox::Sandbox;
 use crate::support::server::Server;
 
@@ -83,13 +84,32 @@ fn a_second_signal_ends_at_once_and_the_journal_stays() {
     running.signal("INT");
     running.until_told("a second Ctrl-C ends at once");
     running.signal("INT");
-    running.finish().expect(130);
+    let ran = running.finish().expect(130);
+    assert!(ran.stderr.ends_with("what the journal holds stays, and `--resume` goes on with it\n"), "{}", ran.stderr);
     server.wait_for_hang_ups(2);
     let journal = journal(&sandbox);
     assert_eq!(["run", "turn", "conversation"].map(|event| count(&journal, event)), [1, 1, 0]);
     // The reports can be made of what there is.
     let ran = sandbox.run(&["report"]).expect(0);
     assert!(ran.stdout.contains("4 conversations not begun"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_does_not_finish_in_its_ten_seconds_is_given_up_and_made_when_the_run_goes_on() {
+    let server = Server::start(|request| if request.number == 2 { Answer::hang() } else { with_usage(used(10, 10)) });
+    let sandbox = priced(&server, "");
+    sandbox.write("s/one.yaml", "params: {max_tokens: 100}\nturns: [{user: Hi}, {user: Hi}]");
+    let mut running = sandbox.start(&["run", "s", "--max-cost", "1000", "--snapshots", "off"]);
+    server.wait_for_requests(2);
+    running.signal("INT");
+    running.until_told("stopping: requests in flight get 10 s to finish");
+    let ran = running.finish().expect(130);
+    server.wait_for_hang_ups(1);
+    let told = "$20.00 of $1000.00, $221.00 more reserved for calls of unknown usage";
+    assert!(ran.stdout.contains(told), "nobody knows what it used: {}", ran.stdout);
+    assert_eq!(sandbox.rows("transcripts.csv").len(), 1);
+    sandbox.run(&["run", "--resume"]).expect(0);
+    assert_eq!(server.requests()[2..].iter().map(|request| request.messages().len()).collect::<Vec<_>>(), [3]);
 }
 
 #[test]

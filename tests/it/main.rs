@@ -30,6 +30,7 @@ mod readme;
 mod real_input;
 mod requests;
 mod resume;
+mod resume_settings;
 mod settings;
 mod snapshots_of_runs;
 mod support;

@@ -477,6 +477,39 @@ async fn an_answer_without_end_is_given_up() {
     assert_table(false, vec![(endless, "Malformed: the answer is longer than 64 MiB")]).await;
 }
 
+/// The story: a server cut the texts of its chunks by the units of UTF-16, and half a character is no JSON for a strict
+/// reader. The call was made six times, to fail for good.
+#[tokio::test]
+async fn a_character_that_is_cut_in_two_by_its_escapes_is_joined_and_half_of_one_is_unknown() {
+    let content = |json: &str| event(&delta(&json!({"content": "CONTENT"}))).replace("CONTENT", json);
+    let thought = |json: &str| event(&delta(&json!({"reasoning": "CONTENT"}))).replace("CONTENT", json);
+    let stop = || event(&finish("stop"));
+    assert_table(
+        true,
+        vec![
+            (Answer::events([content(r"Hi \ud83d"), content(r"\ude42!"), stop()]), r#""Hi 🙂!" stop"#),
+            (Answer::events([content(r"\ud83d"), content(""), content(r"\ude42"), stop()]), r#""🙂" stop"#),
+            (Answer::events([content(r"a\ud83d"), content("b"), stop()]), "\"a\u{fffd}b\" stop"),
+            (Answer::events([content(r"a\ud83d"), event(&finish("length"))]), "\"a\u{fffd}\" length"),
+            (
+                Answer::events([thought(r"\ud83d"), thought(r"\ude42"), content("Hi"), stop()]),
+                r#""Hi" stop thinking "🙂""#,
+            ),
+            (
+                Answer::events([event(&json!({"error": {"message": "CONTENT"}})).replace("CONTENT", r"died \ud83d")]),
+                "Malformed: 200 with an error: died \u{fffd}",
+            ),
+            (
+                Answer::body("application/json", &completion("CONTENT").to_string().replace("CONTENT", r"a\ud83d")),
+                "\"a\u{fffd}\" stop usage 7/3",
+            ),
+        ],
+    )
+    .await;
+    let whole = completion("CONTENT").to_string().replace("CONTENT", r"a\ud83d");
+    assert_table(false, vec![(Answer::body("application/json", &whole), "\"a\u{fffd}\" stop usage 7/3")]).await;
+}
+
 /// The story: the library's reader of events begins an unfinished line anew with every piece, and moves all that is left
 /// of a piece with every line. A line of three megabytes took twenty seconds, and an endless one the whole run.
 #[tokio::test]
@@ -545,6 +578,19 @@ async fn only_what_another_try_can_help_is_tried_again() {
         (Answer::body("application/json", "nonsense"), 4),
         (Answer::json(&json!({"error": {"message": "odd"}})), 4),
         (Answer::raw(""), 4),
+        (Answer::status(408, &[], ""), 4),
+        (Answer::status(409, &[], ""), 4),
+        (Answer::status(425, &[], ""), 4),
+        (Answer::status(502, &[], ""), 4),
+        (Answer::status(503, &[], ""), 4),
+        (Answer::status(504, &[], ""), 4),
+        (Answer::status(529, &[], ""), 4),
+        (Answer::json(&json!({"choices": []})), 4),
+        (Answer::status(402, &[], ""), 1),
+        (Answer::status(403, &[], ""), 1),
+        (Answer::status(404, &[], ""), 1),
+        (Answer::status(413, &[], ""), 1),
+        (Answer::status(422, &[], ""), 1),
         (Answer::error(400, "invalid_request_error", "no"), 1),
         (Answer::error(401, "invalid_api_key", "no"), 1),
         (Answer::error(404, "model_not_found", "no"), 1),
@@ -558,6 +604,44 @@ async fn only_what_another_try_can_help_is_tried_again() {
         let Some(Event::Failed(last)) = told.events().pop() else { panic!("nothing was said") };
         assert_eq!((last.attempt as usize, last.wait, last.error), (tries, None, error.to_string()));
         assert_eq!(told.events().len(), tries);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_or_says_nothing_is_tried_again() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = Server::in_turn(vec![Answer::hang()]);
+    for (base_url, told_last) in
+        [(format!("http://{free}/v1"), "connection refused"), (silent.base_url(), "no answer within 0.05 s")]
+    {
+        let retry = RetryPolicy { retries: 2, base: Duration::ZERO, cap: Duration::ZERO };
+        let timeout = Duration::from_millis(50);
+        let model = model(OpenAiSettings { retry, timeout, ..settings(&base_url) });
+        let told = Told::default();
+        let error = ask(&model, false, &told).await.unwrap_err().to_string();
+        assert!(error.ends_with(told_last), "{error}");
+        assert_eq!(told.events().len(), 3, "{error}");
+    }
+    assert_eq!(silent.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn every_half_of_a_stream_is_followed_by_another_try_and_leaves_nothing() {
+    let half = || Answer::events(chunks(&["I think ", "you are"]));
+    let with = |rest: String| Answer::events([chunks(&["I think ", "you are"]), vec![rest]].concat());
+    for broken in [
+        half(),
+        half().cut(half().body_len()),
+        half().cut(half().body_len() - 10),
+        with(event(&json!({"error": {"message": "died"}}))),
+        with(event(&json!({"error": {"message": "slow down", "code": 429}}))),
+        with("data: {broken\n\n".to_owned()),
+    ] {
+        let server = Server::in_turn(vec![broken, Answer::stream(["You are ", "Priya."])]);
+        let reply = ask(&with_retries(&server.base_url(), 3), true, &Told::default()).await.unwrap();
+        assert_eq!((reply.reply.text.as_str(), reply.attempts), ("You are Priya.", 2));
+        let requests = server.requests();
+        assert_eq!(requests[0].body, requests[1].body);
     }
 }
 

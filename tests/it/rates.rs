@@ -9,6 +9,7 @@ use chat_eval::provider::{AttemptFailed, ChatModel, ChatRequest, Gate, Observer,
 use serde_json::Value;
 
 use crate::support::answer::Answer;
+use crate::support::priced::{used, with_usage};
 use crate::support::sandbox::Sandbox;
 use crate::support::server::Server;
 
@@ -77,10 +78,14 @@ async fn what_a_provider_asks_one_call_to_wait_every_call_to_it_waits() {
 
 #[test]
 fn a_wrong_key_ends_all_calls_to_its_model_with_one_error() {
-    for (status, code, message) in
-        [(401, "invalid_api_key", "Incorrect API key"), (429, "insufficient_quota", "You exceeded your quota")]
-    {
-        let server = Server::start(move |_| Answer::error(status, code, message));
+    for (status, code, message, asks) in [
+        (401, "invalid_api_key", "Incorrect API key", "0"),
+        (404, "model_not_found", "No such model", "0"),
+        (429, "insufficient_quota", "You exceeded your quota", "0"),
+        (429, "daily", "Later; it asks to wait 3600 s", "3600"),
+    ] {
+        let (said, _) = message.split_once("; it asks").unwrap_or((message, ""));
+        let server = Server::start(move |_| Answer::error(status, code, said).header("Retry-After", asks));
         let good = Server::saying("Hello.");
         let sandbox = Sandbox::new();
         let config = format!(
@@ -99,6 +104,7 @@ fn a_wrong_key_ends_all_calls_to_its_model_with_one_error() {
         let shown: Vec<&str> = ran.stdout.lines().filter(|line| line.contains(message)).collect();
         assert_eq!(shown.len(), 1, "{}", ran.stdout);
         assert!(ran.stdout.contains("99 others of `bad` ended for the same reason"), "{}", ran.stdout);
+        assert!(ran.stdout.contains(&format!(" · {} calls in ", 200 + sent)), "those that were made: {}", ran.stdout);
         let ends = journal(&sandbox);
         let errored = of(&ends, "conversation").iter().filter(|done| done["end"] == "errored").count();
         assert_eq!(errored, 100);
@@ -108,6 +114,33 @@ fn a_wrong_key_ends_all_calls_to_its_model_with_one_error() {
         assert_eq!(stopped.iter().filter(|turn| turn["attempts"] == 1).count(), sent, "the others were not sent");
         assert!(stopped.iter().all(|turn| turn["error"].as_str().unwrap().contains(message)));
     }
+}
+
+#[test]
+fn tokens_a_minute_are_paced_by_what_the_provider_counts() {
+    let (server, arrived) = timed(|_| with_usage(used(100, 100)));
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/one.yaml", "trials: 6\nturns: [{user: Hi}]");
+    // A thousand a second, and so each call its fifth of a second: the estimate for it is a few tokens only.
+    sandbox.run(&["run", "s", "-j", "1", "--tpm", "60000", "--snapshots", "off"]).expect(0);
+    let arrived = arrived.lock().unwrap();
+    assert!(arrived[5] - arrived[0] >= Duration::from_millis(700), "{:?}", arrived[5] - arrived[0]);
+    let journal = journal(&sandbox);
+    let waited = of(&journal, "turn").iter().filter(|turn| turn["waited_ms"].as_f64().is_some()).count();
+    assert_eq!(waited, 5, "all but the first");
+}
+
+#[test]
+fn without_retries_a_429_is_final_for_its_call_and_for_no_other() {
+    let server = Server::start(|request| {
+        if request.number == 1 { Answer::error(429, "rate_limit_exceeded", "slow down") } else { Answer::text("Fine.") }
+    });
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/one.yaml", "trials: 3\nturns: [{user: Hi}]");
+    let ran = sandbox.run(&["run", "s", "-j", "1", "--retries", "0", "--snapshots", "off"]).expect(3);
+    assert_eq!(server.requests().len(), 3);
+    assert!(ran.stdout.contains("429 rate_limit_exceeded: slow down"), "{}", ran.stdout);
+    assert!(of(&journal(&sandbox), "attempt")[0].get("wait_ms").is_none());
 }
 
 #[test]

@@ -459,7 +459,11 @@ pub(super) fn finish(folder: &Path, ended: Ended, settings: &SnapshotSettings, c
         for error in &not_written {
             console.fatal(error);
         }
-        console.error(&format!("everything that was said is in {}", journal_path.display()));
+        console.error(&format!(
+            "everything that was said is in {}, and `chat-eval report {}` makes the other files of it",
+            journal_path.display(),
+            folder.display()
+        ));
         outcomes.push(Exit::NotWritten);
     }
     if ended == Ended::Interrupted {

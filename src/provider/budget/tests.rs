@@ -12,7 +12,7 @@ use crate::model::{Message, Origin, Params, Reply, Role, Usage};
 use crate::provider::retry::Way;
 use crate::provider::{AttemptFailed, Estimate, Gate, Observer, RetryPolicy, with_retries};
 
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Observer for Nobody {
     fn delta(&self, _: &str) {}
@@ -22,7 +22,7 @@ impl Observer for Nobody {
 const PRICE: Price = Price { input: 1.0, output: 2.0 };
 
 /// A fare of so many dollars at most.
-fn fare(budget: &Arc<Budget>, dollars: f64) -> Fare {
+pub(super) fn fare(budget: &Arc<Budget>, dollars: f64) -> Fare {
     Fare { paid: Some((Purse { budget: Arc::clone(budget), price: PRICE }, Usd::new(dollars))) }
 }
 
@@ -31,11 +31,11 @@ fn way<'w>(gate: &'w Gate, fare: &'w Fare) -> Way<'w> {
     Way { gate, fare, call: Estimate { sent: 1, reply_at_most: None } }
 }
 
-fn taken(budget: &Budget) -> f64 {
+pub(super) fn taken(budget: &Budget) -> f64 {
     budget.0.lock().unwrap().taken().dollars()
 }
 
-fn reply(usage: Option<Usage>) -> ChatReply {
+pub(super) fn reply(usage: Option<Usage>) -> ChatReply {
     ChatReply {
         reply: Reply { text: "Hello".to_owned(), finish_reason: None },
         thinking: None,

@@ -151,6 +151,17 @@ impl State {
         self.window.is_some_and(|window| f64::from(self.in_flight) + 1.0 > window).then_some((Waiting::Crowded, None))
     }
 
+    /// What an attempt waits for that is behind another one: what that one waits for, or waited for a moment ago.
+    pub(super) fn line_waits_for(&mut self, now: Instant, is_paid: bool) -> Waiting {
+        let is_rated = self.requests.is_some() || self.tokens.is_some();
+        let otherwise = match (is_rated, is_paid) {
+            (true, _) => Waiting::Rate,
+            (false, true) => Waiting::Budget,
+            (false, false) => Waiting::Crowded,
+        };
+        self.holds_back(now).map_or(otherwise, |(why, _)| why)
+    }
+
     /// An attempt is sent. Gives the tokens that were counted for it, and the generation to which it belongs.
     pub(super) fn pass(&mut self, now: Instant, call: Estimate) -> (f64, u64) {
         self.in_flight += 1;

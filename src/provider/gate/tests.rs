@@ -25,6 +25,11 @@ impl Observer for Told {
     }
 }
 
+/// Lets a call through that costs nothing.
+async fn admit<'g>(gate: &'g Gate, told: &Told) -> Result<Permit<'g>, CallError> {
+    gate.admit(CALL, &Fare::free(), told).await.map(|(_, permit)| permit)
+}
+
 fn rates(rpm: Option<u32>, tpm: Option<u32>) -> Rates {
     Rates { rpm, tpm }
 }
@@ -55,29 +60,29 @@ fn unusable() -> CallError {
 async fn what_one_call_is_asked_to_wait_holds_back_every_call() {
     let (gate, told) = (Gate::open(), Told::default());
     let started = Instant::now();
-    let permit = gate.admit(CALL, &told).await.unwrap();
+    let permit = admit(&gate, &told).await.unwrap();
     permit.done(Err(&too_many(Some(Duration::from_secs(7)))));
     drop(permit);
-    drop(gate.admit(CALL, &told).await.unwrap());
+    drop(admit(&gate, &told).await.unwrap());
     assert_eq!(started.elapsed(), Duration::from_secs(7));
     assert_eq!(*told.0.lock().unwrap(), [Waiting::Asked]);
     assert_eq!(told.1.load(Ordering::Relaxed), 1);
     // A server that fails may ask for it too. The longest of what is asked for counts.
-    let permit = gate.admit(CALL, &told).await.unwrap();
+    let permit = admit(&gate, &told).await.unwrap();
     for seconds in [3, 9, 1] {
         let retry_after = Some(Duration::from_secs(seconds));
         permit.done(Err(&CallError::Server { status: 503, message: String::new(), retry_after }));
     }
     drop(permit);
-    drop(gate.admit(CALL, &told).await.unwrap());
+    drop(admit(&gate, &told).await.unwrap());
     assert_eq!(started.elapsed(), Duration::from_secs(16));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_key_ends_every_wait_and_lets_nothing_through() {
     let (gate, told) = (Gate::new(rates(Some(1), None)), Told::default());
-    let first = gate.admit(CALL, &told).await.unwrap();
-    let waiting = futures::future::join_all((0..20).map(|_| gate.admit(CALL, &told)));
+    let first = admit(&gate, &told).await.unwrap();
+    let waiting = futures::future::join_all((0..20).map(|_| admit(&gate, &told)));
     let stopping = async {
         tokio::task::yield_now().await;
         first.done(Err(&unusable()));
@@ -89,13 +94,31 @@ async fn a_wrong_key_ends_every_wait_and_lets_nothing_through() {
     }
     assert_eq!(told.0.lock().unwrap().len(), 20);
     assert_eq!(told.1.load(Ordering::Relaxed), 20, "each wait has its end");
-    assert!(gate.admit(CALL, &told).await.is_err());
+    assert!(admit(&gate, &told).await.is_err());
+}
+
+/// The story: a key was revoked while calls waited to be tried again, as long as the provider had asked; the run sat still
+/// for ten minutes, to make none of them.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_key_ends_pauses_at_once() {
+    let (gate, told) = (Gate::open(), Told::default());
+    let in_flight = admit(&gate, &told).await.unwrap();
+    let started = Instant::now();
+    let pause = gate.wait_for(tokio::time::sleep(Duration::from_secs(600)), Waiting::Retry, &told);
+    let stopping = async {
+        tokio::task::yield_now().await;
+        in_flight.done(Err(&unusable()));
+    };
+    let (pause, ()) = futures::join!(pause, stopping);
+    assert_eq!(pause, Err(CallError::ModelStopped("401: wrong key".to_owned())));
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert_eq!(told.1.load(Ordering::Relaxed), 1, "its end is told");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_abandoned_gate_ends_waits_and_pauses_at_once() {
     let (gate, told) = (Gate::new(rates(Some(1), None)), Told::default());
-    let _in_flight = gate.admit(CALL, &told).await.unwrap();
+    let _in_flight = admit(&gate, &told).await.unwrap();
     let started = Instant::now();
     let abandoning = async {
         tokio::task::yield_now().await;
@@ -103,10 +126,10 @@ async fn an_abandoned_gate_ends_waits_and_pauses_at_once() {
     };
     let long = Duration::from_secs(300);
     let pause = gate.wait_for(tokio::time::sleep(long), Waiting::Retry, &told);
-    let (one, two, pause, ()) = futures::join!(gate.admit(CALL, &told), gate.admit(CALL, &told), pause, abandoning);
+    let (one, two, pause, ()) = futures::join!(admit(&gate, &told), admit(&gate, &told), pause, abandoning);
     assert_eq!([one.err(), two.err(), pause.err()], [const { Some(CallError::Interrupted) }; 3]);
     assert_eq!(started.elapsed(), Duration::ZERO);
-    assert_eq!(gate.admit(CALL, &told).await.err(), Some(CallError::Interrupted), "nor is anything sent afterwards");
+    assert_eq!(admit(&gate, &told).await.err(), Some(CallError::Interrupted), "nor is anything sent afterwards");
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +140,7 @@ async fn those_that_wait_go_through_in_the_order_in_which_they_came() {
         let (gate, order) = (&gate, &order);
         async move {
             let told = Told::default();
-            drop(gate.admit(CALL, &told).await.unwrap());
+            drop(admit(gate, &told).await.unwrap());
             order.lock().unwrap().push(number);
         }
     };
@@ -125,15 +148,29 @@ async fn those_that_wait_go_through_in_the_order_in_which_they_came() {
     assert_eq!(*order.lock().unwrap(), (0..50).collect::<Vec<_>>());
 }
 
+/// The story: who came to a line that nothing held back any more was told to wait for rates, though there were none.
+#[test]
+fn who_waits_behind_another_is_told_of_what_there_is() {
+    let now = Instant::now();
+    let mut free = State::new(rates(None, None));
+    assert_eq!(free.line_waits_for(now, false), Waiting::Crowded);
+    let (_, generation) = free.pass(now, CALL);
+    free.failed(now, generation, &too_many(Some(Duration::from_secs(7))));
+    assert_eq!(free.line_waits_for(now, false), Waiting::Asked);
+    assert_eq!(free.line_waits_for(now + Duration::from_secs(8), false), Waiting::Crowded);
+    assert_eq!(State::new(rates(None, None)).line_waits_for(now, true), Waiting::Budget);
+    assert_eq!(State::new(rates(None, Some(9))).line_waits_for(now, true), Waiting::Rate);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_is_given_up_leaves_its_place_to_the_next() {
     let (gate, told) = (Gate::new(rates(Some(60), None)), Told::default());
-    drop(gate.admit(CALL, &told).await.unwrap());
-    let given_up = tokio::time::timeout(Duration::from_millis(10), gate.admit(CALL, &told)).await;
+    drop(admit(&gate, &told).await.unwrap());
+    let given_up = tokio::time::timeout(Duration::from_millis(10), admit(&gate, &told)).await;
     assert!(given_up.is_err());
     assert_eq!(told.1.load(Ordering::Relaxed), 1, "its end is told");
     let started = Instant::now();
-    drop(gate.admit(CALL, &told).await.unwrap());
+    drop(admit(&gate, &told).await.unwrap());
     assert!(started.elapsed() <= Duration::from_secs(1), "a minute's sixtieth is not counted for it");
 }
 
@@ -145,7 +182,7 @@ async fn crowd(most: usize, calls: usize, settled: usize) -> (usize, usize) {
     let call = || async {
         let told = Told::default();
         loop {
-            let permit = gate.admit(CALL, &told).await.unwrap();
+            let permit = admit(&gate, &told).await.unwrap();
             let now = in_flight.fetch_add(1, Ordering::Relaxed) + 1;
             if answered.load(Ordering::Relaxed) >= settled {
                 peak.fetch_max(now, Ordering::Relaxed);

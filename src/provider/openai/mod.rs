@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod failure;
+mod halves;
 mod http;
 mod service;
 mod stream;
@@ -45,7 +46,8 @@ pub struct OpenAiSettings {
     pub model: String,
     /// The key. `None` or an empty one sends no `Authorization` header.
     pub api_key: Option<SecretString>,
-    /// The longest wait for the answer to one try; for a stream, between two of its chunks.
+    /// The longest wait for the answer to one try; for a stream, between two of its chunks, and a tenth of the longest that
+    /// it may take in all.
     pub timeout: Duration,
     /// When and how often a failed try is followed by another.
     pub retry: RetryPolicy,
@@ -148,7 +150,7 @@ impl OpenAi {
         let body = wire::RequestBody::new(&self.model, &request);
         let client = self.client(exchange);
         let started = Instant::now();
-        let answer: Answer = self.in_time(client.chat().create_byot(body), exchange).await?;
+        let answer: Answer = self.in_time(client.chat().create_byot(body).map(halves::or_mended), exchange).await?;
         let latency = started.elapsed();
         if let Some(error) = &answer.error {
             return Err(failure::of_error_object(error));

@@ -16,7 +16,7 @@ use reqwest::{Body, Client, Response};
 use tower::BoxError;
 
 use super::endpoint::Endpoint;
-use super::failure;
+use super::{failure, halves};
 use crate::provider::CallError;
 
 /// The longest body that is read, in bytes: far above any reply, and below what would fill a machine.
@@ -273,8 +273,9 @@ async fn as_events(
     while let Some(piece) = pieces.next().await {
         head.extend_from_slice(&piece.map_err(|error| broken(exchange, error))?);
     }
-    let whole: serde_json::Value = serde_json::from_slice(&head)
-        .map_err(|_| exchange.malformed("the answer is neither a stream nor JSON", &String::from_utf8_lossy(&head)))?;
+    let whole = halves::read(&head).ok_or_else(|| {
+        exchange.malformed("the answer is neither a stream nor JSON", &String::from_utf8_lossy(&head))
+    })?;
     exchange.finish();
     Ok(answer(Body::from(format!("data: {whole}\n\n"))))
 }

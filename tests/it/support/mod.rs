@@ -2,5 +2,6 @@
 
 pub mod answer;
 pub mod child;
+pub mod priced;
 pub mod sandbox;
 pub mod server;
