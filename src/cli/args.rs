@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::console::Color;
+use crate::event::Shard;
 use crate::model::Window;
 use crate::run::Filter;
 
@@ -114,6 +115,9 @@ pub struct RunArgs {
     /// `!` in front leaves out
     #[arg(short = 'k', long, value_name = "EXPR")]
     pub filter: Vec<Filter>,
+    /// Only the K-th of N parts of the plan, told from the names of scenario and case; `merge` puts the parts together
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<Shard>,
     /// Only scenarios with this tag
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,

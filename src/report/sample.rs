@@ -136,6 +136,7 @@ pub(super) fn manifest(conversations: u32) -> Manifest {
         concurrency: Some(16),
         max_cost_usd: None,
         shard: None,
+        planned: None,
         environment: serde_json::Map::new(),
         scenarios: vec![ScenarioFile {
             name: "a".into(),

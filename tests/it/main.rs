@@ -31,6 +31,7 @@ mod real_input;
 mod requests;
 mod resume;
 mod settings;
+mod shards;
 mod snapshots_of_runs;
 mod support;
 mod window_cases;

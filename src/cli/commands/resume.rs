@@ -12,11 +12,13 @@ use sha2::{Digest, Sha256};
 
 use super::super::args::{Cli, Command, Global, RunArgs};
 use super::super::console::Console;
+use super::super::ending::finish;
 use super::super::environment::Environment;
 use super::super::exit::Exit;
+use super::super::opening::{arguments, now};
 use super::super::runs::{self, JOURNAL};
 use super::super::snapshots::SnapshotSettings;
-use super::run::{Part, Stage, arguments, finish, now, prepare};
+use super::run::{Part, Stage, prepare};
 use crate::event::{Event, Manifest, Resumed, TurnDone};
 use crate::journal::{JournalError, Reader, Writer};
 use crate::model::{ConversationId, End, Source, VariantKey};
