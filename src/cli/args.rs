@@ -58,6 +58,7 @@ Examples:
   chat-eval run scenarios/ -k 'whats-*' --show   one of them, word by word
   chat-eval run scenarios/ --model gpt-4o-mini   all of them on another model
   chat-eval run --resume                         go on with the latest run, which did not finish
+  chat-eval merge shards/*/latest -o merged      the parts of a plan that `run --shard` played, as one run
   chat-eval review --list                        snapshots that wait for a decision
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
@@ -90,6 +91,8 @@ pub enum Command {
     Review(ReviewArgs),
     /// Write the reports of a run again, from its journal
     Report(ReportArgs),
+    /// Put the shards of one plan together
+    Merge(MergeArgs),
     /// Write what other tools need
     Init(InitArgs),
 }
@@ -237,6 +240,23 @@ pub struct ReportArgs {
     /// The run: its folder, its id, `latest` or `previous`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
+    /// Where runs are [default: results]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// The runs of all shards, each by its folder, its id, `latest` or `previous`
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<String>,
+    /// The folder of the merged run, which is made
+    #[arg(short = 'o', long, value_name = "DIR")]
+    pub into: PathBuf,
+    /// What becomes of snapshots, as for `run`; the scenarios must be where they were, seen from here
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Snapshots::Auto)]
+    pub snapshots: Snapshots,
     /// Where runs are [default: results]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

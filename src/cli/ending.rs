@@ -8,7 +8,7 @@ use super::look;
 use super::runs::JOURNAL;
 use super::snapshots::{self, Compared, SnapshotSettings};
 use crate::journal::{JournalError, Reader};
-use crate::report::{files, terminal};
+use crate::report::{Summary, files, terminal};
 use crate::run::Ended;
 
 /// Makes the reports from the journal, compares the snapshots, prints the summary.
@@ -17,41 +17,58 @@ pub fn finish(folder: &Path, ended: Ended, settings: &SnapshotSettings, console:
     if ended == Ended::Interrupted {
         outcomes.push(Exit::Interrupted);
     }
-    let journal_path = folder.join(JOURNAL);
-    let mut not_written = Vec::new();
-    let written = Reader::open(&journal_path)
+    let written = Reader::open(folder.join(JOURNAL))
         .map_err(anyhow::Error::from)
         .and_then(|journal| Ok((files::write_all(folder, &journal)?, journal)));
-    match written {
-        Err(error) => not_written.push(with_causes(&error)),
+    outcomes.push(match written {
+        Err(error) => not_written(&[with_causes(&error)], folder, console),
         Ok((summary, journal)) => {
-            not_written.extend(files::point_latest(folder).err().map(|error| error.to_string()));
-            let compared = snapshots::compare(&journal, settings)
-                .unwrap_or_else(|error| Compared { errors: vec![error.to_string()], ..Compared::default() });
-            let shown = folder.display().to_string();
-            let shard = journal.manifest().shard;
-            let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &compared.notes, shard };
-            console.print(&terminal::render(&summary, around, look(console)));
-            not_written.extend(compared.errors);
-            if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {
-                outcomes.push(Exit::Failed);
-            }
-            if summary.totals.has_errors() {
-                outcomes.push(Exit::Errored);
-            }
+            let link = files::point_latest(folder).err().map(|error| error.to_string());
+            conclude(folder, (&summary, &journal), link, settings, console)
         }
-    }
-    if !not_written.is_empty() {
-        for error in &not_written {
-            console.fatal(error);
-        }
-        console.error(&format!("everything that was said is in {}", journal_path.display()));
-        outcomes.push(Exit::NotWritten);
-    }
+    });
     if ended == Ended::Interrupted {
         console.error(&format!("`chat-eval run --resume {}` goes on with it", folder.display()));
     }
     Exit::worst(&outcomes)
+}
+
+/// Compares the snapshots of a run whose reports are written, and prints the summary. `wrong` is what could not be written
+/// before.
+pub fn conclude(
+    folder: &Path,
+    (summary, journal): (&Summary, &Reader),
+    wrong: Option<String>,
+    settings: &SnapshotSettings,
+    console: &Console,
+) -> Exit {
+    let mut outcomes = Vec::new();
+    let compared = snapshots::compare(journal, settings)
+        .unwrap_or_else(|error| Compared { errors: vec![error.to_string()], ..Compared::default() });
+    let shown = folder.display().to_string();
+    let shard = journal.manifest().shard;
+    let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &compared.notes, shard };
+    console.print(&terminal::render(summary, around, look(console)));
+    if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {
+        outcomes.push(Exit::Failed);
+    }
+    if summary.totals.has_errors() {
+        outcomes.push(Exit::Errored);
+    }
+    let wrong: Vec<String> = wrong.into_iter().chain(compared.errors).collect();
+    if !wrong.is_empty() {
+        outcomes.push(not_written(&wrong, folder, console));
+    }
+    Exit::worst(&outcomes)
+}
+
+/// Says what could not be written, and where all is that was said.
+fn not_written(errors: &[String], folder: &Path, console: &Console) -> Exit {
+    for error in errors {
+        console.fatal(error);
+    }
+    console.error(&format!("everything that was said is in {}", folder.join(JOURNAL).display()));
+    Exit::NotWritten
 }
 
 /// What is left of a run that cannot be written any more, and how it goes on.

@@ -63,6 +63,7 @@ fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Ma
         max_cost_usd: job.budget.as_ref().map(|budget| budget.cap().dollars()),
         shard: *shard,
         planned: shard.and(u32::try_from(plan.conversations.len()).ok()),
+        merged_from: Vec::new(),
         environment: environment.recorded().clone(),
         scenarios: plan.scenarios.iter().map(file).collect(),
     }

@@ -37,6 +37,9 @@ pub struct Manifest {
     /// The number of conversations of the whole plan, where this run plays a part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<u32>,
+    /// The runs that this one was put together from, in the order of their shards; empty for a run that was played.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged_from: Vec<MergedFrom>,
     /// The environment variables that stood in for options, with their values.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub environment: Map<String, Value>,
@@ -58,6 +61,27 @@ impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.number, self.of)
     }
+}
+
+/// A run that was put together with others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergedFrom {
+    /// Its id.
+    pub run: String,
+    /// Which part of the plan it played; absent where it played all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// The tool's version.
+    pub version: String,
+    /// Its arguments, as given.
+    pub arguments: Vec<String>,
+    /// When it started (RFC 3339, UTC).
+    pub started: String,
+    /// How many conversations it had.
+    pub conversations: u32,
+    /// How long it took, in milliseconds; absent where a part of it was killed, which nobody timed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_ms: Option<u64>,
 }
 
 /// A scenario file of a run.

@@ -4,12 +4,14 @@
 //! [`crate::event`]. Two rules hold. What [`Writer::append`] has taken is with the operating system, so that a crash
 //! of the process loses none of it; and a [`Reader`] holds places of lines in memory, never the conversations.
 
+mod merge;
 mod reader;
 mod writer;
 
 use std::io;
 use std::path::PathBuf;
 
+pub use merge::{Merge, NamedRun, Problem};
 pub use reader::{Reader, Records};
 pub use writer::Writer;
 

@@ -141,15 +141,34 @@ impl Reader {
     /// # Errors
     /// When it cannot be read, or a line of it is damaged.
     pub fn record_of(&self, plan: u32) -> Result<Option<Record>, JournalError> {
-        let from = self.lines.partition_point(|line| line.plan < plan);
-        let to = self.lines.partition_point(|line| line.plan <= plan);
-        let lines = &self.lines[from..to];
+        let lines = self.lines_at(plan);
         if lines.is_empty() { Ok(None) } else { self.record(lines).map(Some) }
     }
 
     /// The conversations that were begun, in plan order, each read from the file when it is asked for.
     pub fn records(&self) -> Records<'_> {
         Records { reader: self, rest: &self.lines }
+    }
+
+    /// The places in the plan of the conversations that were begun, in plan order.
+    pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
+        self.lines.chunk_by(|line, next| line.plan == next.plan).map(|lines| lines[0].plan)
+    }
+
+    /// The lines of the conversation at a place of the plan, byte for byte as they were written, read from the file;
+    /// empty where it was not begun.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn lines_of(&self, plan: u32) -> Result<Vec<u8>, JournalError> {
+        let runs = self.lines_at(plan).chunk_by(|line, next| line.end() == next.offset);
+        Ok(runs.map(|run| self.read(run)).collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    fn lines_at(&self, plan: u32) -> &[Line] {
+        let from = self.lines.partition_point(|line| line.plan < plan);
+        let to = self.lines.partition_point(|line| line.plan <= plan);
+        &self.lines[from..to]
     }
 
     fn record(&self, lines: &[Line]) -> Result<Record, JournalError> {

@@ -116,6 +116,9 @@ fn settings(earlier: &Reader, given: &RunArgs) -> Result<(RunArgs, Global), Stri
         let reason = error.lines().next().unwrap_or_default().trim_start_matches("error: ");
         format!("the run began with arguments that this version of chat-eval does not know: {reason}")
     })?;
+    if !manifest.merged_from.is_empty() {
+        return Err(merged(manifest));
+    }
     let Command::Run(mut args) = cli.command else {
         return Err("this is no run that `chat-eval run` began, and so it cannot go on".to_owned());
     };
@@ -133,6 +136,17 @@ fn settings(earlier: &Reader, given: &RunArgs) -> Result<(RunArgs, Global), Stri
         args.retries = given.retries;
     }
     Ok((*args, cli.global))
+}
+
+/// Why a merged run does not go on.
+fn merged(manifest: &Manifest) -> String {
+    let runs: Vec<String> = manifest.merged_from.iter().map(|from| format!("`{}`", from.run)).collect();
+    format!(
+        "`{}` was put together by `merge` and has nothing to go on with; go on with the runs that it was made of ({}), and \
+         merge them again",
+        manifest.run,
+        runs.join(", ")
+    )
 }
 
 /// What the run may spend from now on.

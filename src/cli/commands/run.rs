@@ -231,7 +231,8 @@ fn asked_concurrency(args: &RunArgs, config: &Config, environment: &Environment)
     Ok(asked.map(|n| n as usize).or(config.concurrency).unwrap_or(DEFAULT_CONCURRENCY))
 }
 
-fn overrides(args: &RunArgs, config: &Config, environment: &Environment) -> Overrides {
+/// What the command line and the environment say instead of the files.
+pub fn overrides(args: &RunArgs, config: &Config, environment: &Environment) -> Overrides {
     let models = if args.model.is_empty() { environment.model().into_iter().collect() } else { args.model.clone() };
     Overrides {
         models: distinct(&models),
