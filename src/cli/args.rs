@@ -37,6 +37,9 @@ impl Cli {
         let mut cli = Self::from_arg_matches(&matches)?;
         if let (Command::Run(args), Some(("run", matches))) = (&mut cli.command, matches.subcommand()) {
             args.given = command.find_subcommand("run").map(|command| given(command, matches)).unwrap_or_default();
+            let indexes = |id: &str| matches.indices_of(id).into_iter().flatten();
+            let rerun = indexes("rerun").max().unwrap_or_default();
+            args.paths_before_rerun = indexes("paths").filter(|path| *path < rerun).count();
         }
         Ok(cli)
     }
@@ -59,6 +62,7 @@ Examples:
   chat-eval run scenarios/ --model gpt-4o-mini   all of them on another model
   chat-eval run --resume                         go on with the latest run, which did not finish
   chat-eval merge shards/*/latest -o merged      the parts of a plan that `run --shard` played, as one run
+  chat-eval run --rerun failed                   once more what failed in the latest run
   chat-eval review --list                        snapshots that wait for a decision
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
@@ -98,16 +102,23 @@ pub enum Command {
 }
 
 /// `run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RunArgs {
     /// Scenario files and folders; `-` reads one scenario from standard input
-    #[arg(required_unless_present = "resume", value_name = "PATH")]
+    #[arg(required_unless_present_any = ["resume", "rerun"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Go on with a run that did not finish: its folder, its id, `latest` (where none is named) or `previous`. Nothing
     /// that its journal holds is sent again; beside it stand only -j, --timeout, --retries and --out
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
     pub resume: Option<String>,
+    /// Only what failed, or errored, in an earlier run: its folder, its id, `latest` (where none is named) or `previous`. A
+    /// variant is played again with all its trials. Where no PATH is given, the scenarios are those of that run
+    #[arg(long, value_names = ["failed|errored", "RUN"], num_args = 1..=2)]
+    pub rerun: Vec<String>,
+    /// How many PATHs stand before `--rerun`: its second value is one more of them where it names no run
+    #[arg(skip)]
+    pub paths_before_rerun: usize,
     /// What the command line really has, by the names that it is written with: `--timeout`; `PATH` for paths
     #[arg(skip)]
     pub given: Vec<String>,

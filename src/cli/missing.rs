@@ -4,13 +4,9 @@
 //! and the part's own number must do.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 
-use super::args::{Cli, Command};
-use super::commands::run::overrides;
-use super::environment::Environment;
-use super::{config, sources};
-use crate::event::{Manifest, Shard};
+use super::earlier;
+use crate::event::Shard;
 use crate::journal::NamedRun;
 use crate::run::plan::Plan;
 
@@ -28,7 +24,9 @@ impl Missing {
     pub fn of(runs: &[NamedRun]) -> Self {
         let places = runs.iter().flat_map(|run| run.journal.places());
         let begun = places.filter_map(|place| usize::try_from(place).ok()).collect();
-        Self { plan: runs.first().and_then(|run| plan_of(run.journal.manifest())), begun }
+        let first = runs.first().map(|run| run.journal.manifest());
+        let plan = first.and_then(|first| earlier::plan(first).filter(|plan| plan.digest() == first.plan_digest));
+        Self { plan, begun }
     }
 
     /// How many of its conversations a part of the plan lacks, and which: ``12 of the plan's 31 conversations, `alpha`,
@@ -64,19 +62,4 @@ impl Missing {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         (number > 0).then(|| (number, names.join(", ") + &more))
     }
-}
-
-/// The plan that a run began with, where its files still give it.
-fn plan_of(manifest: &Manifest) -> Option<Plan> {
-    let arguments = ["chat-eval"].into_iter().chain(manifest.arguments.iter().map(String::as_str)).map(OsString::from);
-    let cli = Cli::read(arguments).ok()?;
-    let Command::Run(args) = cli.command else { return None };
-    let config = config::load(cli.global.config.as_deref()).ok()?;
-    // Standard input has nothing more to say.
-    if args.paths.iter().any(|path| path.as_os_str() == "-") {
-        return None;
-    }
-    let loaded = sources::load(&args.paths);
-    let plan = Plan::new(loaded.scenarios, &overrides(&args, &config, &Environment::of_run(manifest))).ok()?;
-    (plan.digest() == manifest.plan_digest).then_some(plan)
 }

@@ -36,7 +36,7 @@ pub fn open_run(out: &Path, prepared: &Prepared, environment: &Environment) -> a
 }
 
 fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Manifest {
-    let Prepared { job, shard, .. } = prepared;
+    let Prepared { job, shard, rerun, .. } = prepared;
     let plan = &job.plan;
     let digits = |sha256: [u8; 32]| ConversationId(sha256).to_string();
     let file = |scenario: &Scenario| ScenarioFile {
@@ -63,6 +63,7 @@ fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Ma
         max_cost_usd: job.budget.as_ref().map(|budget| budget.cap().dollars()),
         shard: *shard,
         planned: shard.and(u32::try_from(plan.conversations.len()).ok()),
+        rerun: rerun.clone(),
         merged_from: Vec::new(),
         environment: environment.recorded().clone(),
         scenarios: plan.scenarios.iter().map(file).collect(),
@@ -89,7 +90,7 @@ fn git_commit() -> Option<String> {
 
 /// The line with which a run begins.
 pub fn announcement(prepared: &Prepared) -> String {
-    let Prepared { job, shard, .. } = prepared;
+    let Prepared { job, shard, rerun, .. } = prepared;
     let plan = &job.plan;
     let mut by_model: Vec<(&str, u64)> = job.models.keys().map(|name| (name.as_str(), 0)).collect();
     by_model.sort_unstable();
@@ -108,8 +109,7 @@ pub fn announcement(prepared: &Prepared) -> String {
     by_model.retain(|(_, count)| *count > 0);
     let conversations = job.places.len() as u64;
     let line = first_line(env!("CARGO_PKG_VERSION"), scenarios.len() as u64, conversations, calls, &by_model);
-    match shard {
-        Some(shard) => format!("{line} · shard {shard} of {}", plural(plan.conversations.len(), "conversation")),
-        None => line,
-    }
+    let again = rerun.as_ref().map(|rerun| format!("what {} in {}", rerun.what, rerun.run));
+    let part = shard.map(|shard| format!("shard {shard} of {}", plural(plan.conversations.len(), "conversation")));
+    [Some(line), again, part].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }

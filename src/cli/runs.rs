@@ -27,6 +27,12 @@ pub fn find(name: &str, out: Option<&Path>, console: &Console) -> Result<PathBuf
     })
 }
 
+/// Whether a run has this name.
+pub fn is_run(name: &str, out: Option<&Path>) -> bool {
+    ["latest", "previous"].contains(&name)
+        || folder_of(name, &out.map_or_else(environment::out, Path::to_owned)).is_some()
+}
+
 fn folder_of(name: &str, out: &Path) -> Option<PathBuf> {
     let has_journal = |folder: PathBuf| folder.join(JOURNAL).is_file().then_some(folder);
     match name {

@@ -37,6 +37,9 @@ pub struct Manifest {
     /// The number of conversations of the whole plan, where this run plays a part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<u32>,
+    /// What this run plays again of an earlier one, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<Rerun>,
     /// The runs that this one was put together from, in the order of their shards; empty for a run that was played.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged_from: Vec<MergedFrom>,
@@ -60,6 +63,39 @@ impl fmt::Display for Shard {
     /// `2/3`, as `--shard` takes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+/// What of an earlier run is played again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rerun {
+    /// What it came to there.
+    pub what: RerunWhat,
+    /// The earlier run's id.
+    pub run: String,
+    /// The arguments that the plan comes from: paths and whatever shapes the plan, the earlier run's own where nothing
+    /// else was said.
+    pub arguments: Vec<String>,
+    /// The ids of the variants that are played again, with all their trials, in plan order.
+    pub variants: Vec<String>,
+}
+
+/// Which conversations are played again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RerunWhat {
+    /// Those with a failed check.
+    Failed,
+    /// Those that were not carried through, or not begun.
+    Errored,
+}
+
+impl fmt::Display for RerunWhat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failed => "failed",
+            Self::Errored => "errored",
+        })
     }
 }
 

@@ -205,6 +205,7 @@ impl<'r> Merge<'r> {
             max_cost_usd: self.runs.iter().map(|run| run.journal.max_cost_usd()).sum::<Option<f64>>().map(without_dust),
             shard: None,
             planned: None,
+            rerun: first.rerun.clone(),
             merged_from: self.runs.iter().map(|run| merged_from(&run.journal)).collect(),
             environment: of_all(manifests().all(|manifest| manifest.environment == first.environment))
                 .map(|manifest| manifest.environment.clone())

@@ -137,6 +137,7 @@ pub(super) fn manifest(conversations: u32) -> Manifest {
         max_cost_usd: None,
         shard: None,
         planned: None,
+        rerun: None,
         merged_from: Vec::new(),
         environment: serde_json::Map::new(),
         scenarios: vec![ScenarioFile {

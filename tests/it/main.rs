@@ -30,6 +30,7 @@ mod rates;
 mod readme;
 mod real_input;
 mod requests;
+mod rerun;
 mod resume;
 mod settings;
 mod shards;

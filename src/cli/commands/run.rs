@@ -21,10 +21,10 @@ use super::super::opening::{announcement, open_run};
 use super::super::progress::{Bar, Show};
 use super::super::signals::{self, Asked};
 use super::super::snapshots::SnapshotSettings;
-use super::super::{environment, limits, show_diagnostics, sources};
+use super::super::{earlier, environment, limits, rerun, show_diagnostics, sources};
 use super::resume;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::event::{Event, Shard, Stopped};
+use crate::event::{Event, Rerun, Shard, Stopped};
 use crate::journal::Writer;
 use crate::provider::Rates;
 use crate::run::plan::{Overrides, Plan, PlanError};
@@ -40,9 +40,9 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
     if let Some(run) = &args.resume {
         return resume::resume(run, args, console);
     }
-    let environment = Environment::of_process();
-    let prepared = match prepare(args, global, &environment, console) {
-        Ok(prepared) => prepared,
+    let begun = if args.rerun.is_empty() { anew(args, global, console) } else { again(args, global, console) };
+    let (prepared, environment) = match begun {
+        Ok(begun) => begun,
         Err(exit) => return exit,
     };
     let stage = match Stage::new(console) {
@@ -63,6 +63,23 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
         Part { folder: &folder, journal, is_shown: args.show, conversations: prepared.conversations(), before: 0 };
     let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
     stage.carry_out(prepared.job, part, &settings, console)
+}
+
+/// A run of its own.
+fn anew(args: &RunArgs, global: &Global, console: &Console) -> Result<(Prepared, Environment), Exit> {
+    let environment = Environment::of_process();
+    Ok((prepare(args, global, &environment, None, console)?, environment))
+}
+
+/// A run of what another one came to.
+fn again(args: &RunArgs, global: &Global, console: &Console) -> Result<(Prepared, Environment), Exit> {
+    let again = rerun::select(args, global, console)?;
+    let environment = Environment::of_rerun(&again.manifest);
+    let prepared = prepare(&again.args, &again.global, &environment, Some(&again.rerun), console)?;
+    for warning in again.warnings(&prepared.job.plan) {
+        console.error(&warning);
+    }
+    Ok((prepared, environment))
 }
 
 /// Where a run is played, with its signals heard.
@@ -121,6 +138,8 @@ pub struct Prepared {
     pub job: Job,
     /// Which part of the plan that is, where it is a part.
     pub shard: Option<Shard>,
+    /// What of an earlier run the plan is, where it is that.
+    pub rerun: Option<Rerun>,
 }
 
 impl Prepared {
@@ -135,6 +154,7 @@ pub(super) fn prepare(
     args: &RunArgs,
     global: &Global,
     environment: &Environment,
+    rerun: Option<&Rerun>,
     console: &Console,
 ) -> Result<Prepared, Exit> {
     let bad = |diagnostics: &[Diagnostic]| {
@@ -157,12 +177,17 @@ pub(super) fn prepare(
         console.fatal(error);
         Exit::BadInput
     })?;
-    let plan = Plan::new(loaded.scenarios, &overrides(args, &config, environment)).map_err(|error| {
+    let mut plan = Plan::new(loaded.scenarios, &overrides(args, &config, environment)).map_err(|error| {
         plan_refused(console, &error);
         Exit::BadInput
     })?;
     if plan.conversations.is_empty() {
         console.fatal("the filters leave no conversation");
+        return Err(Exit::NothingToDo);
+    }
+    let rerun = rerun.map(|rerun| narrowed(&mut plan, rerun));
+    if let Some(rerun) = rerun.as_ref().filter(|rerun| rerun.variants.is_empty()) {
+        console.fatal(format!("nothing that {} in `{}` is in this plan", rerun.what, rerun.run));
         return Err(Exit::NothingToDo);
     }
     let cap = args.max_cost.or(config.limits.max_cost_usd);
@@ -199,7 +224,16 @@ pub(super) fn prepare(
         budget,
         is_fail_fast: args.fail_fast,
     };
-    Ok(Prepared { config, job, shard })
+    Ok(Prepared { config, job, shard, rerun })
+}
+
+/// Leaves in the plan only what is played again, and says what of it there is.
+fn narrowed(plan: &mut Plan, rerun: &Rerun) -> Rerun {
+    earlier::narrow(plan, rerun);
+    let mut variants: Vec<String> = plan.conversations.iter().map(|planned| planned.key.id()).collect();
+    // Trials stand one behind the other.
+    variants.dedup();
+    Rerun { variants, ..rerun.clone() }
 }
 
 /// A warning for each persona and tag that is asked for and that no file has: beside a good one, a mistyped one would

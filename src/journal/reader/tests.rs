@@ -25,6 +25,7 @@ fn run(conversations: u32) -> Event {
         max_cost_usd: None,
         shard: None,
         planned: None,
+        rerun: None,
         merged_from: Vec::new(),
         environment: serde_json::Map::new(),
         scenarios: Vec::new(),
