@@ -61,7 +61,7 @@ Examples:
   chat-eval run scenarios/ -k 'whats-*' --show   one of them, word by word
   chat-eval run scenarios/ --model gpt-4o-mini   all of them on another model
   chat-eval run --resume                         go on with the latest run, which did not finish
-  chat-eval merge shards/*/latest -o merged      the parts of a plan that `run --shard` played, as one run
+  chat-eval merge shards/* -o results/merged     what `run --shard` played in parts, as one run
   chat-eval run --rerun failed                   once more what failed in the latest run
   chat-eval review --list                        snapshots that wait for a decision
 
@@ -259,7 +259,8 @@ pub struct ReportArgs {
 /// `merge`.
 #[derive(Debug, Args)]
 pub struct MergeArgs {
-    /// The runs of all shards, each by its folder, its id, `latest` or `previous`
+    /// The runs of all shards, each by its folder, its id, `latest` or `previous`; a folder that holds runs means the
+    /// latest of them
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<String>,
     /// The folder of the merged run, which is made

@@ -1,4 +1,5 @@
-//! Which run is meant: runs are named by their folder, their id, `latest` or `previous`.
+//! Which run is meant: runs are named by their folder, their id, `latest` or `previous`. A folder that holds runs means the
+//! latest of them.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -43,7 +44,9 @@ fn folder_of(name: &str, out: &Path) -> Option<PathBuf> {
             runs.pop()
         }
         _ => {
-            has_journal(PathBuf::from(name)).or_else(|| has_journal(out.join(name))).map(|folder| without_link(&folder))
+            let named = has_journal(PathBuf::from(name)).or_else(|| has_journal(out.join(name)));
+            let folder = named.map(|folder| without_link(&folder));
+            folder.or_else(|| latest(Path::new(name), &mut runs(Path::new(name))?))
         }
     }
 }

@@ -32,6 +32,7 @@ mod real_input;
 mod requests;
 mod rerun;
 mod resume;
+mod scale;
 mod settings;
 mod shards;
 mod snapshots_of_runs;

@@ -223,7 +223,8 @@ fn parts_that_are_missing_or_there_twice_are_named() {
     refused(&sandbox, &runs, &["shard 2/3 is there twice: `shards/2/latest` and `shards/copy`"]);
     // One that a glob leads to twice is one.
     let run = fs::read_link(sandbox.path().join("shards/1/latest")).unwrap();
-    let runs = [latest(&[1, 2, 3]), vec![format!("shards/1/{}", run.display())]].concat();
+    // A folder that holds runs means the latest of them.
+    let runs = [latest(&[1, 2, 3]), vec![format!("shards/1/{}", run.display()), "shards/1".into()]].concat();
     merge(&sandbox, &runs, &["--snapshots", "off"]).expect(0);
 }
 
