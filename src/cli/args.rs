@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::console::Color;
+use crate::event::Shard;
 use crate::model::Window;
 use crate::run::Filter;
 
@@ -36,6 +37,9 @@ impl Cli {
         let mut cli = Self::from_arg_matches(&matches)?;
         if let (Command::Run(args), Some(("run", matches))) = (&mut cli.command, matches.subcommand()) {
             args.given = command.find_subcommand("run").map(|command| given(command, matches)).unwrap_or_default();
+            let indexes = |id: &str| matches.indices_of(id).into_iter().flatten();
+            let rerun = indexes("rerun").max().unwrap_or_default();
+            args.paths_before_rerun = indexes("paths").filter(|path| *path < rerun).count();
         }
         Ok(cli)
     }
@@ -57,6 +61,8 @@ Examples:
   chat-eval run scenarios/ -k 'whats-*' --show   one of them, word by word
   chat-eval run scenarios/ --model gpt-4o-mini   all of them on another model
   chat-eval run --resume                         go on with the latest run, which did not finish
+  chat-eval merge shards/* -o results/merged     what `run --shard` played in parts, as one run
+  chat-eval run --rerun failed                   once more what failed in the latest run
   chat-eval review --list                        snapshots that wait for a decision
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
@@ -89,22 +95,31 @@ pub enum Command {
     Review(ReviewArgs),
     /// Write the reports of a run again, from its journal
     Report(ReportArgs),
+    /// Put the shards of one plan together
+    Merge(MergeArgs),
     /// Write what other tools need
     Init(InitArgs),
 }
 
 /// `run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RunArgs {
     /// Scenario files and folders; `-` reads one scenario from standard input
-    #[arg(required_unless_present = "resume", value_name = "PATH")]
+    #[arg(required_unless_present_any = ["resume", "rerun"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Go on with a run that did not finish: its folder, its id, `latest` (where none is named) or `previous`. Nothing
     /// that its journal holds is sent again; beside it stand only -j, --rpm, --tpm, --timeout, --retries, a higher --max-cost
     /// and --out
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
     pub resume: Option<String>,
+    /// Only what failed, or errored, in an earlier run: its folder, its id, `latest` (where none is named) or `previous`. A
+    /// variant is played again with all its trials. Where no PATH is given, the scenarios are those of that run
+    #[arg(long, value_names = ["failed|errored", "RUN"], num_args = 1..=2)]
+    pub rerun: Vec<String>,
+    /// How many PATHs stand before `--rerun`: its second value is one more of them where it names no run
+    #[arg(skip)]
+    pub paths_before_rerun: usize,
     /// What the command line really has, by the names that it is written with: `--timeout`; `PATH` for paths
     #[arg(skip)]
     pub given: Vec<String>,
@@ -115,6 +130,9 @@ pub struct RunArgs {
     /// `!` in front leaves out
     #[arg(short = 'k', long, value_name = "EXPR")]
     pub filter: Vec<Filter>,
+    /// Only the K-th of N parts of the plan, told from the names of scenario and case; `merge` puts the parts together
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<Shard>,
     /// Only scenarios with this tag
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
@@ -234,6 +252,24 @@ pub struct ReportArgs {
     /// The run: its folder, its id, `latest` or `previous`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
+    /// Where runs are [default: results]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// The runs of all shards, each by its folder, its id, `latest` or `previous`; a folder that holds runs means the
+    /// latest of them
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<String>,
+    /// The folder of the merged run, which is made
+    #[arg(short = 'o', long, value_name = "DIR")]
+    pub into: PathBuf,
+    /// What becomes of snapshots, as for `run`; the scenarios must be where they were, seen from here
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Snapshots::Auto)]
+    pub snapshots: Snapshots,
     /// Where runs are [default: results]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -30,6 +30,14 @@ impl Environment {
         Self(manifest.environment.clone())
     }
 
+    /// For playing again what a run played: its model, since conversations are told by it; else as it is now.
+    pub fn of_rerun(manifest: &Manifest) -> Self {
+        let Self(mut now) = Self::of_process();
+        now.shift_remove(MODEL);
+        now.extend(manifest.environment.get(MODEL).map(|model| (MODEL.to_owned(), model.clone())));
+        Self(now)
+    }
+
     /// The variables that are set, for the manifest.
     pub fn recorded(&self) -> &Map<String, Value> {
         &self.0

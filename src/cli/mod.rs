@@ -5,11 +5,16 @@ mod budget;
 mod commands;
 mod config;
 mod console;
+mod earlier;
+mod ending;
 mod environment;
 mod exit;
 mod limits;
+mod missing;
 mod models;
+mod opening;
 mod progress;
+mod rerun;
 mod runs;
 mod signals;
 mod snapshots;
@@ -39,6 +44,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => commands::check::check(&args, &cli.global, &console),
         Command::Review(args) => commands::review::review(&args, &console),
         Command::Report(args) => commands::report::report(&args, &console),
+        Command::Merge(args) => commands::merge::merge(&args, &cli.global, &console),
         Command::Init(args) => commands::init::init(&args, &console),
     };
     with_output(exit, !console.is_cut_off()).into()

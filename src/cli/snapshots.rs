@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::args::Snapshots;
 use crate::event::Record;
 use crate::journal::{JournalError, Reader};
 use crate::model::Source;
@@ -17,6 +18,22 @@ pub struct SnapshotSettings {
     pub is_ci: bool,
     /// The folder that `source` in a snapshot is relative to.
     pub base: PathBuf,
+}
+
+impl SnapshotSettings {
+    /// From the flag and the environment. `source` in a snapshot is relative to the config's folder.
+    pub fn new(flag: Snapshots, config_folder: Option<&Path>) -> Self {
+        let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0");
+        let mode = match flag {
+            Snapshots::Auto if is_ci => Mode::No,
+            Snapshots::Auto | Snapshots::New => Mode::New,
+            Snapshots::No => Mode::No,
+            Snapshots::Always => Mode::Always,
+            Snapshots::Off => Mode::Off,
+        };
+        let base = config_folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self { mode, is_ci, base: base.to_owned() }
+    }
 }
 
 /// What came of it.

@@ -3,6 +3,7 @@
 //! The types here are the journal's line format (`format: 1`): a field is only ever added, with a default.
 //! What exists only while a run is going (deltas of a stream, progress) is in [`Live`] and never in the journal.
 
+mod manifest;
 mod record;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{ConversationKey, End, Outcome, Role, Source, Usage, Verdict, Visibility};
 
+pub use manifest::{Manifest, MergedFrom, ReadFile, Rerun, RerunWhat, ScenarioFile, Shard};
 pub use record::{Record, Unsettled, ranges};
 
 /// The journal's format. A reader refuses a newer one by name.
@@ -66,51 +68,6 @@ impl Event {
     }
 }
 
-/// What a run is: also the content of `run.json`, with the totals behind it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// The journal's format.
-    pub format: u32,
-    /// The run's id, which names its folder.
-    pub run: String,
-    /// The tool's version.
-    pub version: String,
-    /// The arguments, as given.
-    pub arguments: Vec<String>,
-    /// When it started (RFC 3339, UTC).
-    pub started: String,
-    /// The git commit of the working directory, where it is a repository.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
-    /// SHA-256 over the plan: the conversations' ids in their order, the scenario files and the files that they read.
-    pub plan_digest: String,
-    /// The number of conversations that this run is to play: of a shard, its own.
-    pub conversations: u32,
-    /// How many conversations may be in flight.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<u32>,
-    /// What the run may spend, in USD.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_cost_usd: Option<f64>,
-    /// Which part of the plan this run plays, where it plays a part.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shard: Option<Shard>,
-    /// The environment variables that stood in for options, with their values.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub environment: Map<String, Value>,
-    /// The scenario files, in plan order.
-    pub scenarios: Vec<ScenarioFile>,
-}
-
-/// The part `number` of `of` equal parts of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shard {
-    /// Which part, from 1.
-    pub number: u32,
-    /// How many parts there are.
-    pub of: u32,
-}
-
 /// A run goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resumed {
@@ -133,29 +90,6 @@ pub struct Resumed {
 pub struct Stopped {
     /// How long it took, in milliseconds, reports not counted.
     pub wall_ms: u64,
-}
-
-/// A scenario file of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScenarioFile {
-    /// The scenario's name.
-    pub name: String,
-    /// The path as it was given or found.
-    pub path: String,
-    /// SHA-256 of its bytes.
-    pub sha256: String,
-    /// The files that it reads, each once, in the order in which it names them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reads: Vec<ReadFile>,
-}
-
-/// A file that a scenario reads: a system prompt, cases, fillers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReadFile {
-    /// The path, relative to where the scenario's own is.
-    pub path: String,
-    /// SHA-256 of its bytes.
-    pub sha256: String,
 }
 
 /// A message as the journal keeps it.

@@ -5,12 +5,14 @@
 //! of the process loses none of it; and a [`Reader`] holds places of lines in memory, never the conversations.
 
 mod blocks;
+mod merge;
 mod reader;
 mod writer;
 
 use std::io;
 use std::path::PathBuf;
 
+pub use merge::{Merge, NamedRun, Problem};
 pub use reader::{Reader, Records};
 pub use writer::Writer;
 

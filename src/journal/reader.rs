@@ -143,15 +143,39 @@ impl Reader {
     /// # Errors
     /// When it cannot be read, or a line of it is damaged.
     pub fn record_of(&self, plan: u32) -> Result<Option<Record>, JournalError> {
-        let from = self.lines.partition_point(|line| line.plan < plan);
-        let to = self.lines.partition_point(|line| line.plan <= plan);
-        let lines = &self.lines[from..to];
+        let lines = self.lines_at(plan);
         if lines.is_empty() { Ok(None) } else { self.record(lines).map(Some) }
     }
 
     /// The conversations that were begun, in plan order, each read from the file when it is asked for.
     pub fn records(&self) -> Records<'_> {
         Records { reader: self, rest: &self.lines }
+    }
+
+    /// The places in the plan of the conversations that were begun, in plan order.
+    pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
+        self.lines.chunk_by(|line, next| line.plan == next.plan).map(|lines| lines[0].plan)
+    }
+
+    /// The lines of the conversation at a place of the plan, byte for byte as they were written, read from the file;
+    /// empty where it was not begun.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn lines_of(&self, plan: u32) -> Result<Vec<u8>, JournalError> {
+        let not_read = |source| JournalError::NotRead { path: self.path.clone(), source };
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = Vec::new();
+        for line in self.lines_at(plan) {
+            bytes.extend_from_slice(&blocks.read(line.offset, line.length as usize).map_err(not_read)?);
+        }
+        Ok(bytes)
+    }
+
+    fn lines_at(&self, plan: u32) -> &[Line] {
+        let from = self.lines.partition_point(|line| line.plan < plan);
+        let to = self.lines.partition_point(|line| line.plan <= plan);
+        &self.lines[from..to]
     }
 
     fn record(&self, lines: &[Line]) -> Result<Record, JournalError> {

@@ -95,12 +95,14 @@ impl Writer {
     /// # Errors
     /// When they could not be written; the journal then has none of them.
     pub fn append<'e>(&mut self, events: impl IntoIterator<Item = &'e Event>) -> Result<(), JournalError> {
-        self.write(events).map_err(|source| {
-            // Half a line in the middle of the file would make all that follows unreadable. Where even the cut fails,
-            // the disk is gone, and the first error is the one that says why.
-            let _ = self.file.set_len(self.length);
-            self.not_written(source)
-        })
+        self.write(events).map_err(|source| self.cut_back(source))
+    }
+
+    /// Half a line in the middle of the file would make all that follows unreadable. Where even the cut fails, the disk is
+    /// gone, and the first error is the one that says why.
+    fn cut_back(&self, source: io::Error) -> JournalError {
+        let _ = self.file.set_len(self.length);
+        self.not_written(source)
     }
 
     fn write<'e>(&mut self, events: impl IntoIterator<Item = &'e Event>) -> io::Result<()> {
@@ -109,12 +111,26 @@ impl Writer {
             serde_json::to_writer(&mut self.buffer, event)?;
             self.buffer.push(b'\n');
         }
+        self.write_buffer()
+    }
+
+    fn write_buffer(&mut self) -> io::Result<()> {
         if !self.buffer.is_empty() {
             self.file.write_all(&self.buffer)?;
             self.length += self.buffer.len() as u64;
             self.is_dirty = true;
         }
         Ok(())
+    }
+
+    /// Appends whole lines of another journal as they stand there: what they say is not looked at.
+    ///
+    /// # Errors
+    /// When they could not be written; the journal then has none of them.
+    pub fn append_lines(&mut self, lines: &[u8]) -> Result<(), JournalError> {
+        self.buffer.clear();
+        self.buffer.extend_from_slice(lines);
+        self.write_buffer().map_err(|source| self.cut_back(source))
     }
 
     /// Waits until all that was appended is on the disk; at once when nothing is new.

@@ -24,6 +24,27 @@ pub struct VariantKey {
     pub vars: String,
 }
 
+impl VariantKey {
+    /// The variant's id: the first 16 hexadecimal digits of SHA-256 over its names, never over any text.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let mut hash = Sha256::new();
+        self.names().into_iter().for_each(|name| add_name(&mut hash, name));
+        let first = hash.finalize().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        format!("{first:016x}")
+    }
+
+    fn names(&self) -> [&str; 6] {
+        [&self.scenario, &self.case, &self.persona, &self.model, &self.window, &self.vars]
+    }
+}
+
+/// The length in front keeps `ab` + `c` apart from `a` + `bc`.
+fn add_name(hash: &mut Sha256, name: &str) {
+    hash.update((name.len() as u64).to_le_bytes());
+    hash.update(name.as_bytes());
+}
+
 impl fmt::Display for VariantKey {
     /// `scenario · case · persona · model · window 2 · vars`, leaving out what is empty.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,14 +80,8 @@ impl ConversationId {
     pub fn new(key: &ConversationKey) -> Self {
         let ConversationKey { variant, trial } = key;
         let mut hash = Sha256::new();
-        let trial = trial.to_string();
-        for part in
-            [&variant.scenario, &variant.case, &variant.persona, &variant.model, &variant.window, &variant.vars, &trial]
-        {
-            // The length in front keeps `ab` + `c` apart from `a` + `bc`.
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part.as_bytes());
-        }
+        variant.names().into_iter().for_each(|name| add_name(&mut hash, name));
+        add_name(&mut hash, &trial.to_string());
         Self(hash.finalize().into())
     }
 }
@@ -101,5 +116,8 @@ mod tests {
         assert_ne!(ids[0], ids[2]);
         assert_eq!(ids[0].len(), 64);
         assert_eq!(ids[0], ConversationId::new(&base).to_string());
+        assert_eq!(base.variant.id(), again.variant.id());
+        assert_ne!(base.variant.id(), moved.variant.id());
+        assert_eq!(base.variant.id().len(), 16);
     }
 }

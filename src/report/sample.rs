@@ -136,6 +136,9 @@ pub(super) fn manifest(conversations: u32) -> Manifest {
         concurrency: Some(16),
         max_cost_usd: None,
         shard: None,
+        planned: None,
+        rerun: None,
+        merged_from: Vec::new(),
         environment: serde_json::Map::new(),
         scenarios: vec![ScenarioFile {
             name: "a".into(),

@@ -15,6 +15,7 @@ use super::paint::{self, Tone};
 use super::summary::{KnownFailure, SnapshotNote, Summary, Totals};
 use super::wording::{grouped, money, one_line, several, time};
 use super::{EndCounts, SourceCounts};
+use crate::event::Shard;
 use crate::model::{Source, Verdict};
 use crate::text::escape::no_command;
 use crate::text::layout::{width, wrap};
@@ -33,6 +34,8 @@ pub struct Around<'a> {
     pub wall: Option<Duration>,
     /// What became of the snapshots.
     pub snapshots: &'a [SnapshotNote],
+    /// Which part of a plan the run plays, where it plays a part.
+    pub shard: Option<Shard>,
 }
 
 /// The whole text, ending in a line feed.
@@ -94,7 +97,7 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let calls = several(usage.calls, "call", "calls");
     let skipped = totals.conversations.skipped;
     let parts = [
-        Some(look.paint(Tone::Heading, &ends(&totals.variants)) + &of_trials(totals)),
+        Some(of_shard(around.shard) + &look.paint(Tone::Heading, &ends(&totals.variants)) + &of_trials(totals)),
         (totals.not_begun > 0).then(|| several(totals.not_begun, "conversation not begun", "conversations not begun")),
         (skipped > 0).then(|| several(skipped, "conversation", "conversations") + " skipped: the budget is spent"),
         (failed_snapshots > 0).then(|| several(failed_snapshots, "snapshot failed", "snapshots failed")),
@@ -107,7 +110,23 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     ];
     let counts = joined(parts.into_iter().flatten(), " · ", look);
     let replies = replies(&usage.replies).map(|replies| joined(replies, ", ", look));
-    lines([Some(counts), replies, Some(around.folder.to_owned())].into_iter().flatten())
+    lines(
+        [empty_shard(totals, around.shard), Some(counts), replies, Some(around.folder.to_owned())]
+            .into_iter()
+            .flatten(),
+    )
+}
+
+/// `shard 2/3: `, in front of the counts.
+fn of_shard(shard: Option<Shard>) -> String {
+    shard.map_or_else(String::new, |shard| format!("shard {shard}: "))
+}
+
+/// Of few scenarios a part may have none, which is no mistake.
+fn empty_shard(totals: &Totals, shard: Option<Shard>) -> Option<String> {
+    let is_empty = totals.conversations.total() + totals.not_begun == 0;
+    let shard = shard.filter(|_| is_empty)?;
+    Some(format!("no scenario or case of the plan falls into shard {shard}: there was nothing to play"))
 }
 
 /// `12.4 s (bound 11.8 s)`. In a run of less than a second it is not calls that take the time.

@@ -10,6 +10,7 @@ mod order;
 mod outlet;
 mod overflow;
 pub mod plan;
+mod shard;
 mod so_far;
 
 pub use dispatch::{Ended, Job, dispatch};
@@ -17,4 +18,5 @@ pub use filter::{Filter, FilterError};
 pub use models::{Model, Models};
 pub use outlet::{JournalLost, Note, Notes, Outlet, Watcher, consume};
 pub use overflow::overflows;
+pub use shard::ShardError;
 pub use so_far::SoFar;

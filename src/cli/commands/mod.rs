@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod init;
+pub mod merge;
 pub mod report;
 pub mod resume;
 pub mod review;

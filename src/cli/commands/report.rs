@@ -23,7 +23,8 @@ pub fn report(args: &ReportArgs, console: &Console) -> Exit {
     match files::write_all(&folder, &journal) {
         Ok(summary) => {
             let shown = folder.display().to_string();
-            let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &[] };
+            let shard = journal.manifest().shard;
+            let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &[], shard };
             console.print(&terminal::render(&summary, around, look(console)));
             Exit::Passed
         }

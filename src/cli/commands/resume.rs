@@ -5,18 +5,20 @@
 //! before anything is sent.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs;
 
 use sha2::{Digest, Sha256};
 
-use super::super::args::{Cli, Command, Global, RunArgs};
+use super::super::args::{Global, RunArgs};
 use super::super::console::Console;
+use super::super::earlier;
+use super::super::ending::finish;
 use super::super::environment::Environment;
 use super::super::exit::Exit;
+use super::super::opening::{arguments, now};
 use super::super::runs::{self, JOURNAL};
 use super::super::snapshots::SnapshotSettings;
-use super::run::{Part, Stage, arguments, finish, now, prepare};
+use super::run::{Part, Stage, prepare};
 use crate::event::{Event, Manifest, Resumed, TurnDone};
 use crate::journal::{JournalError, Reader, Writer};
 use crate::model::{ConversationId, End, Source, VariantKey};
@@ -69,7 +71,7 @@ fn go_on(run: &str, given: &RunArgs, console: &Console) -> Result<Exit, Exit> {
         console.error("help: a run goes on with the files that it began with, from the folder where it began");
         return Err(exit);
     }
-    let mut prepared = prepare(&args, &global, &Environment::of_run(manifest), console)?;
+    let mut prepared = prepare(&args, &global, &Environment::of_run(manifest), manifest.rerun.as_ref(), console)?;
     let plan = &prepared.job.plan;
     let begun = Begun::read(&earlier, plan).map_err(unreadable)?;
     if plan.digest() != manifest.plan_digest {
@@ -106,31 +108,40 @@ fn beside(given: &RunArgs) -> Result<(), String> {
 }
 
 /// The settings that the run began with, but for what was said anew.
-fn settings(earlier: &Reader, given: &RunArgs) -> Result<(RunArgs, Global), String> {
-    let manifest = earlier.manifest();
-    let arguments = ["chat-eval"].into_iter().chain(manifest.arguments.iter().map(String::as_str)).map(OsString::from);
-    let cli = Cli::read(arguments).map_err(|error| {
-        let error = error.to_string();
-        let reason = error.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        format!("the run began with arguments that this version of chat-eval does not know: {reason}")
-    })?;
-    let Command::Run(mut args) = cli.command else {
-        return Err("this is no run that `chat-eval run` began, and so it cannot go on".to_owned());
-    };
+fn settings(journal: &Reader, given: &RunArgs) -> Result<(RunArgs, Global), String> {
+    let manifest = journal.manifest();
+    if !manifest.merged_from.is_empty() {
+        return Err(merged(manifest));
+    }
+    let (mut args, mut global) = earlier::command_line(&manifest.arguments)?;
+    if let Some(rerun) = &manifest.rerun {
+        earlier::take_plan(&mut args, &mut global, earlier::command_line(&rerun.arguments)?);
+    }
     let is_anew = |name: &str| given.given.iter().any(|given| given == name);
     if is_anew("--concurrency") {
         args.concurrency = given.concurrency;
     }
     args.rpm = given.rpm.or(args.rpm);
     args.tpm = given.tpm.or(args.tpm);
-    args.max_cost = cap(given.max_cost, earlier.max_cost_usd())?;
+    args.max_cost = cap(given.max_cost, journal.max_cost_usd())?;
     if is_anew("--timeout") {
         args.timeout = given.timeout;
     }
     if is_anew("--retries") {
         args.retries = given.retries;
     }
-    Ok((*args, cli.global))
+    Ok((args, global))
+}
+
+/// Why a merged run does not go on.
+fn merged(manifest: &Manifest) -> String {
+    let runs: Vec<String> = manifest.merged_from.iter().map(|from| format!("`{}`", from.run)).collect();
+    format!(
+        "`{}` was put together by `merge` and has nothing to go on with; go on with the runs that it was made of ({}), and \
+         merge them again",
+        manifest.run,
+        runs.join(", ")
+    )
 }
 
 /// What the run may spend from now on.

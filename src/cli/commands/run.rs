@@ -4,33 +4,29 @@
 //! that a path that cannot be written fails before money is spent.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
-use super::super::args::{Global, RunArgs, Snapshots};
+use super::super::args::{Global, RunArgs};
 use super::super::budget::budget;
 use super::super::config::{self, Config};
 use super::super::console::Console;
+use super::super::ending::{finish, what_is_safe, with_causes};
 use super::super::environment::Environment;
 use super::super::exit::Exit;
 use super::super::models::{self, CallSettings};
+use super::super::opening::{announcement, open_run};
 use super::super::progress::{Bar, Show};
-use super::super::runs::JOURNAL;
 use super::super::signals::{self, Asked};
-use super::super::snapshots::{self, Compared, SnapshotSettings};
-use super::super::{environment, limits, look, show_diagnostics, sources};
+use super::super::snapshots::SnapshotSettings;
+use super::super::{earlier, environment, limits, rerun, show_diagnostics, sources};
 use super::resume;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::event::{Event, FORMAT, Manifest, ReadFile, ScenarioFile, Stopped};
-use crate::journal::{JournalError, Reader, Writer};
-use crate::model::ConversationId;
+use crate::event::{Event, Rerun, Shard, Stopped};
+use crate::journal::Writer;
 use crate::provider::Rates;
-use crate::report::progress::first_line;
-use crate::report::{files, terminal};
 use crate::run::plan::{Overrides, Plan, PlanError};
 use crate::run::{Ended, Job, Models, Outlet, Watcher, consume, dispatch, overflows};
 use crate::scenario::Scenario;
@@ -44,9 +40,9 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
     if let Some(run) = &args.resume {
         return resume::resume(run, args, console);
     }
-    let environment = Environment::of_process();
-    let prepared = match prepare(args, global, &environment, console) {
-        Ok(prepared) => prepared,
+    let begun = if args.rerun.is_empty() { anew(args, global, console) } else { again(args, global, console) };
+    let (prepared, environment) = match begun {
+        Ok(begun) => begun,
         Err(exit) => return exit,
     };
     let stage = match Stage::new(console) {
@@ -54,7 +50,7 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
         Err(exit) => return exit,
     };
     let out = args.out.clone().unwrap_or_else(environment::out);
-    let (folder, journal) = match open_run(&out, &prepared.job, &environment) {
+    let (folder, journal) = match open_run(&out, &prepared, &environment) {
         Ok(opened) => opened,
         Err(error) => {
             console.fatal(with_causes(&error));
@@ -62,11 +58,28 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
             return Exit::BadInput;
         }
     };
-    console.remark(&announcement(&prepared.job.plan, &prepared.job.models));
+    console.remark(&announcement(&prepared));
     let part =
         Part { folder: &folder, journal, is_shown: args.show, conversations: prepared.conversations(), before: 0 };
     let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
     stage.carry_out(prepared.job, part, &settings, console)
+}
+
+/// A run of its own.
+fn anew(args: &RunArgs, global: &Global, console: &Console) -> Result<(Prepared, Environment), Exit> {
+    let environment = Environment::of_process();
+    Ok((prepare(args, global, &environment, None, console)?, environment))
+}
+
+/// A run of what another one came to.
+fn again(args: &RunArgs, global: &Global, console: &Console) -> Result<(Prepared, Environment), Exit> {
+    let again = rerun::select(args, global, console)?;
+    let environment = Environment::of_rerun(&again.manifest);
+    let prepared = prepare(&again.args, &again.global, &environment, Some(&again.rerun), console)?;
+    for warning in again.warnings(&prepared.job.plan) {
+        console.error(&warning);
+    }
+    Ok((prepared, environment))
 }
 
 /// Where a run is played, with its signals heard.
@@ -119,43 +132,21 @@ impl Stage {
     }
 }
 
-/// What is left of a run that cannot be written any more, and how it goes on.
-fn what_is_safe(error: &anyhow::Error, folder: &Path) -> String {
-    match error.downcast_ref::<JournalError>() {
-        Some(JournalError::Gone { .. }) => format!(
-            "nothing more was sent; where the folder was only moved, what was done until then is in its journal, and \
-             `chat-eval run --resume FOLDER` goes on with it; nothing is left in {}",
-            folder.display()
-        ),
-        _ => format!(
-            "nothing more was sent; what was done until then is in {}, and once that can be written again, \
-             `chat-eval run --resume {}` goes on with it",
-            folder.join(JOURNAL).display(),
-            folder.display()
-        ),
-    }
-}
-
-/// The error with its causes, but for those that it names itself.
-pub(super) fn with_causes(error: &anyhow::Error) -> String {
-    error
-        .chain()
-        .skip(1)
-        .map(ToString::to_string)
-        .fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
-}
-
 /// Everything that a run needs, known to be right.
-pub(super) struct Prepared {
+pub struct Prepared {
     /// The config.
     pub config: Config,
     /// What is played.
     pub job: Job,
+    /// Which part of the plan that is, where it is a part.
+    pub shard: Option<Shard>,
+    /// What of an earlier run the plan is, where it is that.
+    pub rerun: Option<Rerun>,
 }
 
 impl Prepared {
     /// How many conversations are played.
-    pub(super) fn conversations(&self) -> u32 {
+    pub fn conversations(&self) -> u32 {
         u32::try_from(self.job.places.len()).unwrap_or(u32::MAX)
     }
 }
@@ -165,6 +156,7 @@ pub(super) fn prepare(
     args: &RunArgs,
     global: &Global,
     environment: &Environment,
+    rerun: Option<&Rerun>,
     console: &Console,
 ) -> Result<Prepared, Exit> {
     let bad = |diagnostics: &[Diagnostic]| {
@@ -187,12 +179,17 @@ pub(super) fn prepare(
         console.fatal(error);
         Exit::BadInput
     })?;
-    let plan = Plan::new(loaded.scenarios, &overrides(args, &config, environment)).map_err(|error| {
+    let mut plan = Plan::new(loaded.scenarios, &overrides(args, &config, environment)).map_err(|error| {
         plan_refused(console, &error);
         Exit::BadInput
     })?;
     if plan.conversations.is_empty() {
         console.fatal("the filters leave no conversation");
+        return Err(Exit::NothingToDo);
+    }
+    let rerun = rerun.map(|rerun| narrowed(&mut plan, rerun));
+    if let Some(rerun) = rerun.as_ref().filter(|rerun| rerun.variants.is_empty()) {
+        console.fatal(format!("nothing that {} in `{}` is in this plan", rerun.what, rerun.run));
         return Err(Exit::NothingToDo);
     }
     let cap = args.max_cost.or(config.limits.max_cost_usd);
@@ -209,7 +206,10 @@ pub(super) fn prepare(
     if !wrong.is_empty() {
         return Err(bad(&wrong));
     }
-    let wanted = if args.show { 1 } else { asked.min(plan.conversations.len()) };
+    // One part of one is the plan.
+    let shard = args.shard.filter(|shard| shard.of > 1);
+    let places = shard.map_or_else(|| (0..plan.conversations.len()).collect(), |shard| shard.places(&plan));
+    let wanted = if args.show { 1 } else { asked.min(places.len()) };
     let concurrency = limits::calls_in_flight(wanted);
     if concurrency < wanted {
         console.error(&format!(
@@ -217,7 +217,7 @@ pub(super) fn prepare(
         ));
     }
     let job = Job {
-        places: (0..plan.conversations.len()).collect(),
+        places,
         plan,
         models,
         concurrency,
@@ -226,7 +226,16 @@ pub(super) fn prepare(
         budget,
         is_fail_fast: args.fail_fast,
     };
-    Ok(Prepared { config, job })
+    Ok(Prepared { config, job, shard, rerun })
+}
+
+/// Leaves in the plan only what is played again, and says what of it there is.
+fn narrowed(plan: &mut Plan, rerun: &Rerun) -> Rerun {
+    earlier::narrow(plan, rerun);
+    let mut variants: Vec<String> = plan.conversations.iter().map(|planned| planned.key.id()).collect();
+    // Trials stand one behind the other.
+    variants.dedup();
+    Rerun { variants, ..rerun.clone() }
 }
 
 /// A warning for each persona and tag that is asked for and that no file has: beside a good one, a mistyped one would
@@ -258,7 +267,8 @@ fn asked_concurrency(args: &RunArgs, config: &Config, environment: &Environment)
     Ok(asked.map(|n| n as usize).or(config.concurrency).unwrap_or(DEFAULT_CONCURRENCY))
 }
 
-fn overrides(args: &RunArgs, config: &Config, environment: &Environment) -> Overrides {
+/// What the command line and the environment say instead of the files.
+pub fn overrides(args: &RunArgs, config: &Config, environment: &Environment) -> Overrides {
     let models = if args.model.is_empty() { environment.model().into_iter().collect() } else { args.model.clone() };
     Overrides {
         models: distinct(&models),
@@ -313,92 +323,6 @@ pub fn name_clashes(plan: &Plan) -> Vec<Diagnostic> {
     diagnostics.collect()
 }
 
-/// Makes the run's folder, named after time and chance, with its journal.
-fn open_run(out: &Path, job: &Job, environment: &Environment) -> anyhow::Result<(PathBuf, Writer)> {
-    use anyhow::Context;
-    std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder `{}`", out.display()))?;
-    let folder = loop {
-        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        let folder = out.join(format!("{now}-{:04x}", fastrand::u16(..)));
-        match std::fs::create_dir(&folder) {
-            Ok(()) => break folder,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot make a folder in `{}`", out.display()));
-            }
-        }
-    };
-    let first = Event::Run(Box::new(manifest(&folder, job, environment)));
-    let journal = Writer::create(folder.join(JOURNAL), &first)?;
-    Ok((folder, journal))
-}
-
-fn manifest(folder: &Path, job: &Job, environment: &Environment) -> Manifest {
-    let plan = &job.plan;
-    let digits = |sha256: [u8; 32]| ConversationId(sha256).to_string();
-    let file = |scenario: &Scenario| ScenarioFile {
-        name: scenario.name.clone(),
-        path: scenario.source.path.clone(),
-        sha256: digits(Sha256::digest(scenario.source.text.as_bytes()).into()),
-        reads: scenario
-            .reads
-            .iter()
-            .map(|read| ReadFile { path: read.path.clone(), sha256: digits(read.sha256) })
-            .collect(),
-    };
-    Manifest {
-        format: FORMAT,
-        run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        arguments: arguments(),
-        started: now(),
-        commit: git_commit(),
-        plan_digest: plan.digest(),
-        conversations: u32::try_from(job.places.len()).unwrap_or(u32::MAX),
-        concurrency: u32::try_from(job.concurrency).ok(),
-        max_cost_usd: job.budget.as_ref().map(|budget| budget.cap().dollars()),
-        shard: None,
-        environment: environment.recorded().clone(),
-        scenarios: plan.scenarios.iter().map(file).collect(),
-    }
-}
-
-/// The arguments of this process, as given.
-pub(super) fn arguments() -> Vec<String> {
-    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect()
-}
-
-/// The time (RFC 3339, UTC).
-pub(super) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// The commit of the working directory; without git or a repository there is none.
-fn git_commit() -> Option<String> {
-    let mut git = std::process::Command::new("git");
-    let output = git.args(["rev-parse", "--verify", "--quiet", "HEAD"]).stderr(Stdio::null()).output().ok()?;
-    let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !commit.is_empty()).then_some(commit)
-}
-
-fn announcement(plan: &Plan, models: &Models) -> String {
-    let mut by_model: Vec<(&str, u64)> = models.keys().map(|name| (name.as_str(), 0)).collect();
-    by_model.sort_unstable();
-    let mut calls = 0;
-    let mut scenarios: Vec<usize> = Vec::new();
-    for planned in &plan.conversations {
-        if let Some((_, count)) = by_model.iter_mut().find(|(name, _)| *name == planned.key.model) {
-            *count += 1;
-        }
-        if scenarios.last() != Some(&planned.scenario) {
-            scenarios.push(planned.scenario);
-        }
-        calls += u64::from(plan.scenarios[planned.scenario].live_turns(planned.case, planned.cell));
-    }
-    let conversations = plan.conversations.len() as u64;
-    first_line(env!("CARGO_PKG_VERSION"), scenarios.len() as u64, conversations, calls, &by_model)
-}
-
 /// Plays the job, with the journal's consumer beside it. Gives the journal back: nobody else may have it before
 /// the reports are written.
 fn play(
@@ -423,83 +347,5 @@ fn play(
         Ok(Ok(journal)) => Ok((ended, journal)),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(anyhow::anyhow!("what writes the journal ended abnormally")),
-    }
-}
-
-/// Makes the reports from the journal, compares the snapshots, prints the summary.
-pub(super) fn finish(folder: &Path, ended: Ended, settings: &SnapshotSettings, console: &Console) -> Exit {
-    let mut outcomes = Vec::new();
-    if ended == Ended::Interrupted {
-        outcomes.push(Exit::Interrupted);
-    }
-    let journal_path = folder.join(JOURNAL);
-    let mut not_written = Vec::new();
-    let written = Reader::open(&journal_path)
-        .map_err(anyhow::Error::from)
-        .and_then(|journal| Ok((files::write_all(folder, &journal)?, journal)));
-    match written {
-        Err(error) => not_written.push(with_causes(&error)),
-        Ok((summary, journal)) => {
-            not_written.extend(files::point_latest(folder).err().map(|error| error.to_string()));
-            let compared = snapshots::compare(&journal, settings)
-                .unwrap_or_else(|error| Compared { errors: vec![error.to_string()], ..Compared::default() });
-            let shown = folder.display().to_string();
-            let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &compared.notes };
-            console.print(&terminal::render(&summary, around, look(console)));
-            not_written.extend(compared.errors);
-            if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {
-                outcomes.push(Exit::Failed);
-            }
-            if summary.totals.has_errors() {
-                outcomes.push(Exit::Errored);
-            }
-        }
-    }
-    if !not_written.is_empty() {
-        for error in &not_written {
-            console.fatal(error);
-        }
-        console.error(&format!(
-            "everything that was said is in {}, and `chat-eval report {}` makes the other files of it",
-            journal_path.display(),
-            folder.display()
-        ));
-        outcomes.push(Exit::NotWritten);
-    }
-    if ended == Ended::Interrupted {
-        console.error(&format!("`chat-eval run --resume {}` goes on with it", folder.display()));
-    }
-    Exit::worst(&outcomes)
-}
-
-impl SnapshotSettings {
-    /// From the flag and the environment. `source` in a snapshot is relative to the config's folder.
-    pub(super) fn new(flag: Snapshots, config_folder: Option<&Path>) -> Self {
-        let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0");
-        let mode = match flag {
-            Snapshots::Auto if is_ci => snapshot::Mode::No,
-            Snapshots::Auto | Snapshots::New => snapshot::Mode::New,
-            Snapshots::No => snapshot::Mode::No,
-            Snapshots::Always => snapshot::Mode::Always,
-            Snapshots::Off => snapshot::Mode::Off,
-        };
-        let base = config_folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Self { mode, is_ci, base: base.to_owned() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::Context;
-
-    use super::*;
-
-    #[test]
-    fn a_cause_is_said_once() {
-        let gone = || std::io::Error::other("the disk is full");
-        let told: anyhow::Error = crate::journal::JournalError::NotRead { path: "j".into(), source: gone() }.into();
-        assert_eq!(with_causes(&told), "cannot read the journal `j`: the disk is full");
-        let untold = Err::<(), _>(gone()).context("cannot make the folder `r`").unwrap_err();
-        assert_eq!(with_causes(&untold), "cannot make the folder `r`: the disk is full");
     }
 }

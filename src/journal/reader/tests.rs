@@ -24,6 +24,9 @@ fn run(conversations: u32) -> Event {
         concurrency: Some(16),
         max_cost_usd: None,
         shard: None,
+        planned: None,
+        rerun: None,
+        merged_from: Vec::new(),
         environment: serde_json::Map::new(),
         scenarios: Vec::new(),
     }))

@@ -59,7 +59,7 @@ pub(super) fn read(text: &str) -> Option<Answer> {
     }
     Some(Answer {
         error: None,
-        choice: choice.read(),
+        choice: Some(choice.read()?),
         usage: usage.and_then(UsualUsage::read),
         model: filled(model),
         fingerprint: filled(system_fingerprint),
@@ -126,6 +126,7 @@ mod tests {
     fn what_may_mean_something_else_is_left_alone() {
         for other in [
             json!({"choices": []}),
+            json!({"choices": [{}]}),
             json!({"choices": [{"message": {"content": [{"type": "text", "text": "Hi"}]}}]}),
             json!({"error": {"message": "no"}, "choices": [{"message": {"content": "Hi"}}]}),
             json!({"object": "error", "choices": [{"message": {"content": "Hi"}}]}),

@@ -9,7 +9,8 @@ use crate::report::FAILURES_IN_FULL;
 const PLAIN: Look = Look { width: 80, is_coloured: false, is_ascii: false };
 
 fn shown(records: &[Record], look: Look) -> String {
-    let around = Around { folder: "results/latest", wall: Some(Duration::from_millis(12_400)), snapshots: &[] };
+    let around =
+        Around { folder: "results/latest", wall: Some(Duration::from_millis(12_400)), snapshots: &[], shard: None };
     render(&summary(records), around, look)
 }
 
@@ -121,7 +122,7 @@ fn a_snapshot_that_waits_is_told_with_the_command_that_decides_on_it() {
     let help = "  help: `chat-eval review --list` shows what waits, `--accept` accepts it\n";
     for is_pending in [true, false] {
         let notes = [SnapshotNote { is_pending, ..note("a.snap", "new", false) }];
-        let around = Around { folder: "results/r", wall: None, snapshots: &notes };
+        let around = Around { folder: "results/r", wall: None, snapshots: &notes, shard: None };
         let text = render(&summary(&[record(0, "s")]), around, PLAIN);
         assert_eq!(text.contains(&format!("  a.snap: new\n{help}")), is_pending, "{text}");
         assert_eq!(text.contains("help:"), is_pending, "{text}");
@@ -134,7 +135,7 @@ fn snapshots_that_fail_the_run_come_first_and_are_counted() {
         note("a.snap", "snapshot changed (words only)", false),
         note("b.snap", "snapshot changed: turn 4 verdict", true),
     ];
-    let around = Around { folder: "results/r", wall: None, snapshots: &notes };
+    let around = Around { folder: "results/r", wall: None, snapshots: &notes, shard: None };
     let text = render(&summary(&[record(0, "s")]), around, PLAIN);
     let notes = "✗ b.snap: snapshot changed: turn 4 verdict\n  a.snap: snapshot changed (words only)\n";
     assert!(text.contains(notes), "{text}");
@@ -191,7 +192,8 @@ fn the_time_stands_beside_its_bound_where_calls_took_it() {
     for (wall, said) in [(12_400, "0 calls in 12.4 s (bound 11.8 s)"), (999, "0 calls in 1.0 s\n")] {
         let mut summary = summary(&[record(0, "s")]);
         summary.totals.bound = Some(Duration::from_millis(11_800));
-        let around = Around { folder: "results/r", wall: Some(Duration::from_millis(wall)), snapshots: &[] };
+        let around =
+            Around { folder: "results/r", wall: Some(Duration::from_millis(wall)), snapshots: &[], shard: None };
         let text = render(&summary, around, PLAIN);
         assert!(text.contains(said), "{text}");
     }
@@ -207,7 +209,7 @@ fn a_budget_stands_beside_what_was_spent_of_it() {
         let mut summary = summary(&[record(0, "s")]);
         summary.totals.max_cost_usd = cap;
         (summary.totals.usage.cost_usd, summary.totals.usage.reserved_usd) = (cost, reserved);
-        let text = render(&summary, Around { folder: "results/r", wall: None, snapshots: &[] }, PLAIN);
+        let text = render(&summary, Around { folder: "results/r", wall: None, snapshots: &[], shard: None }, PLAIN);
         assert!(text.contains(said), "{text}");
     }
 }

@@ -1,0 +1,115 @@
+//! How a run begins on disk and in words: its folder, its journal with the manifest, the first line.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use sha2::{Digest, Sha256};
+
+use super::commands::check::plural;
+use super::commands::run::Prepared;
+use super::environment::Environment;
+use super::runs::JOURNAL;
+use crate::event::{Event, FORMAT, Manifest, ReadFile, ScenarioFile};
+use crate::journal::Writer;
+use crate::model::ConversationId;
+use crate::report::progress::first_line;
+use crate::scenario::Scenario;
+
+/// Makes the run's folder, named after time and chance, with its journal.
+pub fn open_run(out: &Path, prepared: &Prepared, environment: &Environment) -> anyhow::Result<(PathBuf, Writer)> {
+    use anyhow::Context;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder `{}`", out.display()))?;
+    let folder = loop {
+        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        let folder = out.join(format!("{now}-{:04x}", fastrand::u16(..)));
+        match std::fs::create_dir(&folder) {
+            Ok(()) => break folder,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot make a folder in `{}`", out.display()));
+            }
+        }
+    };
+    let first = Event::Run(Box::new(manifest(&folder, prepared, environment)));
+    let journal = Writer::create(folder.join(JOURNAL), &first)?;
+    Ok((folder, journal))
+}
+
+fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Manifest {
+    let Prepared { job, shard, rerun, .. } = prepared;
+    let plan = &job.plan;
+    let digits = |sha256: [u8; 32]| ConversationId(sha256).to_string();
+    let file = |scenario: &Scenario| ScenarioFile {
+        name: scenario.name.clone(),
+        path: scenario.source.path.clone(),
+        sha256: digits(Sha256::digest(scenario.source.text.as_bytes()).into()),
+        reads: scenario
+            .reads
+            .iter()
+            .map(|read| ReadFile { path: read.path.clone(), sha256: digits(read.sha256) })
+            .collect(),
+    };
+    Manifest {
+        format: FORMAT,
+        run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        arguments: arguments(),
+        started: now(),
+        commit: git_commit(),
+        plan_digest: plan.digest(),
+        conversations: prepared.conversations(),
+        // Where there is nothing to play, nothing is in flight.
+        concurrency: u32::try_from(job.concurrency).ok().filter(|_| !job.places.is_empty()),
+        max_cost_usd: job.budget.as_ref().map(|budget| budget.cap().dollars()),
+        shard: *shard,
+        planned: shard.and(u32::try_from(plan.conversations.len()).ok()),
+        rerun: rerun.clone(),
+        merged_from: Vec::new(),
+        environment: environment.recorded().clone(),
+        scenarios: plan.scenarios.iter().map(file).collect(),
+    }
+}
+
+/// The arguments of this process, as given.
+pub fn arguments() -> Vec<String> {
+    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect()
+}
+
+/// The time (RFC 3339, UTC).
+pub fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The commit of the working directory; without git or a repository there is none.
+fn git_commit() -> Option<String> {
+    let mut git = std::process::Command::new("git");
+    let output = git.args(["rev-parse", "--verify", "--quiet", "HEAD"]).stderr(Stdio::null()).output().ok()?;
+    let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !commit.is_empty()).then_some(commit)
+}
+
+/// The line with which a run begins.
+pub fn announcement(prepared: &Prepared) -> String {
+    let Prepared { job, shard, rerun, .. } = prepared;
+    let plan = &job.plan;
+    let mut by_model: Vec<(&str, u64)> = job.models.keys().map(|name| (name.as_str(), 0)).collect();
+    by_model.sort_unstable();
+    let mut calls = 0;
+    let mut scenarios: Vec<usize> = Vec::new();
+    for planned in job.places.iter().map(|place| &plan.conversations[*place]) {
+        if let Some((_, count)) = by_model.iter_mut().find(|(name, _)| *name == planned.key.model) {
+            *count += 1;
+        }
+        if scenarios.last() != Some(&planned.scenario) {
+            scenarios.push(planned.scenario);
+        }
+        calls += u64::from(plan.scenarios[planned.scenario].live_turns(planned.case, planned.cell));
+    }
+    // A part of a plan need not have conversations of every model.
+    by_model.retain(|(_, count)| *count > 0);
+    let conversations = job.places.len() as u64;
+    let line = first_line(env!("CARGO_PKG_VERSION"), scenarios.len() as u64, conversations, calls, &by_model);
+    let again = rerun.as_ref().map(|rerun| format!("what {} in {}", rerun.what, rerun.run));
+    let part = shard.map(|shard| format!("shard {shard} of {}", plural(plan.conversations.len(), "conversation")));
+    [Some(line), again, part].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
