@@ -45,10 +45,9 @@ fn without_price(config: &Config, plan: &Plan, name: &str) -> Diagnostic {
 
 /// The scenarios that are played on a live model without a limit to its replies.
 fn without_longest_reply(plan: &Plan, live: &HashSet<&str>) -> Vec<Diagnostic> {
-    let played = plan.conversations.iter().filter(|planned| live.contains(planned.key.model.as_str()));
+    let played = plan.conversations.iter().filter(|planned| live.contains(plan.model(planned)));
     let mut seen = HashSet::new();
-    let scenarios =
-        played.filter(|planned| seen.insert(planned.scenario)).map(|planned| &plan.scenarios[planned.scenario]);
+    let scenarios = played.filter(|planned| seen.insert(planned.scenario)).map(|planned| plan.scenario(planned));
     let unlimited = scenarios.filter(|scenario| scenario.params.longest_reply().is_none());
     let diagnostics = unlimited.map(|scenario| {
         let message = format!("the run has a budget, and `{}` sets no `max_tokens`", scenario.name);

@@ -65,5 +65,7 @@ pub fn plan(manifest: &Manifest) -> Option<Plan> {
 /// Leaves in a plan only what is played again.
 pub fn narrow(plan: &mut Plan, rerun: &Rerun) {
     let variants: HashSet<&str> = rerun.variants.iter().map(String::as_str).collect();
-    plan.conversations.retain(|planned| variants.contains(planned.key.id().as_str()));
+    let mut conversations = std::mem::take(&mut plan.conversations);
+    conversations.retain(|planned| variants.contains(plan.key(planned).id().as_str()));
+    plan.conversations = conversations;
 }

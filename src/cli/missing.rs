@@ -49,9 +49,10 @@ impl Missing {
         let mut names: Vec<String> = Vec::new();
         for place in lacks {
             number += 1;
-            let key = &plan.conversations[place].key;
-            let case = if key.case.is_empty() { String::new() } else { format!(" · {}", key.case) };
-            let name = format!("`{}{case}`", key.scenario);
+            let planned = &plan.conversations[place];
+            let case = plan.case(planned);
+            let case = if case.is_empty() { String::new() } else { format!(" · {case}") };
+            let name = format!("`{}{case}`", plan.scenario(planned).name);
             // Those of one scenario and case stand one behind the other.
             if names.last() != Some(&name) {
                 names.push(name);

@@ -95,15 +95,15 @@ pub fn announcement(prepared: &Prepared) -> String {
     let mut by_model: Vec<(&str, u64)> = job.models.keys().map(|name| (name.as_str(), 0)).collect();
     by_model.sort_unstable();
     let mut calls = 0;
-    let mut scenarios: Vec<usize> = Vec::new();
+    let mut scenarios: Vec<u32> = Vec::new();
     for planned in job.places.iter().map(|place| &plan.conversations[*place]) {
-        if let Some((_, count)) = by_model.iter_mut().find(|(name, _)| *name == planned.key.model) {
+        if let Some((_, count)) = by_model.iter_mut().find(|(name, _)| *name == plan.model(planned)) {
             *count += 1;
         }
         if scenarios.last() != Some(&planned.scenario) {
             scenarios.push(planned.scenario);
         }
-        calls += u64::from(plan.scenarios[planned.scenario].live_turns(planned.case, planned.cell));
+        calls += u64::from(plan.live_turns(planned));
     }
     // A part of a plan need not have conversations of every model.
     by_model.retain(|(_, count)| *count > 0);

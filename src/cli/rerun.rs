@@ -83,8 +83,8 @@ impl Again {
     pub fn warnings(&self, plan: &Plan) -> Vec<String> {
         let is_narrower = |name: &String| NARROWER.contains(&name.as_str());
         let is_filtered = self.args.given.iter().any(is_narrower);
-        let planned: HashSet<&VariantKey> = plan.conversations.iter().map(|planned| &*planned.key).collect();
-        let gone: Vec<&VariantKey> = self.variants.values().filter(|key| !planned.contains(key)).collect();
+        let planned: HashSet<VariantKey> = plan.conversations.iter().map(|planned| plan.key(planned)).collect();
+        let gone: Vec<&VariantKey> = self.variants.values().filter(|key| !planned.contains(*key)).collect();
         if is_filtered || gone.is_empty() {
             return Vec::new();
         }
@@ -193,9 +193,10 @@ fn errored(journal: &Reader) -> Result<IndexMap<String, VariantKey>, JournalErro
     {
         let is_own = |key: &VariantKey| manifest.shard.is_none_or(|shard| shard.has(key));
         let not_begun = plan.conversations.iter().filter(|planned| {
-            is_own(&planned.key) && !begun.contains(&ConversationId::new(&planned.conversation_key()))
+            let key = plan.conversation_key(planned);
+            is_own(&key.variant) && !begun.contains(&ConversationId::new(&key))
         });
-        variants.extend(not_begun.map(|planned| (planned.key.id(), (*planned.key).clone())));
+        variants.extend(not_begun.map(|planned| plan.key(planned)).map(|key| (key.id(), key)));
     }
     Ok(variants)
 }

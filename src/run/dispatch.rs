@@ -123,13 +123,13 @@ fn failed_before(job: &Job) -> FailFast {
     known
 }
 
-fn failed_trial<'p>(plan: &'p Plan, check: &CheckDone) -> Option<FailedTrial<'p>> {
+fn failed_trial(plan: &Plan, check: &CheckDone) -> Option<FailedTrial> {
     let planned = plan.conversations.get(check.plan as usize)?;
     Some(FailedTrial {
-        variant: &planned.key,
+        variant: plan.key(planned),
         index: check.index,
         trials: plan.trials_of(planned),
-        pass_rate: plan.scenarios[planned.scenario].pass_rate,
+        pass_rate: plan.scenario(planned).pass_rate,
         is_marked: check.known_failure.is_some(),
     })
 }
@@ -208,21 +208,21 @@ fn broke_off(panic: &(dyn Any + Send)) -> String {
 /// Puts together what the conversation at a place of the plan needs, or says why it cannot be played.
 fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
     let planned = &job.plan.conversations[index];
-    let scenario = &job.plan.scenarios[planned.scenario];
-    let name = &planned.key.model;
+    let scenario = job.plan.scenario(planned);
+    let name = job.plan.model(planned);
     let model = job.models.get(name).ok_or_else(|| format!("there is no provider for the model `{name}`"))?;
     let first_message = |diagnostics: Vec<crate::diagnostic::Diagnostic>| {
         diagnostics.into_iter().next().map_or_else(String::new, |diagnostic| diagnostic.message)
     };
     Ok(Conversation {
         plan: u32::try_from(index).unwrap_or(u32::MAX),
-        key: planned.conversation_key(),
+        key: job.plan.conversation_key(planned),
         trials: job.plan.trials_of(planned),
         pass_rate: scenario.pass_rate,
         file: scenario.source.path.clone(),
-        matrix: scenario.cells[planned.cell].clone(),
-        script: scenario.script(planned.case, planned.cell).map_err(first_message)?,
-        persona: planned.persona,
+        matrix: job.plan.cell(planned).clone(),
+        script: job.plan.script(planned).map_err(first_message)?,
+        persona: planned.persona as usize,
         window: planned.window,
         params: scenario.params.clone(),
         stream: job.plan.is_streamed(planned),
@@ -242,8 +242,8 @@ fn so_far(job: &Job, index: usize) -> Result<SoFar, String> {
 /// The beginning of a conversation that could not be put together.
 fn bare_begin(job: &Job, index: usize) -> Begin {
     let planned = &job.plan.conversations[index];
-    let scenario = &job.plan.scenarios[planned.scenario];
-    let key = planned.conversation_key();
+    let scenario = job.plan.scenario(planned);
+    let key = job.plan.conversation_key(planned);
     Begin {
         plan: u32::try_from(index).unwrap_or(u32::MAX),
         conversation: ConversationId::new(&key).to_string(),
@@ -251,7 +251,7 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
         trials: job.plan.trials_of(planned),
         pass_rate: scenario.pass_rate,
         file: scenario.source.path.clone(),
-        matrix: scenario.cells[planned.cell].clone(),
+        matrix: job.plan.cell(planned).clone(),
         system: None,
         history: Vec::new(),
         turns: 0,

@@ -38,9 +38,9 @@ impl Order {
         let plan = &job.plan;
         let conversations = job.places.iter().map(|place| {
             let planned = &plan.conversations[*place];
-            let turns = plan.scenarios[planned.scenario].live_turns(planned.case, planned.cell);
+            let turns = plan.live_turns(planned);
             let done = job.turns_done.get(place).copied().unwrap_or(0);
-            (planned.key.model.as_str(), turns.saturating_sub(done), *place)
+            (plan.model(planned), turns.saturating_sub(done), *place)
         });
         if job.concurrency > 1 {
             Self::by_model(conversations)

@@ -15,10 +15,10 @@ pub fn overflows(plan: &Plan, tokenizer_of: &dyn Fn(&str) -> Tokenizer) -> Vec<D
     let mut found = HashSet::new();
     let mut diagnostics = Vec::new();
     for planned in &plan.conversations {
-        if !matches!(planned.window.tail, Tail::Tokens(_)) || !seen.insert(&planned.key) {
+        if !matches!(planned.window.tail, Tail::Tokens(_)) || !seen.insert(plan.key(planned)) {
             continue;
         }
-        if let Some(diagnostic) = overflow(plan, planned, tokenizer_of(&planned.key.model))
+        if let Some(diagnostic) = overflow(plan, planned, tokenizer_of(plan.model(planned)))
             && found.insert((planned.scenario, planned.window))
         {
             diagnostics.push(diagnostic);
@@ -30,10 +30,10 @@ pub fn overflows(plan: &Plan, tokenizer_of: &dyn Fn(&str) -> Tokenizer) -> Vec<D
 fn overflow(plan: &Plan, planned: &Planned, tokenizer: Tokenizer) -> Option<Diagnostic> {
     let Tail::Tokens(limit) = planned.window.tail else { return None };
     let limit = limit.get() as usize;
-    let scenario = &plan.scenarios[planned.scenario];
-    let script = scenario.script(planned.case, planned.cell).ok()?;
+    let scenario = plan.scenario(planned);
+    let script = plan.script(planned).ok()?;
     let count = |text: &str| tokenizer.count(text) + tokens::PER_MESSAGE;
-    let system = &script.personas[planned.persona].system;
+    let system = &script.personas[planned.persona as usize].system;
     let system = if system.is_empty() { 0 } else { count(system) };
     let mut pins = Pins { left: planned.window.pin_first as usize, tokens: 0 };
     script.history.iter().for_each(|(_, text)| pins.pin(|| count(text)));

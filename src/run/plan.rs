@@ -8,8 +8,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::filter::{Filter, is_selected};
-use crate::model::{ConversationId, ConversationKey, VariantKey, Window};
-use crate::scenario::Scenario;
+use crate::diagnostic::Diagnostic;
+use crate::model::{ConversationId, ConversationKey, Script, VariantKey, Window};
+use crate::scenario::{Scenario, Variables};
 
 /// What the command line says instead of the files.
 #[derive(Debug, Clone, Default)]
@@ -34,31 +35,24 @@ pub struct Overrides {
     pub max_conversations: usize,
 }
 
-/// One conversation of the plan.
-#[derive(Debug, Clone)]
+/// One conversation of the plan. There may be a great many, and all of them are held as long as the run goes on: so it is
+/// indexes, and [`Plan`] tells its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Planned {
     /// Index of its scenario.
-    pub scenario: usize,
+    pub scenario: u32,
     /// Index of its case.
-    pub case: usize,
+    case: u32,
     /// Index of its cell of the matrix.
-    pub cell: usize,
+    cell: u32,
     /// Index of its persona.
-    pub persona: usize,
-    /// Its window.
-    pub window: Window,
-    /// Its names.
-    pub key: Arc<VariantKey>,
+    pub persona: u32,
+    /// Index of its model among those of the plan.
+    model: u32,
     /// The repetition, from 1.
     pub trial: u32,
-}
-
-impl Planned {
-    /// Its names with the trial.
-    #[must_use]
-    pub fn conversation_key(&self) -> ConversationKey {
-        ConversationKey { variant: (*self.key).clone(), trial: self.trial }
-    }
+    /// Its window.
+    pub window: Window,
 }
 
 /// The conversations of a run, in plan order, and the scenarios that they point into.
@@ -68,6 +62,8 @@ pub struct Plan {
     pub scenarios: Vec<Scenario>,
     /// The conversations.
     pub conversations: Vec<Planned>,
+    /// The names of the models that files and overrides name.
+    models: Vec<String>,
     /// Streaming instead of what the files say.
     pub stream: Option<bool>,
     /// Trials instead of what the files say.
@@ -97,23 +93,83 @@ impl Plan {
         if size > overrides.max_conversations as u64 {
             return Err(PlanError::TooLarge { size, limit: overrides.max_conversations });
         }
-        let mut conversations = Vec::new();
-        for (index, scenario) in scenarios.iter().enumerate() {
-            add_scenario(&mut conversations, index, scenario, overrides);
+        let (conversations, models) = (Vec::new(), Vec::new());
+        let mut plan = Self { scenarios, conversations, models, stream: overrides.stream, trials: overrides.trials };
+        for index in 0..plan.scenarios.len() {
+            plan.add_scenario(index, overrides);
         }
-        Ok(Self { scenarios, conversations, stream: overrides.stream, trials: overrides.trials })
+        plan.conversations.shrink_to_fit();
+        Ok(plan)
+    }
+
+    /// A conversation's scenario.
+    #[must_use]
+    pub fn scenario(&self, planned: &Planned) -> &Scenario {
+        &self.scenarios[planned.scenario as usize]
+    }
+
+    /// The name of a conversation's model.
+    #[must_use]
+    pub fn model(&self, planned: &Planned) -> &str {
+        &self.models[planned.model as usize]
+    }
+
+    /// A conversation's matrix values.
+    #[must_use]
+    pub fn cell(&self, planned: &Planned) -> &Variables {
+        &self.scenario(planned).cells[planned.cell as usize]
+    }
+
+    /// What a conversation plays.
+    ///
+    /// # Errors
+    /// What is wrong with it. A scenario that loaded without errors has none.
+    pub fn script(&self, planned: &Planned) -> Result<Arc<Script>, Vec<Diagnostic>> {
+        self.scenario(planned).script(planned.case as usize, planned.cell as usize)
+    }
+
+    /// How many turns of a conversation are asked live.
+    #[must_use]
+    pub fn live_turns(&self, planned: &Planned) -> u32 {
+        self.scenario(planned).live_turns(planned.case as usize, planned.cell as usize)
+    }
+
+    /// The names of a conversation's variant.
+    #[must_use]
+    pub fn key(&self, planned: &Planned) -> VariantKey {
+        let (scenario, cell) = (self.scenario(planned), self.cell(planned));
+        VariantKey {
+            scenario: scenario.name.clone(),
+            case: self.case(planned).to_owned(),
+            persona: scenario.personas[planned.persona as usize].clone(),
+            model: self.model(planned).to_owned(),
+            window: planned.window.to_string(),
+            vars: if cell.is_empty() { String::new() } else { serde_json::Value::Object(cell.clone()).to_string() },
+        }
+    }
+
+    /// The names of a conversation.
+    #[must_use]
+    pub fn conversation_key(&self, planned: &Planned) -> ConversationKey {
+        ConversationKey { variant: self.key(planned), trial: planned.trial }
+    }
+
+    /// The name of a conversation's case; empty without cases.
+    #[must_use]
+    pub fn case(&self, planned: &Planned) -> &str {
+        &self.scenario(planned).cases[planned.case as usize].name
     }
 
     /// The names of the models that the plan needs, each once, in plan order.
     #[must_use]
     pub fn models(&self) -> Vec<&str> {
-        let mut models: Vec<&str> = Vec::new();
+        let mut models: Vec<u32> = Vec::new();
         for planned in &self.conversations {
-            if !models.contains(&planned.key.model.as_str()) {
-                models.push(&planned.key.model);
+            if !models.contains(&planned.model) {
+                models.push(planned.model);
             }
         }
-        models
+        models.into_iter().map(|model| self.models[model as usize].as_str()).collect()
     }
 
     /// SHA-256 over the ids of the conversations, in their order, the scenario files and the files that they read, as
@@ -122,7 +178,7 @@ impl Plan {
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         for planned in &self.conversations {
-            hash.update(ConversationId::new(&planned.conversation_key()).0);
+            hash.update(ConversationId::new(&self.conversation_key(planned)).0);
         }
         for scenario in &self.scenarios {
             hash.update(Sha256::digest(scenario.source.text.as_bytes()));
@@ -134,14 +190,60 @@ impl Plan {
     /// How many trials a conversation's variant has.
     #[must_use]
     pub fn trials_of(&self, planned: &Planned) -> u32 {
-        self.trials.unwrap_or(self.scenarios[planned.scenario].trials)
+        self.trials.unwrap_or(self.scenario(planned).trials)
     }
 
     /// Whether a conversation's replies are streamed.
     #[must_use]
     pub fn is_streamed(&self, planned: &Planned) -> bool {
-        self.stream.unwrap_or(self.scenarios[planned.scenario].stream)
+        self.stream.unwrap_or(self.scenario(planned).stream)
     }
+
+    fn add_scenario(&mut self, index: usize, overrides: &Overrides) {
+        let scenario = &self.scenarios[index];
+        if !overrides.tags.is_empty() && !overrides.tags.iter().any(|tag| scenario.tags.contains(tag)) {
+            return;
+        }
+        let default_model = std::slice::from_ref(&overrides.default_model);
+        let models: &[String] = match (&overrides.models, &scenario.models) {
+            (asked, _) if !asked.is_empty() => asked,
+            (_, own) if !own.is_empty() => own,
+            _ => default_model,
+        };
+        let models: Vec<u32> = models.iter().map(|name| index_of(&mut self.models, name)).collect();
+        let windows = if overrides.windows.is_empty() { scenario.windows.clone() } else { overrides.windows.clone() };
+        let is_asked = |persona: &String| overrides.personas.is_empty() || overrides.personas.contains(persona);
+        let personas = (0..).zip(&scenario.personas).filter(|(_, persona)| is_asked(persona)).map(|(at, _)| at);
+        let (personas, trials): (Vec<u32>, _) = (personas.collect(), overrides.trials.unwrap_or(scenario.trials));
+        let (cases, cells) = (whole(scenario.cases.len()), whole(scenario.cells.len()));
+        let cases_and_cells = (0..cases).flat_map(|case| (0..cells).map(move |cell| (case, cell)));
+        for (case, cell) in cases_and_cells {
+            for persona in personas.iter().copied() {
+                for model in models.iter().copied() {
+                    for window in windows.iter().copied() {
+                        let first = Planned { scenario: whole(index), case, cell, persona, model, trial: 1, window };
+                        if is_selected(&overrides.filters, &self.key(&first)) {
+                            self.conversations.extend((1..=trials).map(|trial| Planned { trial, ..first }));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The limits on files, cases and cells lie far below.
+fn whole(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The place of a name in a list, at whose end it is put where it is new.
+fn index_of(names: &mut Vec<String>, name: &str) -> u32 {
+    let at = names.iter().position(|known| known == name).unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    });
+    whole(at)
 }
 
 fn size(scenario: &Scenario, overrides: &Overrides) -> u64 {
@@ -151,54 +253,4 @@ fn size(scenario: &Scenario, overrides: &Overrides) -> u64 {
     [scenario.cases.len(), scenario.cells.len(), scenario.personas.len(), models, windows, trials]
         .into_iter()
         .fold(1_u64, |size, factor| size.saturating_mul(factor as u64))
-}
-
-fn add_scenario(conversations: &mut Vec<Planned>, index: usize, scenario: &Scenario, overrides: &Overrides) {
-    if !overrides.tags.is_empty() && !overrides.tags.iter().any(|tag| scenario.tags.contains(tag)) {
-        return;
-    }
-    let default_model = std::slice::from_ref(&overrides.default_model);
-    let models: &[String] = match (&overrides.models, &scenario.models) {
-        (asked, _) if !asked.is_empty() => asked,
-        (_, own) if !own.is_empty() => own,
-        _ => default_model,
-    };
-    let windows = if overrides.windows.is_empty() { &scenario.windows } else { &overrides.windows };
-    let trials = overrides.trials.unwrap_or(scenario.trials);
-    for (case_index, case) in scenario.cases.iter().enumerate() {
-        for (cell_index, cell) in scenario.cells.iter().enumerate() {
-            let vars =
-                if cell.is_empty() { String::new() } else { serde_json::Value::Object(cell.clone()).to_string() };
-            for (persona_index, persona) in scenario.personas.iter().enumerate() {
-                if !overrides.personas.is_empty() && !overrides.personas.contains(persona) {
-                    continue;
-                }
-                for model in models {
-                    for window in windows {
-                        let key = VariantKey {
-                            scenario: scenario.name.clone(),
-                            case: case.name.clone(),
-                            persona: persona.clone(),
-                            model: model.clone(),
-                            window: window.to_string(),
-                            vars: vars.clone(),
-                        };
-                        if !is_selected(&overrides.filters, &key) {
-                            continue;
-                        }
-                        let key = Arc::new(key);
-                        conversations.extend((1..=trials).map(|trial| Planned {
-                            scenario: index,
-                            case: case_index,
-                            cell: cell_index,
-                            persona: persona_index,
-                            window: *window,
-                            key: Arc::clone(&key),
-                            trial,
-                        }));
-                    }
-                }
-            }
-        }
-    }
 }

@@ -76,7 +76,11 @@ impl Shard {
     /// The places in the plan of the conversations of this part, in plan order.
     #[must_use]
     pub fn places(self, plan: &Plan) -> Vec<usize> {
-        let own = plan.conversations.iter().enumerate().filter(|(_, planned)| self.has(&planned.key));
+        let own = plan
+            .conversations
+            .iter()
+            .enumerate()
+            .filter(|(_, planned)| self.has_case(&plan.scenario(planned).name, plan.case(planned)));
         own.map(|(place, _)| place).collect()
     }
 }

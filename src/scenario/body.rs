@@ -66,7 +66,7 @@ impl Body {
 
     fn fill(&self, findings: &mut Findings, case: &Case, cell: &Variables) -> Script {
         let mut variables = self.vars.clone();
-        variables.extend(case.variables.clone());
+        variables.extend(case.variables());
         variables.extend(cell.clone());
         let templates = Templates::new(&variables);
         let mut filled = |node: &Option<Node>| node.as_ref().map(|node| templates.fill(findings, node));

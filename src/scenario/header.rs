@@ -262,8 +262,9 @@ impl Reader<'_> {
     /// A variable that comes from two places would have two values.
     fn distinct_variables(&self, findings: &mut Findings, vars: &Variables, cells: &[Variables], cases: &[Case]) {
         let matrix = cells.first().map(|cell| cell.keys().collect::<HashSet<_>>()).unwrap_or_default();
-        let columns: HashSet<&String> = cases.iter().flat_map(|case| case.variables.keys()).collect();
-        let sets = [("vars", vars.keys().collect()), ("matrix", matrix), ("cases", columns)];
+        let columns: HashSet<String> =
+            cases.iter().flat_map(|case| case.variables().into_iter().map(|(name, _)| name)).collect();
+        let sets = [("vars", vars.keys().collect()), ("matrix", matrix), ("cases", columns.iter().collect())];
         for (at, (second, names)) in sets.iter().enumerate() {
             for (first, others) in &sets[..at] {
                 let mut shared: Vec<&&String> = names.intersection(others).collect();

@@ -22,15 +22,27 @@ pub type Variables = Map<String, Json>;
 pub struct Case {
     /// Its column `id`, else its row number; empty where the scenario has no cases.
     pub name: String,
-    /// Its columns.
-    pub variables: Variables,
+    /// Its columns as the text of a JSON object. There may be a great many cases, all of them held as long as the run goes on,
+    /// and a map takes ten times the room of its text.
+    row: Box<str>,
 }
 
 impl Case {
     /// The one case of a scenario without cases.
     #[must_use]
     pub fn only() -> Self {
-        Self { name: String::new(), variables: Variables::new() }
+        Self::new(String::new(), Variables::new())
+    }
+
+    fn new(name: String, variables: Variables) -> Self {
+        Self { name, row: Json::Object(variables).to_string().into() }
+    }
+
+    /// Its columns.
+    #[must_use]
+    pub fn variables(&self) -> Variables {
+        // It was written from such a map.
+        serde_json::from_str(&self.row).unwrap_or_default()
     }
 }
 
@@ -116,7 +128,7 @@ pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Vec<Case> {
             let at = entry(node, "id").unwrap_or(node);
             findings.error(Code::DuplicateCase, at, format!("two cases are called `{name}`"), "again here");
         }
-        cases.push(Case { name, variables });
+        cases.push(Case::new(name, variables));
     }
     cases
 }
@@ -147,7 +159,7 @@ pub fn file_cases(file: &Arc<SourceFile>) -> Result<Vec<Case>, Box<Diagnostic>> 
             let message = format!("`{}` has more than {MAX_CASES} cases", file.path);
             return Err(Box::new(Diagnostic::error(Code::TooManyCases, message)));
         }
-        cases.push(Case { name, variables });
+        cases.push(Case::new(name, variables));
     }
     Ok(cases)
 }
@@ -254,4 +266,32 @@ pub enum CasesNode<'n> {
     Inline(&'n [Node]),
     /// A file.
     File(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Json> {
+        prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            any::<u64>().prop_map(Json::from),
+            any::<f64>().prop_map(Json::from),
+            any::<String>().prop_map(Json::from),
+            prop::collection::vec(any::<f64>(), 0..3).prop_map(Json::from),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_columns_of_a_case_come_back_as_they_were(columns in prop::collection::vec((any::<String>(), value()), 0..5)) {
+            let variables: Variables = columns.into_iter().collect();
+            let back = Case::new("c".to_owned(), variables.clone()).variables();
+            prop_assert!(back.iter().eq(variables.iter()), "{back:?} {variables:?}");
+        }
+    }
 }

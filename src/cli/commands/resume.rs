@@ -208,7 +208,8 @@ impl Begun {
                 }
             }
             begun.spent_usd += record.spent_usd();
-            let is_other = plan.conversations.get(place).is_none_or(|planned| *planned.key != record.begin.key.variant);
+            let is_other =
+                plan.conversations.get(place).is_none_or(|planned| plan.key(planned) != record.begin.key.variant);
             if is_other && begun.other.is_none() {
                 begun.other = Some((place, record.begin.key.variant));
             }
@@ -236,7 +237,10 @@ fn another_plan(manifest: &Manifest, plan: &Plan, begun: &Begun) -> Vec<String> 
     if reasons.is_empty() {
         reasons.push(match &begun.other {
             Some((place, was)) => {
-                let is = plan.conversations.get(*place).map_or_else(|| "nothing".to_owned(), |now| now.key.to_string());
+                let is = plan
+                    .conversations
+                    .get(*place)
+                    .map_or_else(|| "nothing".to_owned(), |now| plan.key(now).to_string());
                 format!("where `{was}` was planned when the run began, the config file now makes it `{is}`")
             }
             None => "the config file or this version of chat-eval now makes another plan of the same files".to_owned(),

@@ -26,6 +26,7 @@ use super::resume;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, Rerun, Shard, Stopped};
 use crate::journal::Writer;
+use crate::model::VariantKey;
 use crate::provider::Rates;
 use crate::run::plan::{Overrides, Plan, PlanError};
 use crate::run::{Ended, Job, Models, Outlet, Watcher, consume, dispatch, overflows};
@@ -232,7 +233,7 @@ pub(super) fn prepare(
 /// Leaves in the plan only what is played again, and says what of it there is.
 fn narrowed(plan: &mut Plan, rerun: &Rerun) -> Rerun {
     earlier::narrow(plan, rerun);
-    let mut variants: Vec<String> = plan.conversations.iter().map(|planned| planned.key.id()).collect();
+    let mut variants: Vec<String> = plan.conversations.iter().map(|planned| plan.key(planned).id()).collect();
     // Trials stand one behind the other.
     variants.dedup();
     Rerun { variants, ..rerun.clone() }
@@ -314,8 +315,9 @@ fn plan_errors(plan: &Plan, models: &Models) -> Vec<Diagnostic> {
 
 /// Snapshots whose names differ by case alone overwrite one another on some file systems.
 pub fn name_clashes(plan: &Plan) -> Vec<Diagnostic> {
-    let variants = plan.conversations.iter().filter(|planned| planned.trial == 1).map(|planned| &*planned.key);
-    let clashes = snapshot::clashes(variants);
+    let firsts = plan.conversations.iter().filter(|planned| planned.trial == 1);
+    let variants: Vec<VariantKey> = firsts.map(|planned| plan.key(planned)).collect();
+    let clashes = snapshot::clashes(&variants);
     let diagnostics = clashes.into_iter().map(|(first, second)| {
         Diagnostic::error(Code::NameClash, format!("`{first}` and `{second}` differ by upper and lower case alone"))
             .help("their snapshots would share a file on some systems: rename a persona, model or case")
