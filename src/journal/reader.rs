@@ -241,6 +241,17 @@ impl Iterator for Records<'_> {
     }
 }
 
+/// The place in the plan that stands at the beginning of a line, as nearly all lines are written. Whether all of the line is
+/// right is found out when it is read; of a last line, which may be torn, at once.
+fn quick_plan(line: &[u8]) -> Option<u32> {
+    let (_, rest) =
+        line.strip_prefix(b"{\"event\":\"")?.split_at_checked(line.iter().skip(10).position(|byte| *byte == b'"')?)?;
+    let rest = rest.strip_prefix(b"\",\"plan\":")?;
+    let digits = rest.iter().position(|byte| !byte.is_ascii_digit()).filter(|digits| (1..=9).contains(digits))?;
+    let is_whole = matches!(rest[digits], b',' | b'}') && line.ends_with(b"}\n");
+    is_whole.then(|| rest[..digits].iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')))
+}
+
 /// The one pass that makes the index.
 struct Pass<'a> {
     path: &'a Path,
@@ -298,6 +309,11 @@ impl<'a> Pass<'a> {
         if !self.advance()? {
             return Ok(false);
         }
+        if let Some(plan) = quick_plan(&self.text)
+            && !self.is_last()?
+        {
+            return self.index(plan).map(|()| true);
+        }
         match serde_json::from_slice::<Head<'_>>(&self.text) {
             Ok(Head { event, plan: None, concurrency, max_cost_usd, .. }) if event == "resume" => {
                 self.parts.begun += 1;
@@ -310,23 +326,28 @@ impl<'a> Pass<'a> {
                 self.parts.wall_ms = self.parts.wall_ms.saturating_add(wall_ms);
                 Ok(true)
             }
-            Ok(Head { plan: Some(plan), .. }) => {
-                let length =
-                    u32::try_from(self.text.len()).map_err(|_| self.damaged("it is over 4 GiB long".into()))?;
-                self.lines.push(Line { plan, length, offset: self.offset });
-                Ok(true)
-            }
+            Ok(Head { plan: Some(plan), .. }) => self.index(plan).map(|()| true),
             Ok(Head { event, .. }) => Err(self.damaged(format!("the event `{event}` names no conversation"))),
             Err(error) => self.torn_or_damaged(&error).map(|()| false),
         }
     }
 
+    fn index(&mut self, plan: u32) -> Result<(), JournalError> {
+        let length = u32::try_from(self.text.len()).map_err(|_| self.damaged("it is over 4 GiB long".into()))?;
+        self.lines.push(Line { plan, length, offset: self.offset });
+        Ok(())
+    }
+
+    /// Whether nothing stands behind the line at hand.
+    fn is_last(&mut self) -> Result<bool, JournalError> {
+        match self.source.fill_buf() {
+            Ok(rest) => Ok(rest.is_empty()),
+            Err(source) => Err(JournalError::NotRead { path: self.path.to_owned(), source }),
+        }
+    }
+
     fn torn_or_damaged(&mut self, error: &serde_json::Error) -> Result<(), JournalError> {
-        let is_last = match self.source.fill_buf() {
-            Ok(rest) => rest.is_empty(),
-            Err(source) => return Err(self.not_read(source)),
-        };
-        if is_last && !error.is_data() {
+        if self.is_last()? && !error.is_data() {
             self.is_torn = true;
             return Ok(());
         }

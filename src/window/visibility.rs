@@ -4,7 +4,7 @@
 //! of it.
 
 use crate::model::{Fact, MatchKind, Message, Pattern, Role, Visibility};
-use crate::text::normalise::{contains_word, fold, fold_keeping_case};
+use crate::text::normalise::{contains_word, fold, fold_keeping_case, is_surely_not_in};
 
 /// One value of a fact with its spellings, ready to be looked for.
 ///
@@ -82,7 +82,7 @@ impl FactMatcher {
     }
 
     fn spelling_in(&self, text: &str) -> Option<&str> {
-        if self.spellings.is_empty() {
+        if self.spellings.iter().all(|(_, word)| is_surely_not_in(text, word)) {
             return None;
         }
         let folded = fold(text);
