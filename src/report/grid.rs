@@ -32,7 +32,7 @@ struct Grid<'a> {
 #[must_use]
 pub fn grids(rows: &[Row], look: Look) -> Vec<String> {
     let mut groups: indexmap::IndexMap<[&str; 4], Vec<&Row>> = indexmap::IndexMap::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| !row.key.vars.is_empty()) {
         let VariantKey { scenario, case, persona, model, .. } = &row.key;
         groups.entry([scenario, case, persona, model]).or_default().push(row);
     }

@@ -16,6 +16,9 @@ use crate::model::{End, VariantKey, Verdict};
 /// So many failures are kept and shown in full; of the rest, only how many there are.
 pub const FAILURES_IN_FULL: usize = 20;
 
+/// The table has so many lines at most: in a run of more variants, those that did not pass.
+pub const ROWS_IN_FULL: usize = 200;
+
 /// One variant, a line of the table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
@@ -109,7 +112,8 @@ impl Totals {
 /// A run as the terminal shows it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary {
-    /// The variants, in plan order.
+    /// The variants that may be shown, in plan order: those of a matrix, of which grids are drawn, and of the others the first
+    /// [`ROWS_IN_FULL`] and as many that did not pass.
     pub rows: Vec<Row>,
     /// The first failures, in plan order.
     pub failures: Vec<Failure>,
@@ -129,8 +133,16 @@ pub struct SummaryBuilder {
     summary: Summary,
     variants: Variants,
     findings: Findings,
+    kept: Kept,
     /// The models to which no further call was made, with the place of their failure among those in full.
     stopped: HashMap<String, Option<usize>>,
+}
+
+/// How many rows are kept.
+#[derive(Debug, Default)]
+struct Kept {
+    first: usize,
+    not_passed: usize,
 }
 
 /// What the variant at hand may have to show, by check: which of it is a failure is known when all trials are in.
@@ -188,9 +200,19 @@ impl SummaryBuilder {
             usage: tally.usage.clone(),
         };
         self.summary.totals.add(tally, &row);
-        self.summary.rows.push(row);
+        self.keep_row(row);
         let findings = std::mem::take(&mut self.findings);
         self.report(findings, &decided);
+    }
+
+    fn keep_row(&mut self, row: Row) {
+        let Kept { first, not_passed } = &mut self.kept;
+        let (is_first, is_passed) = (*first < ROWS_IN_FULL, row.end == End::Passed);
+        if is_first || !row.key.vars.is_empty() || !is_passed && *not_passed < ROWS_IN_FULL {
+            *first += 1;
+            *not_passed += usize::from(!is_passed);
+            self.summary.rows.push(row);
+        }
     }
 
     fn report(&mut self, mut findings: Findings, decided: &[Decided]) {

@@ -41,7 +41,7 @@ pub struct Around<'a> {
 /// The whole text, ending in a line feed.
 #[must_use]
 pub fn render(summary: &Summary, around: Around<'_>, look: Look) -> String {
-    let mut parts = vec![table::table(&summary.rows, look)];
+    let mut parts = vec![table::table(&summary.rows, &summary.totals.variants, look)];
     parts.extend(grids(&summary.rows, look));
     let before = std::iter::once(None).chain(summary.failures.iter().map(Some));
     let failures = before.zip(&summary.failures);

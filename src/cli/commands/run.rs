@@ -26,9 +26,8 @@ use super::resume;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, Rerun, Shard, Stopped};
 use crate::journal::Writer;
-use crate::model::VariantKey;
 use crate::provider::Rates;
-use crate::run::plan::{Overrides, Plan, PlanError};
+use crate::run::plan::{Overrides, Plan, PlanError, Planned};
 use crate::run::{Ended, Job, Models, Outlet, Watcher, consume, dispatch, overflows};
 use crate::scenario::Scenario;
 use crate::snapshot;
@@ -315,9 +314,8 @@ fn plan_errors(plan: &Plan, models: &Models) -> Vec<Diagnostic> {
 
 /// Snapshots whose names differ by case alone overwrite one another on some file systems.
 pub fn name_clashes(plan: &Plan) -> Vec<Diagnostic> {
-    let firsts = plan.conversations.iter().filter(|planned| planned.trial == 1);
-    let variants: Vec<VariantKey> = firsts.map(|planned| plan.key(planned)).collect();
-    let clashes = snapshot::clashes(&variants);
+    let firsts: Vec<&Planned> = plan.conversations.iter().filter(|planned| planned.trial == 1).collect();
+    let clashes = snapshot::clashes(firsts.len(), |number| plan.key(firsts[number]));
     let diagnostics = clashes.into_iter().map(|(first, second)| {
         Diagnostic::error(Code::NameClash, format!("`{first}` and `{second}` differ by upper and lower case alone"))
             .help("their snapshots would share a file on some systems: rename a persona, model or case")

@@ -3,14 +3,13 @@
 //! Laid out by hand because a line must stay one line whatever the width (names are cut, never wrapped), and because
 //! widths are those of the text without its colours.
 
+use super::super::EndCounts;
 use super::super::paint::{self, Look, Tone};
-use super::super::summary::Row;
+use super::super::summary::{ROWS_IN_FULL, Row};
 use super::super::wording::{grouped, money, one_line, time_of_ms, vars_in_words};
 use crate::model::End;
 use crate::text::layout::{truncate, width};
 
-/// With more variants than this, those that passed are only counted.
-const ROWS_IN_FULL: usize = 200;
 /// A column of text is not cut below this before the [`DROPPED`] columns are left out: names that begin alike are
 /// told apart by their ends.
 const READABLE: usize = 24;
@@ -62,8 +61,8 @@ const fn number(title: &'static str, cell: fn(&Row) -> Cell) -> Column {
 }
 
 /// The table of the variants; empty without any.
-pub(super) fn table(rows: &[Row], look: Look) -> String {
-    let is_short = rows.len() <= ROWS_IN_FULL;
+pub(super) fn table(rows: &[Row], variants: &EndCounts, look: Look) -> String {
+    let is_short = variants.total() <= ROWS_IN_FULL as u64;
     let shown: Vec<&Row> = rows.iter().filter(|row| is_short || row.end != End::Passed).take(ROWS_IN_FULL).collect();
     let mut columns: Vec<Filled> = COLUMNS
         .iter()
@@ -80,16 +79,15 @@ pub(super) fn table(rows: &[Row], look: Look) -> String {
         let (sign, tone) = paint::of_end(row.end);
         text += &line(sign, tone, &columns, columns.iter().map(|(_, cells)| cells[place].clone()), &widths, look);
     }
-    text + &left_out(rows, shown.len())
+    text + &left_out(variants, shown.len() as u64)
 }
 
-fn left_out(rows: &[Row], shown: usize) -> String {
-    let passed = rows.iter().filter(|row| row.end == End::Passed).count();
-    let count = |number: usize| grouped(number as u64);
-    match rows.len() - shown {
+fn left_out(variants: &EndCounts, shown: u64) -> String {
+    let passed = variants.passed;
+    match variants.total().saturating_sub(shown) {
         0 => String::new(),
-        left_out if left_out == passed => format!("{INDENT}  and {} that passed\n", count(passed)),
-        left_out => format!("{INDENT}  and {} more, of which {} passed\n", count(left_out), count(passed)),
+        left_out if left_out == passed => format!("{INDENT}  and {} that passed\n", grouped(passed)),
+        left_out => format!("{INDENT}  and {} more, of which {} passed\n", grouped(left_out), grouped(passed)),
     }
 }
 
