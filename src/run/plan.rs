@@ -222,7 +222,7 @@ impl Plan {
                 for model in models.iter().copied() {
                     for window in windows.iter().copied() {
                         let first = Planned { scenario: whole(index), case, cell, persona, model, trial: 1, window };
-                        if is_selected(&overrides.filters, &self.key(&first)) {
+                        if overrides.filters.is_empty() || is_selected(&overrides.filters, &self.key(&first)) {
                             self.conversations.extend((1..=trials).map(|trial| Planned { trial, ..first }));
                         }
                     }

@@ -11,7 +11,7 @@ use minijinja::{Environment, ErrorKind};
 use serde_json::{Map, Value as Json};
 
 use super::decode::Findings;
-use super::template_limits::{Bounded, FILTERS, environment, refusal};
+use super::template_limits::{Bounded, FILTERS, MAX_TEXT, environment, refusal};
 use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::text::nearest::nearest;
@@ -52,6 +52,12 @@ impl ReadTemplates {
         Ok(())
     }
 }
+
+/// Names that mean something to the template language, whatever a variable of that name holds.
+const WORDS: [&str; 17] = [
+    "true", "True", "false", "False", "none", "None", "and", "or", "not", "in", "is", "if", "else", "loop", "self",
+    "super", "import",
+];
 
 /// Whether a text has anything to fill in.
 #[must_use]
@@ -105,6 +111,9 @@ impl<'v> Templates<'v> {
         if !is_template(text) {
             return Some(text.to_owned());
         }
+        if let Some(filled) = self.plain(text) {
+            return Some(filled);
+        }
         loop {
             {
                 let read = READ.read().unwrap_or_else(PoisonError::into_inner);
@@ -115,6 +124,35 @@ impl<'v> Templates<'v> {
             // Another thread may make room meanwhile: then it is read once more.
             Self::read(findings, at, text)?;
         }
+    }
+
+    /// A text with nothing in it but names of variables that hold texts, as nearly all have, filled in without the template
+    /// language; `None` for every other.
+    fn plain(&self, text: &str) -> Option<String> {
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('{') {
+            let (before, marked) = rest.split_at(at);
+            filled.push_str(before);
+            let Some(inner) = marked.strip_prefix("{{") else {
+                if marked.starts_with("{%") || marked.starts_with("{#") {
+                    return None;
+                }
+                filled.push('{');
+                rest = &marked[1..];
+                continue;
+            };
+            let (name, after) = inner.split_once("}}")?;
+            let name = name.trim_matches(' ');
+            let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            match self.variables.get(name).filter(|_| is_name && !WORDS.contains(&name))? {
+                Json::String(value) => filled.push_str(value),
+                _ => return None,
+            }
+            rest = after;
+        }
+        filled.push_str(rest);
+        (filled.len() <= MAX_TEXT).then_some(filled)
     }
 
     /// Reads a template; `None` where it is none, which is noted.
@@ -198,5 +236,69 @@ fn reason(error: &minijinja::Error) -> String {
         (ErrorKind::WriteFailure, _, Some(source)) => source.to_string(),
         (_, Some(detail), _) => detail.to_owned(),
         (kind, None, _) => kind.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::diagnostic::SourceFile;
+
+    /// What the template language makes of a text.
+    fn slow(variables: &Map<String, Json>, text: &str) -> Option<String> {
+        let mut findings = Findings::new(Arc::new(SourceFile { path: "s.yaml".into(), text: String::new() }));
+        let at = Node { value: Value::Null, span: 0..0, position: crate::model::Position::default() };
+        let templates = Templates::new(variables);
+        Templates::read(&mut findings, &at, text)?;
+        let read = READ.read().unwrap();
+        templates.render(&mut findings, &at, &read.environment, text, read.needs.get(text)?)
+    }
+
+    fn variables() -> Map<String, Json> {
+        let variables =
+            json!({"a": "one", "b_2": "{{ a }} <&> \r\n", "n": 3, "x": null, "é": "e", "true": "t", "loop": "l"});
+        variables.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn plain_texts_are_told_from_others() {
+        let variables = variables();
+        let templates = Templates::new(&variables);
+        for (text, filled) in [
+            ("Hi {{ a }}, {{b_2}}!\r\n", Some("Hi one, {{ a }} <&> \r\n!\r\n")),
+            ("{ {{a}} }} {", Some("{ one }} {")),
+            ("{{ n }}", None),
+            ("{{ a | upper }}", None),
+            ("{{- a }}", None),
+            ("{{ true }}", None),
+            ("{{ loop }}", None),
+            ("{{ é }}", None),
+            ("{{ missing }}", None),
+            ("{{ }}", None),
+            ("{% if a %}{{ a }}{% endif %}", None),
+            ("{# a #}{{ a }}", None),
+            ("{{ a", None),
+            ("{{{ a }}", None),
+        ] {
+            assert_eq!(templates.plain(text).as_deref(), filled, "{text:?}");
+            assert!(filled.is_none() || slow(&variables, text).as_deref() == filled, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_text_is_what_the_language_makes_of_it(
+            parts in prop::collection::vec("\\{\\{ ?(a|b_2|n|not|zz) ?\\}\\}|[a{}%# \r\n-]{0,4}|\\PC{0,3}", 0..6)
+        ) {
+            let (variables, text) = (variables(), parts.concat());
+            if let Some(plain) = Templates::new(&variables).plain(&text) {
+                prop_assert_eq!(Some(plain), slow(&variables, &text), "{:?}", text);
+            }
+        }
     }
 }
