@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use memchr::memchr;
+
 /// The size of a block, in bytes.
 const BLOCK: usize = 64 * 1024;
 /// How many are kept: enough for a thousand conversations at once.
@@ -34,54 +36,54 @@ impl Blocks {
         Self { file, kept: HashMap::new(), asked: 0 }
     }
 
-    /// So many bytes from an offset on.
+    /// The line that begins at an offset, with its line feed.
     ///
     /// # Errors
-    /// When the file cannot be read, or ends before.
-    pub(super) fn read(&mut self, offset: u64, length: usize) -> io::Result<Cow<'_, [u8]>> {
-        let number = offset / BLOCK as u64;
-        let from = usize::try_from(offset % BLOCK as u64).unwrap_or_default();
-        if from + length <= BLOCK {
-            let block = self.block(number, from + length)?;
-            return Ok(Cow::Borrowed(&block[from..from + length]));
+    /// When the file cannot be read, or ends before the line does.
+    pub(super) fn line(&mut self, offset: u64) -> io::Result<Cow<'_, [u8]>> {
+        let (first, from) = (offset / BLOCK as u64, usize::try_from(offset % BLOCK as u64).unwrap_or_default());
+        let block = self.block(first)?.get(from..).unwrap_or_default();
+        if let Some(length) = memchr(b'\n', block) {
+            return Ok(Cow::Borrowed(&self.kept[&first].bytes[from..=from + length]));
         }
-        let mut bytes = self.block(number, BLOCK)?[from..].to_vec();
-        for number in number + 1.. {
-            let rest = (length - bytes.len()).min(BLOCK);
-            if rest == 0 {
+        let mut line = block.to_vec();
+        for number in first + 1.. {
+            let block = self.block(number)?;
+            let end = memchr(b'\n', block);
+            line.extend_from_slice(end.map_or(block, |end| &block[..=end]));
+            if end.is_some() {
                 break;
             }
-            bytes.extend_from_slice(&self.block(number, rest)?[..rest]);
+            if block.len() < BLOCK {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         }
-        Ok(Cow::Owned(bytes))
+        Ok(Cow::Owned(line))
     }
 
-    /// The block of this number, with so many bytes at least. One that the end of the file cut short is read anew when more
-    /// of it is asked for: the file may have grown.
-    fn block(&mut self, number: u64, least: usize) -> io::Result<&[u8]> {
+    /// The block of this number; shorter than the others where the file ends in it.
+    fn block(&mut self, number: u64) -> io::Result<&[u8]> {
         self.asked += 1;
-        let has_room = self.kept.len() < KEPT || self.kept.contains_key(&number);
-        let mut spare = Block::default();
-        if !has_room
-            && let Some(oldest) = self.kept.iter().min_by_key(|(_, block)| block.used).map(|(number, _)| *number)
-        {
-            spare = self.kept.remove(&oldest).unwrap_or_default();
-        }
-        let block = self.kept.entry(number).or_insert_with(|| Block { used: 0, bytes: cleared(spare.bytes) });
-        block.used = self.asked;
-        if block.bytes.len() < least {
-            block.bytes.clear();
+        if !self.kept.contains_key(&number) {
+            let mut bytes = self.spare();
             self.file.seek(SeekFrom::Start(number * BLOCK as u64))?;
-            (&self.file).take(BLOCK as u64).read_to_end(&mut block.bytes)?;
+            (&self.file).take(BLOCK as u64).read_to_end(&mut bytes)?;
+            self.kept.insert(number, Block { bytes, used: 0 });
         }
-        if block.bytes.len() < least { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(&block.bytes) }
+        let asked = self.asked;
+        let block = self.kept.entry(number).or_default();
+        block.used = asked;
+        Ok(&block.bytes)
     }
-}
 
-fn cleared(mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes.clear();
-    bytes.reserve_exact(BLOCK);
-    bytes
+    /// Room for a block: that of the one that was used the longest ago, once there are enough.
+    fn spare(&mut self) -> Vec<u8> {
+        let oldest = self.kept.iter().min_by_key(|(_, block)| block.used).map(|(number, _)| *number);
+        let oldest = oldest.filter(|_| self.kept.len() >= KEPT).and_then(|number| self.kept.remove(&number));
+        let mut bytes = oldest.map_or_else(|| Vec::with_capacity(BLOCK), |block| block.bytes);
+        bytes.clear();
+        bytes
+    }
 }
 
 #[cfg(test)]
@@ -99,43 +101,60 @@ mod tests {
         (file, blocks)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a pattern of bytes")]
-    fn pattern(length: usize) -> Vec<u8> {
-        (0..length).map(|at| (at % 251) as u8 ^ (at / BLOCK) as u8).collect()
+    /// Lines of these lengths, each of other letters, with the offsets at which they begin.
+    fn lines(lengths: &[usize]) -> (Vec<u8>, Vec<(usize, Vec<u8>)>) {
+        let mut bytes = Vec::new();
+        let lines = (b'a'..=b'z').cycle().zip(lengths).map(|(letter, length)| {
+            let line = [vec![letter; *length], b"\n".to_vec()].concat();
+            let offset = bytes.len();
+            bytes.extend_from_slice(&line);
+            (offset, line)
+        });
+        let lines = lines.collect();
+        (bytes, lines)
     }
 
     #[test]
-    fn pieces_come_whole_wherever_they_lie_and_however_many_blocks_there_are() {
-        let bytes = pattern((KEPT + 3) * BLOCK + 17);
+    fn a_line_comes_whole_where_a_block_ends_and_where_it_is_longer_than_a_block() {
+        let lengths = [0, BLOCK - 2, 0, 1, BLOCK - 3, BLOCK, 3 * BLOCK + 5, BLOCK - 1, BLOCK - 1, 700];
+        let (bytes, lines) = lines(&lengths);
         let (_file, mut blocks) = file(&bytes);
-        for round in 0..2 {
-            for start in (0..bytes.len() - 2 * BLOCK - 9).step_by(BLOCK / 3 + round) {
-                for length in [0, 1, 700, BLOCK, 2 * BLOCK + 9] {
-                    let read = blocks.read(start as u64, length).unwrap();
-                    assert!(*read == bytes[start..start + length], "{length} from {start}");
-                }
-            }
-            assert!(blocks.kept.len() <= KEPT);
+        for (offset, line) in lines.iter().chain(lines.iter().rev()) {
+            assert!(*blocks.line(*offset as u64).unwrap() == **line, "at {offset}");
         }
     }
 
     #[test]
-    fn what_was_appended_meanwhile_is_read_and_what_is_not_there_is_an_error() {
-        let (mut file, mut blocks) = file(b"one\n");
-        assert_eq!(*blocks.read(0, 4).unwrap(), *b"one\n");
-        assert_eq!(blocks.read(0, 8).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-        file.write_all(b"two\n").unwrap();
-        assert_eq!(*blocks.read(2, 6).unwrap(), *b"e\ntwo\n");
+    fn a_file_of_more_blocks_than_are_kept_is_read_too() {
+        let (bytes, lines) = lines(&vec![BLOCK / 3; 4 * KEPT]);
+        let (_file, mut blocks) = file(&bytes);
+        for (offset, line) in lines.iter().chain(lines.iter().rev()) {
+            assert!(*blocks.line(*offset as u64).unwrap() == **line, "at {offset}");
+        }
+        assert!(blocks.kept.len() <= KEPT);
+    }
+
+    #[test]
+    fn a_line_without_its_end_is_an_error() {
+        for text in [b"one\ntwo".to_vec(), vec![b'x'; BLOCK], vec![b'x'; BLOCK + 1]] {
+            let (_file, mut blocks) = file(&text);
+            let start = text.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            assert_eq!(blocks.line(start as u64).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            assert!(blocks.line(5 * BLOCK as u64).is_err());
+        }
     }
 
     proptest! {
         #[test]
-        fn any_pieces_in_any_order(pieces in prop::collection::vec((0..3 * BLOCK, 0..BLOCK * 2), 1..20)) {
-            let bytes = pattern(5 * BLOCK);
+        fn any_lines_in_any_order(
+            lengths in prop::collection::vec(prop_oneof![0..9_usize, 0..3 * BLOCK], 1..20),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 1..40),
+        ) {
+            let (bytes, lines) = lines(&lengths);
             let (_file, mut blocks) = file(&bytes);
-            for (start, length) in pieces {
-                let read = blocks.read(start as u64, length).unwrap();
-                prop_assert!(*read == bytes[start..start + length]);
+            for index in order {
+                let (offset, line) = index.get(&lines);
+                prop_assert!(*blocks.line(*offset as u64).unwrap() == **line);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Reads a journal back, conversation by conversation in plan order.
 //!
 //! [`Reader::open`] passes over the file once and notes where each line stands and which conversation it belongs to:
-//! 16 bytes an event. [`Reader::records`] then reads one conversation at a time, so that memory does not grow with
+//! 12 bytes an event. [`Reader::records`] then reads one conversation at a time, so that memory does not grow with
 //! what the conversations say, however they were interleaved when they were written.
 //!
 //! A last line without its line feed, or that is no JSON, was torn by a crash: it was never acknowledged, is passed
@@ -35,12 +35,23 @@ struct Head<'a> {
     max_cost_usd: Option<f64>,
 }
 
-/// Where the line of an event stands.
+/// Where the line of an event stands, in as few bytes as will do: there is one for each event of a run.
 #[derive(Debug, Clone, Copy)]
 struct Line {
     plan: u32,
-    length: u32,
-    offset: u64,
+    /// The offset's upper and lower half.
+    offset: [u32; 2],
+}
+
+impl Line {
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
+    const fn new(plan: u32, offset: u64) -> Self {
+        Self { plan, offset: [(offset >> 32) as u32, offset as u32] }
+    }
+
+    fn offset(self) -> u64 {
+        u64::from(self.offset[0]) << 32 | u64::from(self.offset[1])
+    }
 }
 
 /// A journal that was written, whole or torn.
@@ -82,8 +93,9 @@ impl Reader {
         let manifest = pass.manifest()?;
         while pass.line()? {}
         let Pass { source, mut lines, parts, is_torn, offset: whole_length, .. } = pass;
-        // The sort is stable: within one conversation the order of writing stays.
-        lines.sort_by_key(|line| line.plan);
+        // Within one conversation the order of writing stays.
+        lines.sort_unstable_by_key(|line| (line.plan, line.offset));
+        lines.shrink_to_fit();
         Ok(Self {
             blocks: Mutex::new(Blocks::new(source.into_inner())),
             manifest,
@@ -167,7 +179,7 @@ impl Reader {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = Vec::new();
         for line in self.lines_at(plan) {
-            bytes.extend_from_slice(&blocks.read(line.offset, line.length as usize).map_err(not_read)?);
+            bytes.extend_from_slice(&blocks.line(line.offset()).map_err(not_read)?);
         }
         Ok(bytes)
     }
@@ -194,7 +206,7 @@ impl Reader {
 
     fn event(&self, line: Line) -> Result<Event, JournalError> {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        match blocks.read(line.offset, line.length as usize).map(|text| Event::read(&text)) {
+        match blocks.line(line.offset()).map(|text| Event::read(&text)) {
             Ok(Ok(event)) => Ok(event),
             Ok(Err(error)) => Err(self.damaged(line, &error.to_string())),
             Err(source) => Err(JournalError::NotRead { path: self.path.clone(), source }),
@@ -204,7 +216,7 @@ impl Reader {
     /// The error for a line. Its number is counted only now: the index need not hold what hardly anyone asks for.
     fn damaged(&self, line: Line, reason: &str) -> JournalError {
         let count = || -> io::Result<u64> {
-            let mut before = BufReader::new(File::open(&self.path)?.take(line.offset));
+            let mut before = BufReader::new(File::open(&self.path)?.take(line.offset()));
             let mut count = 1;
             loop {
                 let bytes = before.fill_buf()?;
@@ -312,7 +324,8 @@ impl<'a> Pass<'a> {
         if let Some(plan) = quick_plan(&self.text)
             && !self.is_last()?
         {
-            return self.index(plan).map(|()| true);
+            self.lines.push(Line::new(plan, self.offset));
+            return Ok(true);
         }
         match serde_json::from_slice::<Head<'_>>(&self.text) {
             Ok(Head { event, plan: None, concurrency, max_cost_usd, .. }) if event == "resume" => {
@@ -326,16 +339,13 @@ impl<'a> Pass<'a> {
                 self.parts.wall_ms = self.parts.wall_ms.saturating_add(wall_ms);
                 Ok(true)
             }
-            Ok(Head { plan: Some(plan), .. }) => self.index(plan).map(|()| true),
+            Ok(Head { plan: Some(plan), .. }) => {
+                self.lines.push(Line::new(plan, self.offset));
+                Ok(true)
+            }
             Ok(Head { event, .. }) => Err(self.damaged(format!("the event `{event}` names no conversation"))),
             Err(error) => self.torn_or_damaged(&error).map(|()| false),
         }
-    }
-
-    fn index(&mut self, plan: u32) -> Result<(), JournalError> {
-        let length = u32::try_from(self.text.len()).map_err(|_| self.damaged("it is over 4 GiB long".into()))?;
-        self.lines.push(Line { plan, length, offset: self.offset });
-        Ok(())
     }
 
     /// Whether nothing stands behind the line at hand.
