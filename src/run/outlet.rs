@@ -15,6 +15,9 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// How many things are written and acknowledged together at most.
 const BATCH: usize = 1_000;
 
+/// How often those that are awake have their turn before what they sent is written, as long as they send something.
+const ROUNDS: usize = 8;
+
 /// One thing on its way to the consumer.
 #[derive(Debug)]
 pub enum Note {
@@ -116,16 +119,10 @@ pub async fn consume(
             }
             _ = clock.tick() => true,
         };
-        // Whoever is awake has its turn first: what they send comes along, in one write.
-        tokio::task::yield_now().await;
-        while batch.len() < BATCH
-            && let Ok(note) = notes.receiver.try_recv()
-        {
-            batch.push(note);
-        }
         if !is_open {
             break;
         }
+        gather(&mut notes, &mut batch).await;
         write(&mut batch, &mut journal, watcher)?;
         if synced.elapsed() >= SYNC_EVERY {
             secure(&mut journal)?;
@@ -135,6 +132,22 @@ pub async fn consume(
     }
     secure(&mut journal)?;
     Ok(journal)
+}
+
+/// Whoever is awake has its turn before anything is written: what they send comes along in one write.
+async fn gather(notes: &mut Notes, batch: &mut Vec<Note>) {
+    for _ in 0..ROUNDS {
+        tokio::task::yield_now().await;
+        let before = batch.len();
+        while batch.len() < BATCH
+            && let Ok(note) = notes.receiver.try_recv()
+        {
+            batch.push(note);
+        }
+        if batch.len() == before {
+            break;
+        }
+    }
 }
 
 /// Makes sure that what was written outlives a power cut, and can be found.
