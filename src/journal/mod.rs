@@ -37,6 +37,12 @@ pub enum JournalError {
         /// Where it was.
         path: PathBuf,
     },
+    /// Its folder became read-only while it was being written: what was begun could be written on, but no report made.
+    #[error("the folder of the journal `{}` became read-only while the run was going on", path.display())]
+    ReadOnly {
+        /// The journal.
+        path: PathBuf,
+    },
     /// The operating system would not make it or take a line.
     #[error("cannot write the journal `{}`: {source}", path.display())]
     NotWritten {

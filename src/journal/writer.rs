@@ -10,6 +10,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempPath;
 
@@ -23,12 +24,14 @@ const DRAFT: &str = ".draft-";
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     /// Kept from call to call for its capacity alone.
     buffer: Vec<u8>,
     /// How many bytes of whole lines the file has.
     length: u64,
     is_dirty: bool,
+    /// Whether its folder was marked as read-only from the beginning, which keeps not everybody out.
+    is_read_only: bool,
 }
 
 impl Writer {
@@ -81,7 +84,8 @@ impl Writer {
             return Err(JournalError::InUse { path });
         }
         // A file system without locks keeps nobody out, which is no reason not to write.
-        Ok(Self { path, file, buffer: Vec::new(), length: 0, is_dirty: false })
+        let is_read_only = is_read_only(&path);
+        Ok(Self { path, file: Arc::new(file), buffer: Vec::new(), length: 0, is_dirty: false, is_read_only })
     }
 
     /// Where it is.
@@ -116,7 +120,7 @@ impl Writer {
 
     fn write_buffer(&mut self) -> io::Result<()> {
         if !self.buffer.is_empty() {
-            self.file.write_all(&self.buffer)?;
+            (&*self.file).write_all(&self.buffer)?;
             self.length += self.buffer.len() as u64;
             self.is_dirty = true;
         }
@@ -138,21 +142,26 @@ impl Writer {
     /// # Errors
     /// When the disk does not take it.
     pub fn sync(&mut self) -> Result<(), JournalError> {
-        if !self.is_dirty {
-            return Ok(());
-        }
-        self.file.sync_data().map_err(|source| self.not_written(source))?;
-        self.is_dirty = false;
-        Ok(())
+        self.begin_sync().map_or(Ok(()), |sync| sync())
+    }
+
+    /// What [`Writer::sync`] does, to be done elsewhere while this goes on: a disk may take its time. `None` when nothing is new.
+    pub fn begin_sync(&mut self) -> Option<impl FnOnce() -> Result<(), JournalError> + Send + use<>> {
+        let (file, path) = (Arc::clone(&self.file), self.path.clone());
+        let sync = move || file.sync_data().map_err(|source| JournalError::NotWritten { path, source });
+        std::mem::take(&mut self.is_dirty).then_some(sync)
     }
 
     /// Looks whether its path still leads to it. A file that was removed takes every write in silence, and all of them
     /// would be lost.
     ///
     /// # Errors
-    /// When the path leads to nothing or to something else.
+    /// When the path leads to nothing or to something else, or its folder has become read-only.
     pub fn look_in_place(&self) -> Result<(), JournalError> {
         match is_same(&self.file, &self.path) {
+            Ok(true) if !self.is_read_only && is_read_only(&self.path) => {
+                Err(JournalError::ReadOnly { path: self.path.clone() })
+            }
             Ok(true) => Ok(()),
             Ok(false) => Err(JournalError::Gone { path: self.path.clone() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -167,9 +176,19 @@ impl Writer {
     }
 }
 
+fn folder(journal: &Path) -> &Path {
+    journal.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether the journal's folder is marked as one that nobody may write to.
+fn is_read_only(journal: &Path) -> bool {
+    // Of a folder Windows has no such mark that means anything.
+    cfg!(unix) && std::fs::metadata(folder(journal)).is_ok_and(|folder| folder.permissions().readonly())
+}
+
 /// A file in the journal's folder that vanishes unless it is given a name.
 fn draft(journal: &Path) -> io::Result<(File, TempPath)> {
-    let folder = journal.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder(journal);
     let mut builder = tempfile::Builder::new();
     builder.prefix(DRAFT).append(true);
     // As readable as any other file that the user makes.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval};
 
 use crate::event::{Event, Live};
@@ -109,6 +110,7 @@ pub async fn consume(
 ) -> Result<Writer, JournalError> {
     let mut batch = Vec::new();
     let (mut clock, mut synced) = (interval(SYNC_EVERY), Instant::now());
+    let mut syncing = None;
     loop {
         let is_open = tokio::select! {
             biased;
@@ -124,14 +126,31 @@ pub async fn consume(
         }
         gather(&mut notes, &mut batch).await;
         write(&mut batch, &mut journal, watcher)?;
-        if synced.elapsed() >= SYNC_EVERY {
-            secure(&mut journal)?;
+        if synced.elapsed() >= SYNC_EVERY && syncing.as_ref().is_none_or(JoinHandle::is_finished) {
+            done(syncing.take()).await?;
+            journal.look_in_place()?;
+            // Not here: for as long as a disk takes, no reply would be heard, and its latency told wrong.
+            syncing = journal.begin_sync().map(tokio::task::spawn_blocking);
             synced = Instant::now();
         }
         watcher.tick();
     }
-    secure(&mut journal)?;
+    done(syncing).await?;
+    journal.look_in_place()?;
+    journal.sync()?;
     Ok(journal)
+}
+
+/// How a sync ended that was begun.
+async fn done(syncing: Option<JoinHandle<Result<(), JournalError>>>) -> Result<(), JournalError> {
+    match syncing {
+        // A panic in it goes on here; one that the end of the program cut off has nobody to tell.
+        Some(syncing) => syncing.await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Ok(()),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Whoever is awake has its turn before anything is written: what they send comes along in one write.
@@ -148,12 +167,6 @@ async fn gather(notes: &mut Notes, batch: &mut Vec<Note>) {
             break;
         }
     }
-}
-
-/// Makes sure that what was written outlives a power cut, and can be found.
-fn secure(journal: &mut Writer) -> Result<(), JournalError> {
-    journal.look_in_place()?;
-    journal.sync()
 }
 
 /// Writes what came together, acknowledges it, shows it.

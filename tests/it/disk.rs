@@ -3,7 +3,8 @@
 
 #![cfg(unix)]
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
@@ -51,8 +52,23 @@ fn meets(what: fn(&PathBuf)) -> (Sandbox, Ran, usize) {
     results.set(sandbox.path().join("results")).unwrap();
     sandbox.write("s/one.yaml", "trials: 10\nturns: [{user: Hi}]");
     let ran = sandbox.run(&["run", "s", "-j", "1", "--snapshots", "off"]).expect(5);
-    assert!(ran.stderr.contains("was removed, moved or replaced while the run was going on"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("while the run was going on"), "{}", ran.stderr);
     (sandbox, ran, server.requests().len())
+}
+
+/// A server that answers, and that the sandbox's config names now.
+fn answering(sandbox: &Sandbox) -> Server {
+    let server = Server::saying("Hello!");
+    let config = format!(
+        "model: bot\nmodels:\n  bot: {{provider: openai, base_url: \"{}\", api_key_env: none}}\n",
+        server.base_url()
+    );
+    sandbox.write("chat-eval.yaml", config);
+    server
+}
+
+fn set_mode(folder: &Path, mode: u32) {
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 fn run_in(results: &PathBuf) -> PathBuf {
@@ -63,8 +79,21 @@ fn run_in(results: &PathBuf) -> PathBuf {
 fn a_folder_that_vanishes_stops_the_run() {
     let (sandbox, ran, sent) = meets(|results| std::fs::remove_dir_all(run_in(results)).unwrap());
     assert_eq!(sent, 3, "nothing was sent behind it");
+    assert!(ran.stderr.contains("was removed, moved or replaced"), "{}", ran.stderr);
     assert!(ran.stderr.contains("nothing is left in results/"), "{}", ran.stderr);
     assert!(sandbox.files("results").is_empty());
+}
+
+#[test]
+fn a_folder_that_becomes_read_only_stops_the_run_which_goes_on_when_it_is_writable_again() {
+    let (sandbox, ran, sent) = meets(|results| set_mode(&run_in(results), 0o555));
+    assert_eq!(sent, 3, "nothing was sent behind it");
+    assert!(ran.stderr.contains("became read-only"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`chat-eval run --resume results/"), "{}", ran.stderr);
+    set_mode(&sandbox.only_run(), 0o755);
+    let server = answering(&sandbox);
+    sandbox.run(&["run", "--resume"]).expect(0);
+    assert_eq!(server.requests().len(), 8, "what was done before is not sent again");
 }
 
 #[test]
@@ -84,12 +113,7 @@ fn a_folder_that_is_moved_stops_the_run_which_goes_on_from_its_new_place() {
         std::fs::rename(run_in(results), results.parent().unwrap().join("kept")).unwrap();
     });
     assert!(ran.stderr.contains("`chat-eval run --resume FOLDER`"), "{}", ran.stderr);
-    let server = Server::saying("Hello!");
-    let config = format!(
-        "model: bot\nmodels:\n  bot: {{provider: openai, base_url: \"{}\", api_key_env: none}}\n",
-        server.base_url()
-    );
-    sandbox.write("chat-eval.yaml", config);
+    let server = answering(&sandbox);
     sandbox.run(&["run", "--resume", "kept"]).expect(0);
     assert_eq!(server.requests().len(), 8, "what the moved journal holds is not sent again");
 }
