@@ -14,6 +14,7 @@ use crate::journal::Writer;
 use crate::model::ConversationId;
 use crate::report::progress::first_line;
 use crate::scenario::Scenario;
+use crate::text::escape::{no_command, visible};
 
 /// Makes the run's folder, named after time and chance, with its journal.
 pub fn open_run(out: &Path, prepared: &Prepared, environment: &Environment) -> anyhow::Result<(PathBuf, Writer)> {
@@ -111,5 +112,7 @@ pub fn announcement(prepared: &Prepared) -> String {
     let line = first_line(env!("CARGO_PKG_VERSION"), scenarios.len() as u64, conversations, calls, &by_model);
     let again = rerun.as_ref().map(|rerun| format!("what {} in {}", rerun.what, rerun.run));
     let part = shard.map(|shard| format!("shard {shard} of {}", plural(plan.conversations.len(), "conversation")));
-    [Some(line), again, part].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    let text = [Some(line), again, part].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+    // Models and runs are named by files that may be strangers'.
+    no_command(&visible(&text)).into_owned()
 }

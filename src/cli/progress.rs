@@ -1,6 +1,9 @@
 //! What is seen while a run is going: the bar, the ticker where there is no terminal, and `--show`.
 
 use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use console::Term;
@@ -16,6 +19,12 @@ use crate::text::layout::truncate;
 
 /// How often a line is printed where there is no terminal.
 const TICK: Duration = Duration::from_secs(30);
+
+/// How often the bar is drawn.
+const REDRAWN: Duration = Duration::from_millis(100);
+
+/// How long the end of a run waits for a terminal that takes nothing.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How often the bar is drawn at most, each second.
 const DRAWN_EACH_SECOND: u8 = 20;
@@ -43,37 +52,159 @@ impl<T: TermLike> TermLike for Narrower<T> {
 }
 
 /// The bar on a terminal, or a line now and then elsewhere.
+///
+/// It counts where events are, and is drawn on a thread of its own: a terminal that takes nothing, or a pipe that nobody reads,
+/// must hold up no call.
 pub struct Bar {
-    console: Console,
-    /// Whether the bar is drawn; asked once, since each answer is a question to the system and events are many.
-    is_drawn: bool,
-    drawn: ProgressBar,
-    /// Columns for the text beside the bar.
-    room: usize,
-    progress: Progress,
-    started: Instant,
-    last_tick: Instant,
+    progress: Arc<Mutex<Progress>>,
+    /// What is said beside the bar. The thread ends with it.
+    told: Option<Sender<String>>,
+    /// Ends when the thread has.
+    is_shown: Receiver<()>,
 }
 
 impl Bar {
     /// For a run of so many conversations, of which so many had ended before it went on.
     pub fn new(console: &Console, conversations: u32, before: u32) -> Self {
+        let progress = Arc::new(Mutex::new(Progress::new(conversations, before)));
+        let (told, lines) = channel();
+        let (ended, is_shown) = channel();
+        let (screen, counted) = (Screen::new(console, conversations), Arc::clone(&progress));
+        let show = move || {
+            screen.show(&counted, &lines);
+            drop(ended);
+        };
+        // A system without room for a thread has none for a bar.
+        let _ = std::thread::Builder::new().name("screen".to_owned()).spawn(show);
+        Self { progress, told: Some(told), is_shown }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watcher for Bar {
+    fn event(&mut self, event: &Event) {
+        self.progress().update(event);
+    }
+
+    fn live(&mut self, live: &Live) {
+        let told = match live {
+            Live::Stopping { grace } => stopping(*grace),
+            Live::FailedFast => FAILED_FAST.to_owned(),
+            _ => return self.progress().update_live(live),
+        };
+        let _ = self.told.as_ref().map(|screen| screen.send(told));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        drop(self.told.take());
+        // The bar is cleared before anything else is printed, unless the terminal takes nothing.
+        let _ = self.is_shown.recv_timeout(LAST_WORDS);
+    }
+}
+
+/// Where the bar is drawn.
+struct Screen {
+    console: Console,
+    /// Whether the bar is drawn, or lines printed.
+    is_drawn: bool,
+    bar: ProgressBar,
+    /// Columns for the text beside the bar.
+    room: usize,
+    started: Instant,
+    last_tick: Instant,
+}
+
+impl Screen {
+    fn new(console: &Console, conversations: u32) -> Self {
         let is_drawn = console.has_progress();
         let (bar, room) =
             if is_drawn { drawn_on(Term::buffered_stderr(), conversations) } else { (ProgressBar::hidden(), 0) };
-        if is_drawn {
-            bar.enable_steady_tick(Duration::from_millis(100));
-        }
         let now = Instant::now();
-        Self {
-            console: console.clone(),
-            is_drawn,
-            drawn: bar,
-            room,
-            progress: Progress::new(conversations, before),
-            started: now,
-            last_tick: now,
+        Self { console: console.clone(), is_drawn, bar, room, started: now, last_tick: now }
+    }
+
+    fn show(mut self, progress: &Mutex<Progress>, lines: &Receiver<String>) {
+        let pause = if self.is_drawn { REDRAWN } else { Duration::from_secs(1) };
+        loop {
+            self.update(&progress.lock().unwrap_or_else(PoisonError::into_inner).clone());
+            match lines.recv_timeout(pause) {
+                // Drawn over, the bar would leave half of itself on the line.
+                Ok(line) => self.bar.suspend(|| self.console.error(&line)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
+        self.bar.finish_and_clear();
+    }
+
+    fn update(&mut self, progress: &Progress) {
+        if self.is_drawn {
+            self.bar.set_position(u64::from(progress.done));
+            let line = progress.line(self.started.elapsed(), self.room);
+            self.bar.set_message(truncate(&line, self.room));
+            self.bar.tick();
+        } else if self.last_tick.elapsed() >= TICK {
+            self.last_tick = Instant::now();
+            self.console.remark(&progress.ticker());
+        }
+    }
+}
+
+/// Another watcher on a thread of its own, which may take its time.
+pub struct Aside {
+    sender: Option<Sender<Seen>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Seen {
+    Event(Event),
+    Live(Live),
+}
+
+impl Aside {
+    /// Lets a watcher watch from aside.
+    ///
+    /// # Errors
+    /// When the system has no room for a thread.
+    pub fn new(mut watcher: impl Watcher + Send + 'static) -> std::io::Result<Self> {
+        let (sender, seen) = channel();
+        let watch = move || {
+            for seen in seen {
+                match seen {
+                    Seen::Event(event) => watcher.event(&event),
+                    Seen::Live(live) => watcher.live(&live),
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(watch)?;
+        Ok(Self { sender: Some(sender), thread: Some(thread) })
+    }
+
+    fn send(&self, seen: Seen) {
+        let _ = self.sender.as_ref().map(|sender| sender.send(seen));
+    }
+}
+
+impl Watcher for Aside {
+    fn event(&mut self, event: &Event) {
+        self.send(Seen::Event(event.clone()));
+    }
+
+    fn live(&mut self, live: &Live) {
+        self.send(Seen::Live(live.clone()));
+    }
+}
+
+impl Drop for Aside {
+    /// What was seen is shown before anything else is printed.
+    fn drop(&mut self) {
+        drop(self.sender.take());
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -90,55 +221,10 @@ fn drawn_on(terminal: impl TermLike + 'static, conversations: u32) -> (ProgressB
     (bar, width.saturating_sub(bar_width + 3))
 }
 
-impl Watcher for Bar {
-    fn event(&mut self, event: &Event) {
-        self.progress.update(event);
-        self.draw();
-    }
-
-    fn tick(&mut self) {
-        // A provider that hangs gives no event, and that is when somebody reads the log of a CI job.
-        if !self.is_drawn && self.last_tick.elapsed() >= TICK {
-            self.last_tick = Instant::now();
-            self.console.remark(&self.progress.ticker());
-        }
-    }
-
-    fn live(&mut self, live: &Live) {
-        let told = match live {
-            Live::Stopping { grace } => stopping(*grace),
-            Live::FailedFast => FAILED_FAST.to_owned(),
-            Live::Waits { .. } | Live::Waited { .. } => {
-                self.progress.update_live(live);
-                return self.draw();
-            }
-            Live::TurnBegins { .. } | Live::Delta { .. } => return,
-        };
-        // Drawn over, the bar would leave half of itself on the line.
-        self.drawn.suspend(|| self.console.error(&told));
-    }
-}
-
-impl Bar {
-    fn draw(&self) {
-        if self.is_drawn {
-            self.drawn.set_position(u64::from(self.progress.done));
-            let line = self.progress.line(self.started.elapsed(), self.room);
-            self.drawn.set_message(truncate(&line, self.room));
-        }
-    }
-}
-
 const FAILED_FAST: &str = "stopping at the first failed check: turns in flight are finished";
 
 fn stopping(grace: Duration) -> String {
     format!("stopping: requests in flight get {} s to finish; a second Ctrl-C ends at once", grace.as_secs())
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.drawn.finish_and_clear();
-    }
 }
 
 /// Prints transcripts as they go. One conversation at a time is played, so nothing is mixed.

@@ -10,6 +10,9 @@ use tokio::sync::watch;
 use super::console::Console;
 use super::exit::Exit;
 
+/// How long the end of the program waits for a terminal that takes nothing.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Says when the run is to stop. While one is kept, the first signal only asks; afterwards (the run is over, its
 /// journal whole, and only reports are written) the first ends the program.
 #[derive(Debug)]
@@ -63,8 +66,16 @@ async fn hear(mut signals: Signals, asking: &watch::Sender<bool>, console: &Cons
         }
         is_asked = true;
     }
-    // Half a line may be on the screen.
-    console.error("\nended at once: what the journal holds stays, and `--resume` goes on with it");
+    // Half a line may be on the screen. Whether anybody takes these words is not waited for long.
+    let (saying, is_said) = std::sync::mpsc::channel::<()>();
+    let last = console.clone();
+    let say = move || {
+        last.error("\nended at once: what the journal holds stays, and `--resume` goes on with it");
+        drop(saying);
+    };
+    if std::thread::Builder::new().spawn(say).is_ok() {
+        let _ = is_said.recv_timeout(LAST_WORDS);
+    }
     #[expect(clippy::exit, reason = "asked twice; the journal holds everything that was acknowledged")]
     std::process::exit(Exit::Interrupted.code().into());
 }

@@ -86,20 +86,19 @@ impl Outlet {
     }
 }
 
-/// Who watches a run while it goes on. Called by the consumer, after the journal.
+/// Who watches a run while it goes on. Called by the consumer, after the journal; nothing here may wait for anything.
 pub trait Watcher {
     /// An event is in the journal.
     fn event(&mut self, event: &Event);
     /// Something passing.
     fn live(&mut self, live: &Live);
-    /// Called at least once a second, whether anything happened or not.
-    fn tick(&mut self) {}
 }
 
 /// Writes what comes to the journal, in batches of what is there, until every outlet is gone, and gives the journal back.
 ///
 /// It is a task beside those that it serves, and no thread of its own: a turn waits for its acknowledgement, and to wake
-/// two threads for each turn took longer than all that is written.
+/// two threads for each turn took longer than all that is written. Only what may take its time is done elsewhere: the disk's
+/// sync, and whatever a watcher shows.
 ///
 /// # Errors
 /// When the journal cannot be written, or is no longer where it was: what was acknowledged before is in it.
@@ -133,7 +132,6 @@ pub async fn consume(
             syncing = journal.begin_sync().map(tokio::task::spawn_blocking);
             synced = Instant::now();
         }
-        watcher.tick();
     }
     done(syncing).await?;
     journal.look_in_place()?;
@@ -189,29 +187,4 @@ fn write(notes: &mut Vec<Note>, journal: &mut Writer, watcher: &mut (dyn Watcher
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Ends the run at the first tick, so that a consumer that never ticks would wait for ever.
-    struct UntilTicked(Option<Outlet>);
-
-    impl Watcher for UntilTicked {
-        fn event(&mut self, _: &Event) {}
-        fn live(&mut self, _: &Live) {}
-        fn tick(&mut self) {
-            self.0 = None;
-        }
-    }
-
-    #[tokio::test]
-    async fn time_passes_also_where_nothing_happens() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = Event::Stop(crate::event::Stopped { wall_ms: 0 });
-        let journal = Writer::create(folder.path().join("journal.jsonl"), &first).unwrap();
-        let (outlet, notes) = Outlet::new();
-        consume(notes, journal, &mut UntilTicked(Some(outlet))).await.unwrap();
-    }
 }

@@ -144,7 +144,9 @@ impl<'v> Templates<'v> {
             };
             let (name, after) = inner.split_once("}}")?;
             let name = name.trim_matches(' ');
-            let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let is_name = !name.starts_with(|first: char| first.is_ascii_digit())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+                && !name.is_empty();
             match self.variables.get(name).filter(|_| is_name && !WORDS.contains(&name))? {
                 Json::String(value) => filled.push_str(value),
                 _ => return None,
@@ -260,8 +262,7 @@ mod tests {
     }
 
     fn variables() -> Map<String, Json> {
-        let variables =
-            json!({"a": "one", "b_2": "{{ a }} <&> \r\n", "n": 3, "x": null, "é": "e", "true": "t", "loop": "l"});
+        let variables = json!({"a": "one", "b_2": "{{ a }} <&> \r\n", "n": 3, "x": null, "é": "e", "true": "t", "loop": "l", "": "empty", "1": "number"});
         variables.as_object().unwrap().clone()
     }
 
@@ -278,6 +279,7 @@ mod tests {
             ("{{ true }}", None),
             ("{{ loop }}", None),
             ("{{ é }}", None),
+            ("{{ 1 }}", None),
             ("{{ missing }}", None),
             ("{{ }}", None),
             ("{% if a %}{{ a }}{% endif %}", None),
@@ -293,7 +295,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_plain_text_is_what_the_language_makes_of_it(
-            parts in prop::collection::vec("\\{\\{ ?(a|b_2|n|not|zz) ?\\}\\}|[a{}%# \r\n-]{0,4}|\\PC{0,3}", 0..6)
+            parts in prop::collection::vec("\\{\\{ ?(a|b_2|n|not|zz||1) ?\\}\\}|[a{}%# \r\n-]{0,4}|\\PC{0,3}", 0..6)
         ) {
             let (variables, text) = (variables(), parts.concat());
             if let Some(plain) = Templates::new(&variables).plain(&text) {

@@ -3,7 +3,7 @@
 #![cfg(unix)]
 
 use std::io::Read;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -110,6 +110,26 @@ fn what_does_not_finish_in_its_ten_seconds_is_given_up_and_made_when_the_run_goe
     assert_eq!(sandbox.rows("transcripts.csv").len(), 1);
     sandbox.run(&["run", "--resume"]).expect(0);
     assert_eq!(server.requests()[2..].iter().map(|request| request.messages().len()).collect::<Vec<_>>(), [3]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_that_takes_nothing_keeps_nobody_from_ending_the_program() {
+    let (server, sandbox, _gate) = held();
+    let (_nobody_reads, full) = std::io::pipe().unwrap();
+    // As much as a pipe takes; whatever is written behind it waits for a reader.
+    let mut much = Command::new("sh");
+    assert!(much.args(["-c", "yes | head -c 65536"]).stdout(full.try_clone().unwrap()).status().unwrap().success());
+    let mut command = sandbox.command(&["run", "s", "-j", "2", "--quiet", "--snapshots", "off"]);
+    let mut child = command.stdout(Stdio::null()).stderr(full).spawn().unwrap();
+    server.wait_for_requests(3);
+    for signal in ["-INT", "-TERM"] {
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+    }
+    let (sender, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait().unwrap()));
+    let status = ended.recv_timeout(std::time::Duration::from_secs(60)).expect("the program ends");
+    assert_eq!(status.code(), Some(130));
 }
 
 #[test]

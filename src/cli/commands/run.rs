@@ -18,7 +18,7 @@ use super::super::environment::Environment;
 use super::super::exit::Exit;
 use super::super::models::{self, CallSettings};
 use super::super::opening::{announcement, open_run};
-use super::super::progress::{Bar, Show};
+use super::super::progress::{Aside, Bar, Show};
 use super::super::signals::{self, Asked};
 use super::super::snapshots::SnapshotSettings;
 use super::super::{earlier, environment, limits, rerun, show_diagnostics, sources};
@@ -31,6 +31,7 @@ use crate::run::plan::{Overrides, Plan, PlanError, Planned};
 use crate::run::{Ended, Job, Models, Outlet, Watcher, consume, dispatch, overflows};
 use crate::scenario::Scenario;
 use crate::snapshot;
+use crate::text::escape::{no_command, visible};
 use crate::text::nearest::nearest;
 
 const DEFAULT_CONCURRENCY: usize = 16;
@@ -77,7 +78,7 @@ fn again(args: &RunArgs, global: &Global, console: &Console) -> Result<(Prepared
     let environment = Environment::of_rerun(&again.manifest);
     let prepared = prepare(&again.args, &again.global, &environment, Some(&again.rerun), console)?;
     for warning in again.warnings(&prepared.job.plan) {
-        console.error(&warning);
+        console.error(&no_command(&visible(&warning)));
     }
     Ok((prepared, environment))
 }
@@ -332,8 +333,11 @@ fn play(
     (runtime, asked): (&Runtime, Asked),
 ) -> anyhow::Result<(Ended, Writer)> {
     let Part { journal, is_shown, conversations, before, .. } = part;
-    let mut watcher: Box<dyn Watcher + Send> =
-        if is_shown { Box::new(Show::new(console)) } else { Box::new(Bar::new(console, conversations, before)) };
+    let mut watcher: Box<dyn Watcher + Send> = if is_shown {
+        Box::new(Aside::new(Show::new(console))?)
+    } else {
+        Box::new(Bar::new(console, conversations, before))
+    };
     let (outlet, notes) = Outlet::new();
     let consumer = runtime.spawn(async move { consume(notes, journal, watcher.as_mut()).await });
     // What is still in flight when this returns is aborted, and with it the last way to the consumer.
