@@ -5,8 +5,9 @@
 //! disk) is said, and [`Console::is_cut_off`] then.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use clap::ValueEnum;
 use console::Term;
@@ -40,6 +41,8 @@ pub struct Console {
     /// Whether standard output was a terminal at the start: of one that has gone away the system does not say so.
     has_terminal: bool,
     is_cut_off: Arc<AtomicBool>,
+    /// Who prints on a thread of its own and is not done.
+    printing: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 #[expect(clippy::unused_self, reason = "whoever prints needs a console in hand: nothing prints behind its back")]
@@ -47,7 +50,24 @@ impl Console {
     /// A console; a quiet one keeps remarks to itself.
     #[must_use]
     pub fn new(color: Color, is_quiet: bool) -> Self {
-        Self { color, is_quiet, has_terminal: io::stdout().is_terminal(), is_cut_off: Arc::default() }
+        Self {
+            color,
+            is_quiet,
+            has_terminal: io::stdout().is_terminal(),
+            is_cut_off: Arc::default(),
+            printing: Arc::default(),
+        }
+    }
+
+    /// Leaves what is still to be printed to this thread. [`Console::settle`] waits for it.
+    pub fn leave_to(&self, printing: JoinHandle<()>) {
+        *self.printing.lock().unwrap_or_else(PoisonError::into_inner) = Some(printing);
+    }
+
+    /// Waits until all is printed that was left to a thread.
+    pub fn settle(&self) {
+        let printing = self.printing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = printing.map(JoinHandle::join);
     }
 
     /// Prints a result.

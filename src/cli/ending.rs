@@ -48,6 +48,7 @@ pub fn conclude(
     let shown = folder.display().to_string();
     let shard = journal.manifest().shard;
     let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &compared.notes, shard };
+    console.settle();
     console.print(&terminal::render(summary, around, look(console)));
     if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {
         outcomes.push(Exit::Failed);
@@ -64,6 +65,7 @@ pub fn conclude(
 
 /// Says what could not be written, and where all is that was said.
 fn not_written(errors: &[String], folder: &Path, console: &Console) -> Exit {
+    console.settle();
     for error in errors {
         console.fatal(error);
     }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::commands::check::plural;
 use super::commands::run::Prepared;
 use super::environment::Environment;
+use super::models;
 use super::runs::JOURNAL;
 use crate::event::{Event, FORMAT, Manifest, ReadFile, ScenarioFile};
 use crate::journal::Writer;
@@ -32,8 +33,14 @@ pub fn open_run(out: &Path, prepared: &Prepared, environment: &Environment) -> a
         }
     };
     let first = Event::Run(Box::new(manifest(&folder, prepared, environment)));
-    let journal = Writer::create(folder.join(JOURNAL), &first)?;
-    Ok((folder, journal))
+    match Writer::create(folder.join(JOURNAL), &first) {
+        Ok(journal) => Ok((folder, journal)),
+        Err(error) => {
+            // A folder without a journal is no run. It is empty, and if it cannot be removed either, that is not what is wrong.
+            let _ = std::fs::remove_dir(&folder);
+            Err(error.into())
+        }
+    }
 }
 
 fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Manifest {
@@ -66,6 +73,7 @@ fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Ma
         planned: shard.and(u32::try_from(plan.conversations.len()).ok()),
         rerun: rerun.clone(),
         merged_from: Vec::new(),
+        models: models::identities(&prepared.config, plan),
         environment: environment.recorded().clone(),
         scenarios: plan.scenarios.iter().map(file).collect(),
     }

@@ -157,6 +157,7 @@ impl Screen {
 
 /// Another watcher on a thread of its own, which may take its time.
 pub struct Aside {
+    console: Console,
     sender: Option<Sender<Seen>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -171,7 +172,7 @@ impl Aside {
     ///
     /// # Errors
     /// When the system has no room for a thread.
-    pub fn new(mut watcher: impl Watcher + Send + 'static) -> std::io::Result<Self> {
+    pub fn new(console: &Console, mut watcher: impl Watcher + Send + 'static) -> std::io::Result<Self> {
         let (sender, seen) = channel();
         let watch = move || {
             for seen in seen {
@@ -182,7 +183,7 @@ impl Aside {
             }
         };
         let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(watch)?;
-        Ok(Self { sender: Some(sender), thread: Some(thread) })
+        Ok(Self { console: console.clone(), sender: Some(sender), thread: Some(thread) })
     }
 
     fn send(&self, seen: Seen) {
@@ -201,10 +202,10 @@ impl Watcher for Aside {
 }
 
 impl Drop for Aside {
-    /// What was seen is shown before anything else is printed.
+    /// What was seen is shown before the summary is, but the files of the run do not wait for whoever reads.
     fn drop(&mut self) {
         drop(self.sender.take());
-        let _ = self.thread.take().map(JoinHandle::join);
+        self.thread.take().into_iter().for_each(|thread| self.console.leave_to(thread));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a run is: the first line of its journal.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,10 @@ pub struct Manifest {
     /// The runs that this one was put together from, in the order of their shards; empty for a run that was played.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged_from: Vec<MergedFrom>,
+    /// What each model's name stood for: provider, its name there, where it is, and what token windows count with. Without ports,
+    /// which a server on this machine changes, and without anything secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, String>,
     /// The environment variables that stood in for options, with their values.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub environment: Map<String, Value>,

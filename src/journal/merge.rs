@@ -189,7 +189,9 @@ impl<'r> Merge<'r> {
         let of_all = |same: bool| same.then_some(first);
         // A part without conversations had nothing in flight.
         let busy = self.runs.iter().filter(|run| run.journal.manifest().conversations > 0);
+        let models = manifests().flat_map(|manifest| manifest.models.clone()).collect();
         Manifest {
+            models,
             format: FORMAT,
             run,
             version: version.to_owned(),

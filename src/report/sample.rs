@@ -139,6 +139,7 @@ pub(super) fn manifest(conversations: u32) -> Manifest {
         planned: None,
         rerun: None,
         merged_from: Vec::new(),
+        models: std::collections::BTreeMap::new(),
         environment: serde_json::Map::new(),
         scenarios: vec![ScenarioFile {
             name: "a".into(),

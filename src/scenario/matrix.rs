@@ -180,6 +180,32 @@ fn line_span(text: &str, start: usize) -> std::ops::Range<usize> {
     start..start + rest.lines().next().unwrap_or("").len()
 }
 
+/// The library takes all that follows a quote that is never closed for one cell, and the rows in it are gone without a word.
+fn unclosed_quote(file: &Arc<SourceFile>, text: &str, skipped: usize) -> Result<(), Box<Diagnostic>> {
+    let (bytes, mut opened, mut begins_cell) = (text.as_bytes(), None, true);
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match opened {
+            // Two of them in a row are one that is meant.
+            Some(_) if bytes[at..].starts_with(b"\"\"") => at += 1,
+            Some(_) if *byte == b'"' => opened = None,
+            // In the middle of a cell it is a letter like others.
+            None if *byte == b'"' && begins_cell => opened = Some(at),
+            _ => {}
+        }
+        begins_cell = opened.is_none() && matches!(byte, b',' | b'\n' | b'\r');
+        at += 1;
+    }
+    match opened {
+        None => Ok(()),
+        Some(at) => {
+            let message = "this quote is never closed: all rows behind it would be one cell";
+            let at = at + skipped;
+            Err(Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, at..at + 1, "")))
+        }
+    }
+}
+
 fn csv_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
     let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
     let skipped = file.text.len() - text.len();
@@ -193,6 +219,7 @@ fn csv_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
         };
         Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, line_span(&file.text, at + skipped), ""))
     };
+    unclosed_quote(file, text, skipped)?;
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| problem(&error))?.clone();
     if let Some(twice) = header.iter().enumerate().find(|(at, name)| header.iter().take(*at).any(|h| h == *name)) {
@@ -284,6 +311,22 @@ mod tests {
             any::<String>().prop_map(Json::from),
             prop::collection::vec(any::<f64>(), 0..3).prop_map(Json::from),
         ]
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_is_an_error_where_it_stands() {
+        let rows = |text: &str| csv_rows(&Arc::new(SourceFile { path: "c.csv".into(), text: text.to_owned() }));
+        for text in ["id,x\na,\"oops\nb,2\nc,3\n", "id,x\n\"a\"\",1\nb,2\n", "\u{feff}\"id,x\na,1\n"] {
+            let error = rows(text).unwrap_err();
+            assert!(error.message.contains("never closed"), "{text:?}: {}", error.message);
+        }
+        for (text, number) in [
+            ("id,x\na,\"1\n2\"\nb,\"\"\"2\"\"\"\n", 2),
+            ("id,x\na,5\" pipe\nb,\"\"\n", 2),
+            ("\"id\",x\r\n\"a\",1\r\n", 1),
+        ] {
+            assert_eq!(rows(text).unwrap().len(), number, "{text:?}");
+        }
     }
 
     proptest! {

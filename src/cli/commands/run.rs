@@ -334,7 +334,7 @@ fn play(
 ) -> anyhow::Result<(Ended, Writer)> {
     let Part { journal, is_shown, conversations, before, .. } = part;
     let mut watcher: Box<dyn Watcher + Send> = if is_shown {
-        Box::new(Aside::new(Show::new(console))?)
+        Box::new(Aside::new(console, Show::new(console))?)
     } else {
         Box::new(Bar::new(console, conversations, before))
     };

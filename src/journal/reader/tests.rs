@@ -27,6 +27,7 @@ fn run(conversations: u32) -> Event {
         planned: None,
         rerun: None,
         merged_from: Vec::new(),
+        models: std::collections::BTreeMap::new(),
         environment: serde_json::Map::new(),
         scenarios: Vec::new(),
     }))
