@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use super::args::{Cli, Command, Global, RunArgs};
 use super::commands::run::overrides;
@@ -33,6 +34,30 @@ pub fn plan_arguments(manifest: &Manifest) -> &[String] {
         (Some(rerun), _) => &rerun.arguments,
         (None, Some(part)) => &part.arguments,
         (None, None) => &manifest.arguments,
+    }
+}
+
+/// The config with which the settings of an earlier run are used once more. It says where keys go, and the run may have come
+/// from anywhere: a file that its command line names is used where this one names it too, or another one.
+///
+/// # Errors
+/// When only the earlier run names one.
+pub fn config(given: Option<&Path>, earlier: Option<&Path>) -> Result<Option<PathBuf>, ConfigNotGiven> {
+    match (given, earlier) {
+        (None, Some(earlier)) => Err(ConfigNotGiven(earlier.to_owned())),
+        (given, _) => Ok(given.map(Path::to_owned)),
+    }
+}
+
+/// An earlier run began with a config file that the command line at hand does not name.
+#[derive(Debug, thiserror::Error)]
+#[error("the run began with `--config {}`, which says where keys go", .0.display())]
+pub struct ConfigNotGiven(PathBuf);
+
+impl ConfigNotGiven {
+    /// What helps.
+    pub fn help(&self) -> String {
+        format!("help: say `--config {}` to use it here too", self.0.display())
     }
 }
 

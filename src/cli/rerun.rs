@@ -1,8 +1,8 @@
 //! `run --rerun`: what of an earlier run is played again.
 //!
 //! Conversations are told by their names, whatever became of their texts. A variant is played again with all its trials, so
-//! that its checks are decided over all of them. What the plan comes from (paths, config, models, windows, trials,
-//! streaming) is what it was in the earlier run where nothing else is said.
+//! that its checks are decided over all of them. What the plan comes from (paths, models, windows, trials,
+//! streaming) is what it was in the earlier run where nothing else is said; a config that it named must be named again.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 
 use super::args::{Global, RunArgs};
 use super::console::Console;
-use super::earlier::{command_line, plan, plan_arguments, take_plan};
+use super::earlier::{self, command_line, plan, plan_arguments, take_plan};
 use super::exit::Exit;
 use super::runs::{self, JOURNAL};
 use crate::event::{Manifest, Record, Rerun, RerunWhat};
@@ -58,7 +58,14 @@ pub fn select(given: &RunArgs, global: &Global, console: &Console) -> Result<Aga
     let journal = Reader::open(folder.join(JOURNAL)).map_err(|error| bad(&error))?;
     let manifest = journal.manifest().clone();
     let mut global = global.clone();
-    let earlier = command_line(plan_arguments(&manifest)).map_err(|reason| bad(&reason))?;
+    let mut earlier = command_line(plan_arguments(&manifest)).map_err(|reason| bad(&reason))?;
+    let config = earlier::config(global.config.as_deref(), earlier.1.config.as_deref());
+    earlier.1.config = config.map_err(|not_given| {
+        console.fatal(&not_given);
+        console.error("nothing was sent");
+        console.error(&not_given.help());
+        Exit::BadInput
+    })?;
     inherit(&mut args, &mut global, earlier);
     let variants = match what {
         RerunWhat::Failed => failed(&journal),
@@ -119,7 +126,7 @@ fn run_or_path(given: &RunArgs) -> (String, Option<PathBuf>) {
 }
 
 /// What is not said anew is as it was.
-fn inherit(args: &mut RunArgs, global: &mut Global, (mut earlier, mut earlier_global): (RunArgs, Global)) {
+fn inherit(args: &mut RunArgs, global: &mut Global, (mut earlier, earlier_global): (RunArgs, Global)) {
     let is_given = |name: &str| args.given.iter().any(|given| given == name);
     if !args.paths.is_empty() {
         earlier.paths.clone_from(&args.paths);
@@ -134,7 +141,6 @@ fn inherit(args: &mut RunArgs, global: &mut Global, (mut earlier, mut earlier_gl
     if is_given("--stream") || is_given("--no-stream") {
         (earlier.stream, earlier.no_stream) = (args.stream, args.no_stream);
     }
-    earlier_global.config = global.config.take().or(earlier_global.config);
     take_plan(args, global, (earlier, earlier_global));
 }
 

@@ -150,7 +150,7 @@ fn conversations_are_told_by_their_names_whatever_became_of_their_texts() {
 }
 
 #[test]
-fn models_windows_trials_config_and_environment_are_those_of_the_earlier_run() {
+fn models_windows_trials_and_environment_are_those_of_the_earlier_run() {
     let server = Server::saying("Go away.");
     let sandbox = Sandbox::new();
     let config =
@@ -172,22 +172,22 @@ fn models_windows_trials_config_and_environment_are_those_of_the_earlier_run() {
     assert_eq!(rows(), all);
     // A run of what another one came to is itself an earlier run.
     for _ in 0..2 {
-        run(&sandbox, &["--rerun", "failed"]).expect(1);
+        run(&sandbox, &["--config", "named.yaml", "--rerun", "failed"]).expect(1);
         assert_eq!(rows(), all);
     }
-    run(&sandbox, &["--rerun", "failed", "--window", "past-1", "--trials", "2"]).expect(1);
+    run(&sandbox, &["--config", "named.yaml", "--rerun", "failed", "--window", "past-1", "--trials", "2"]).expect(1);
     assert_eq!(rows(), ["bot past-1 2"]);
-    run(&sandbox, &["--rerun", "failed"]).expect(1);
+    run(&sandbox, &["--config", "named.yaml", "--rerun", "failed"]).expect(1);
     assert_eq!(rows(), ["bot past-1 2"]);
-    run(&sandbox, &["--rerun", "failed", "--model", "builtin"]).expect(4);
+    run(&sandbox, &["--config", "named.yaml", "--rerun", "failed", "--model", "builtin"]).expect(4);
 
     let mut command = sandbox.command(&["run", "s", "--config", "named.yaml", "--snapshots", "off"]);
     Ran::from(command.env("CHAT_EVAL_MODEL", "bot").output().unwrap()).expect(1);
-    run(&sandbox, &["--rerun", "failed"]).expect(1);
-    let mut command = sandbox.command(&["run", "--rerun", "failed", "--snapshots", "off"]);
+    run(&sandbox, &["--config", "named.yaml", "--rerun", "failed"]).expect(1);
+    let mut command = sandbox.command(&["run", "--config", "named.yaml", "--rerun", "failed", "--snapshots", "off"]);
     Ran::from(command.env("CHAT_EVAL_MODEL", "builtin").output().unwrap()).expect(1);
     assert_eq!(rows(), ["bot full 1"]);
-    run(&sandbox, &["--rerun", "failed"]).expect(1);
+    run(&sandbox, &["--config", "named.yaml", "--rerun", "failed"]).expect(1);
 }
 
 #[test]
