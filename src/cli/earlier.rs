@@ -68,6 +68,7 @@ pub fn take_plan(args: &mut RunArgs, global: &mut Global, (from, global_from): (
     args.window = from.window;
     args.trials = from.trials;
     (args.stream, args.no_stream) = (from.stream, from.no_stream);
+    args.max_conversations = from.max_conversations;
     global.config = global_from.config;
 }
 
@@ -75,12 +76,22 @@ pub fn take_plan(args: &mut RunArgs, global: &mut Global, (from, global_from): (
 /// nothing more to say.
 pub fn plan(manifest: &Manifest) -> Option<Plan> {
     let (args, global) = command_line(plan_arguments(manifest)).ok()?;
+    planned(manifest, &args, global.config.as_deref())
+}
+
+/// The same plan, as other files give it.
+pub fn plan_of(manifest: &Manifest, paths: &[PathBuf], config: Option<&Path>) -> Option<Plan> {
+    let (args, _) = command_line(plan_arguments(manifest)).ok()?;
+    planned(manifest, &RunArgs { paths: paths.to_vec(), ..args }, config)
+}
+
+fn planned(manifest: &Manifest, args: &RunArgs, config: Option<&Path>) -> Option<Plan> {
     if args.paths.iter().any(|path| path.as_os_str() == "-") {
         return None;
     }
-    let config = config::load(global.config.as_deref()).ok()?;
+    let config = config::load(config).ok()?;
     let loaded = sources::load(&args.paths);
-    let mut plan = Plan::new(loaded.scenarios, &overrides(&args, &config, &Environment::of_run(manifest))).ok()?;
+    let mut plan = Plan::new(loaded.scenarios, &overrides(args, &config, &Environment::of_run(manifest))).ok()?;
     if let Some(rerun) = &manifest.rerun {
         narrow(&mut plan, rerun);
     }
