@@ -109,12 +109,13 @@ pub struct RunArgs {
     #[arg(required_unless_present_any = ["resume", "rerun"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Go on with a run that did not finish: its folder, its id, `latest` (where none is named) or `previous`. Nothing
-    /// that its journal holds is sent again; beside it stand only -j, --rpm, --tpm, --timeout, --retries, a higher --max-cost
-    /// and --out
+    /// that its journal holds is sent again; beside it stand only -j, --rpm, --tpm, --timeout, --retries, a higher --max-cost,
+    /// --out and --config, which must be said again where the run began with it: it says where keys go
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
     pub resume: Option<String>,
     /// Only what failed, or errored, in an earlier run: its folder, its id, `latest` (where none is named) or `previous`. A
-    /// variant is played again with all its trials. Where no PATH is given, the scenarios are those of that run
+    /// variant is played again with all its trials. Where no PATH is given, the scenarios are those of that run; its --config must
+    /// be said again
     #[arg(long, value_names = ["failed|errored", "RUN"], num_args = 1..=2)]
     pub rerun: Vec<String>,
     /// How many PATHs stand before `--rerun`: its second value is one more of them where it names no run

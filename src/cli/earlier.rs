@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use super::args::{Cli, Command, Global, RunArgs};
 use super::commands::run::overrides;
@@ -36,6 +37,30 @@ pub fn plan_arguments(manifest: &Manifest) -> &[String] {
     }
 }
 
+/// The config with which the settings of an earlier run are used once more. It says where keys go, and the run may have come
+/// from anywhere: a file that its command line names is used where this one names it too, or another one.
+///
+/// # Errors
+/// When only the earlier run names one.
+pub fn config(given: Option<&Path>, earlier: Option<&Path>) -> Result<Option<PathBuf>, ConfigNotGiven> {
+    match (given, earlier) {
+        (None, Some(earlier)) => Err(ConfigNotGiven(earlier.to_owned())),
+        (given, _) => Ok(given.map(Path::to_owned)),
+    }
+}
+
+/// An earlier run began with a config file that the command line at hand does not name.
+#[derive(Debug, thiserror::Error)]
+#[error("the run began with `--config {}`, which says where keys go", .0.display())]
+pub struct ConfigNotGiven(PathBuf);
+
+impl ConfigNotGiven {
+    /// What helps.
+    pub fn help(&self) -> String {
+        format!("help: say `--config {}` to use it here too", self.0.display())
+    }
+}
+
 /// Takes from another command line all that a plan comes from: paths, config, and what stands instead of the files' own.
 pub fn take_plan(args: &mut RunArgs, global: &mut Global, (from, global_from): (RunArgs, Global)) {
     args.paths = from.paths;
@@ -43,6 +68,7 @@ pub fn take_plan(args: &mut RunArgs, global: &mut Global, (from, global_from): (
     args.window = from.window;
     args.trials = from.trials;
     (args.stream, args.no_stream) = (from.stream, from.no_stream);
+    args.max_conversations = from.max_conversations;
     global.config = global_from.config;
 }
 
@@ -50,12 +76,22 @@ pub fn take_plan(args: &mut RunArgs, global: &mut Global, (from, global_from): (
 /// nothing more to say.
 pub fn plan(manifest: &Manifest) -> Option<Plan> {
     let (args, global) = command_line(plan_arguments(manifest)).ok()?;
+    planned(manifest, &args, global.config.as_deref())
+}
+
+/// The same plan, as other files give it.
+pub fn plan_of(manifest: &Manifest, paths: &[PathBuf], config: Option<&Path>) -> Option<Plan> {
+    let (args, _) = command_line(plan_arguments(manifest)).ok()?;
+    planned(manifest, &RunArgs { paths: paths.to_vec(), ..args }, config)
+}
+
+fn planned(manifest: &Manifest, args: &RunArgs, config: Option<&Path>) -> Option<Plan> {
     if args.paths.iter().any(|path| path.as_os_str() == "-") {
         return None;
     }
-    let config = config::load(global.config.as_deref()).ok()?;
+    let config = config::load(config).ok()?;
     let loaded = sources::load(&args.paths);
-    let mut plan = Plan::new(loaded.scenarios, &overrides(&args, &config, &Environment::of_run(manifest))).ok()?;
+    let mut plan = Plan::new(loaded.scenarios, &overrides(args, &config, &Environment::of_run(manifest))).ok()?;
     if let Some(rerun) = &manifest.rerun {
         narrow(&mut plan, rerun);
     }

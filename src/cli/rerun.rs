@@ -1,8 +1,8 @@
 //! `run --rerun`: what of an earlier run is played again.
 //!
 //! Conversations are told by their names, whatever became of their texts. A variant is played again with all its trials, so
-//! that its checks are decided over all of them. What the plan comes from (paths, config, models, windows, trials,
-//! streaming) is what it was in the earlier run where nothing else is said.
+//! that its checks are decided over all of them. What the plan comes from (paths, models, windows, trials,
+//! streaming) is what it was in the earlier run where nothing else is said; a config that it named must be named again.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::args::{Global, RunArgs};
+use super::commands::check::plural;
 use super::console::Console;
-use super::earlier::{command_line, plan, plan_arguments, take_plan};
+use super::earlier::{self, command_line, plan, plan_arguments, plan_of, take_plan};
 use super::exit::Exit;
 use super::runs::{self, JOURNAL};
 use crate::event::{Manifest, Record, Rerun, RerunWhat};
@@ -58,13 +59,32 @@ pub fn select(given: &RunArgs, global: &Global, console: &Console) -> Result<Aga
     let journal = Reader::open(folder.join(JOURNAL)).map_err(|error| bad(&error))?;
     let manifest = journal.manifest().clone();
     let mut global = global.clone();
-    let earlier = command_line(plan_arguments(&manifest)).map_err(|reason| bad(&reason))?;
+    let mut earlier = command_line(plan_arguments(&manifest)).map_err(|reason| bad(&reason))?;
+    let config = earlier::config(global.config.as_deref(), earlier.1.config.as_deref());
+    earlier.1.config = config.map_err(|not_given| {
+        console.fatal(&not_given);
+        console.error("nothing was sent");
+        console.error(&not_given.help());
+        Exit::BadInput
+    })?;
     inherit(&mut args, &mut global, earlier);
-    let variants = match what {
-        RerunWhat::Failed => failed(&journal),
-        RerunWhat::Errored => errored(&journal),
-    };
-    let variants = variants.map_err(|error| bad(&error))?;
+    let (variants, untold) = match what {
+        RerunWhat::Failed => failed(&journal).map(|variants| (variants, 0)),
+        RerunWhat::Errored => errored(&journal, &args, &global),
+    }
+    .map_err(|error| bad(&error))?;
+    if untold > 0 {
+        let run = &manifest.run;
+        let told =
+            format!("{} not begun in `{run}`, and its scenarios, as they are here, do not say which", were(untold));
+        if variants.is_empty() {
+            console.fatal(told);
+            console.error("nothing was sent");
+            console.error(&format!("help: name a PATH to them, or go on with the run: `chat-eval run --resume {run}`"));
+            return Err(Exit::BadInput);
+        }
+        console.error(&format!("warning: {told}"));
+    }
     if variants.is_empty() {
         console.fatal(format!("nothing {what} in `{}`: there is nothing to play again", manifest.run));
         return Err(Exit::NothingToDo);
@@ -119,7 +139,7 @@ fn run_or_path(given: &RunArgs) -> (String, Option<PathBuf>) {
 }
 
 /// What is not said anew is as it was.
-fn inherit(args: &mut RunArgs, global: &mut Global, (mut earlier, mut earlier_global): (RunArgs, Global)) {
+fn inherit(args: &mut RunArgs, global: &mut Global, (mut earlier, earlier_global): (RunArgs, Global)) {
     let is_given = |name: &str| args.given.iter().any(|given| given == name);
     if !args.paths.is_empty() {
         earlier.paths.clone_from(&args.paths);
@@ -131,10 +151,12 @@ fn inherit(args: &mut RunArgs, global: &mut Global, (mut earlier, mut earlier_gl
         earlier.window.clone_from(&args.window);
     }
     earlier.trials = args.trials.or(earlier.trials);
+    if is_given("--max-conversations") {
+        earlier.max_conversations = args.max_conversations;
+    }
     if is_given("--stream") || is_given("--no-stream") {
         (earlier.stream, earlier.no_stream) = (args.stream, args.no_stream);
     }
-    earlier_global.config = global.config.take().or(earlier_global.config);
     take_plan(args, global, (earlier, earlier_global));
 }
 
@@ -146,6 +168,7 @@ fn as_arguments(args: &RunArgs, global: &Global) -> Vec<String> {
     args.model.iter().for_each(|model| option("--model", model.clone()));
     args.window.iter().for_each(|window| option("--window", window.to_string()));
     args.trials.iter().for_each(|trials| option("--trials", trials.to_string()));
+    option("--max-conversations", args.max_conversations.to_string());
     line.extend(args.stream.then(|| "--stream".to_owned()));
     line.extend(args.no_stream.then(|| "--no-stream".to_owned()));
     line.push("--".to_owned());
@@ -173,8 +196,13 @@ fn failed(journal: &Reader) -> Result<IndexMap<String, VariantKey>, JournalError
     Ok(variants)
 }
 
-/// The variants with a conversation that was not carried through, or not begun.
-fn errored(journal: &Reader) -> Result<IndexMap<String, VariantKey>, JournalError> {
+/// The variants with a conversation that was not carried through, or not begun; and how many conversations were not begun
+/// beside those.
+fn errored(
+    journal: &Reader,
+    args: &RunArgs,
+    global: &Global,
+) -> Result<(IndexMap<String, VariantKey>, usize), JournalError> {
     let mut variants = IndexMap::new();
     let mut begun = HashSet::new();
     let is_errored = |record: &Record| !matches!(record.end(), End::Passed | End::Failed);
@@ -188,15 +216,30 @@ fn errored(journal: &Reader) -> Result<IndexMap<String, VariantKey>, JournalErro
         }
     }
     let manifest = journal.manifest();
-    if begun.len() < manifest.conversations as usize
-        && let Some(plan) = plan(manifest)
-    {
-        let is_own = |key: &VariantKey| manifest.shard.is_none_or(|shard| shard.has(key));
-        let not_begun = plan.conversations.iter().filter(|planned| {
-            let key = plan.conversation_key(planned);
-            is_own(&key.variant) && !begun.contains(&ConversationId::new(&key))
-        });
-        variants.extend(not_begun.map(|planned| plan.key(planned)).map(|key| (key.id(), key)));
+    let lacking = (manifest.conversations as usize).saturating_sub(begun.len());
+    let known: HashSet<&str> = manifest.scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+    let is_own =
+        |key: &VariantKey| known.contains(key.scenario.as_str()) && manifest.shard.is_none_or(|shard| shard.has(key));
+    let mut told = HashSet::new();
+    // Where the run's own files are not what they were, those of this command line may be.
+    let plans: [&dyn Fn() -> Option<Plan>; 2] =
+        [&|| plan(manifest), &|| plan_of(manifest, &args.paths, global.config.as_deref())];
+    for plan in plans {
+        if told.len() >= lacking {
+            break;
+        }
+        let Some(plan) = plan() else { continue };
+        for key in plan.conversations.iter().map(|planned| plan.conversation_key(planned)) {
+            let id = ConversationId::new(&key);
+            if is_own(&key.variant) && !begun.contains(&id) {
+                told.insert(id);
+                variants.insert(key.variant.id(), key.variant);
+            }
+        }
     }
-    Ok(variants)
+    Ok((variants, lacking.saturating_sub(told.len())))
+}
+
+fn were(conversations: usize) -> String {
+    format!("{} {}", plural(conversations, "conversation"), if conversations == 1 { "was" } else { "were" })
 }

@@ -150,7 +150,7 @@ fn conversations_are_told_by_their_names_whatever_became_of_their_texts() {
 }
 
 #[test]
-fn models_windows_trials_config_and_environment_are_those_of_the_earlier_run() {
+fn models_windows_trials_and_environment_are_those_of_the_earlier_run() {
     let server = Server::saying("Go away.");
     let sandbox = Sandbox::new();
     let config =
@@ -172,22 +172,22 @@ fn models_windows_trials_config_and_environment_are_those_of_the_earlier_run() {
     assert_eq!(rows(), all);
     // A run of what another one came to is itself an earlier run.
     for _ in 0..2 {
-        run(&sandbox, &["--rerun", "failed"]).expect(1);
+        run(&sandbox, &["--config", "named.yaml", "--rerun", "failed"]).expect(1);
         assert_eq!(rows(), all);
     }
-    run(&sandbox, &["--rerun", "failed", "--window", "past-1", "--trials", "2"]).expect(1);
+    run(&sandbox, &["--config", "named.yaml", "--rerun", "failed", "--window", "past-1", "--trials", "2"]).expect(1);
     assert_eq!(rows(), ["bot past-1 2"]);
-    run(&sandbox, &["--rerun", "failed"]).expect(1);
+    run(&sandbox, &["--config", "named.yaml", "--rerun", "failed"]).expect(1);
     assert_eq!(rows(), ["bot past-1 2"]);
-    run(&sandbox, &["--rerun", "failed", "--model", "builtin"]).expect(4);
+    run(&sandbox, &["--config", "named.yaml", "--rerun", "failed", "--model", "builtin"]).expect(4);
 
     let mut command = sandbox.command(&["run", "s", "--config", "named.yaml", "--snapshots", "off"]);
     Ran::from(command.env("CHAT_EVAL_MODEL", "bot").output().unwrap()).expect(1);
-    run(&sandbox, &["--rerun", "failed"]).expect(1);
-    let mut command = sandbox.command(&["run", "--rerun", "failed", "--snapshots", "off"]);
+    run(&sandbox, &["--config", "named.yaml", "--rerun", "failed"]).expect(1);
+    let mut command = sandbox.command(&["run", "--config", "named.yaml", "--rerun", "failed", "--snapshots", "off"]);
     Ran::from(command.env("CHAT_EVAL_MODEL", "builtin").output().unwrap()).expect(1);
     assert_eq!(rows(), ["bot full 1"]);
-    run(&sandbox, &["--rerun", "failed"]).expect(1);
+    run(&sandbox, &["--config", "named.yaml", "--rerun", "failed"]).expect(1);
 }
 
 #[test]
@@ -218,6 +218,53 @@ fn what_was_skipped_cut_short_or_not_begun_has_errored() {
     run(&sandbox, &["--rerun", "errored"]).expect(0);
     assert_eq!(played(&sandbox), ["cases/a/full/1"]);
     assert_eq!(server.requests().len(), sent + 2);
+}
+
+/// Leaves of the latest run's journal nothing but its beginning.
+fn forget(sandbox: &Sandbox) {
+    let journal = sandbox.run_folder().join("journal.jsonl");
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, text.lines().next().unwrap().to_owned() + "\n").unwrap();
+}
+
+/// The story: of a run that was killed early, whose scenarios had been moved since, nothing had errored, and CI was green.
+#[test]
+fn what_was_not_begun_is_told_from_the_paths_that_are_named_or_else_said_to_be_unknown() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s/one.yaml", "turns: [{user: Hi}]");
+    sandbox.write("s/two.yaml", "trials: 2\nturns: [{user: Hi}]");
+    run(&sandbox, &["s", "--max-conversations", "99"]).expect(0);
+    let first = id(&sandbox);
+    forget(&sandbox);
+    fs::rename(sandbox.path().join("s"), sandbox.path().join("t")).unwrap();
+    sandbox.write("t/new.yaml", "turns: [{user: Hi}]");
+    let ran = run(&sandbox, &["--rerun", "errored"]).expect(2);
+    let told = format!(
+        "error: 3 conversations were not begun in `{first}`, and its scenarios, as they are here, do not say which\n"
+    );
+    assert!(ran.stderr.starts_with(&told) && ran.stderr.contains("help: name a PATH"), "{}", ran.stderr);
+    run(&sandbox, &["--rerun", "errored", &first, "t"]).expect(0);
+    assert_eq!(played(&sandbox), ["one//full/1", "two//full/1", "two//full/2"], "and what is new is not of that run");
+
+    // Beside something that errored it is a warning.
+    fs::rename(sandbox.path().join("t/one.yaml"), sandbox.path().join("t/other.yaml")).unwrap();
+    let ran = run(&sandbox, &["--rerun", "errored", &first, "t"]).expect(0);
+    assert!(ran.stderr.starts_with("warning: 1 conversation was not begun in `"), "{}", ran.stderr);
+    assert_eq!(played(&sandbox), ["two//full/1", "two//full/2"]);
+}
+
+#[test]
+fn the_size_that_a_plan_may_have_is_that_of_the_earlier_run() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s/one.yaml", "trials: 3\nturns: [{user: Hi, expect: [{contains: goodbye}]}]");
+    run(&sandbox, &["s", "--max-conversations", "3"]).expect(1);
+    run(&sandbox, &["--rerun", "failed"]).expect(1);
+    let first = id(&sandbox);
+    let ran = run(&sandbox, &["--rerun", "failed", "--trials", "4"]).expect(2);
+    assert!(ran.stderr.contains("`--max-conversations N` allows a larger plan"), "{}", ran.stderr);
+    run(&sandbox, &["--rerun", "failed", "--trials", "4", "--max-conversations", "4"]).expect(1);
+    assert_ne!(id(&sandbox), first);
+    sandbox.run(&["run", "--resume"]).expect(1);
 }
 
 #[test]

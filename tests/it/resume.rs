@@ -155,10 +155,44 @@ fn what_does_not_go_with_it_is_refused_by_name() {
     let (server, sandbox, _) = broken_off();
     refused(&server, &sandbox, &["run", "s", "--resume"], &["`--resume` takes no PATH"]);
     refused(&server, &sandbox, &["run", "--resume", "--model", "x"], &["`--model` does not go with `--resume`"]);
-    refused(&server, &sandbox, &["run", "--resume", "--config", "chat-eval.yaml"], &["`--config` does not go"]);
     refused(&server, &sandbox, &["run", "--resume", "s"], &["there is no run `s`"]);
     refused(&server, &sandbox, &["run"], &["<PATH>..."]);
     sandbox.run(&["run", "--resume", "latest", "-j", "3", "--timeout", "9", "--retries", "0", "-q"]).expect(1);
+}
+
+/// The story: the config says where keys go, and a run's folder may have come from anywhere.
+#[test]
+fn a_config_that_the_run_names_gets_no_key_unless_the_command_line_names_it_too() {
+    let (server, sandbox, _) = broken_off();
+    let other = Server::saying("Priya.");
+    let config = |server: &Server| {
+        format!(
+            "model: bot\nmodels:\n  bot: {{provider: openai, model: test-model, base_url: \"{}\", api_key_env: SECRET}}\n",
+            server.base_url()
+        )
+    };
+    let sandbox = sandbox.env("SECRET", "sk-very-secret");
+    sandbox.write("other/config.yaml", config(&other));
+    let journal = sandbox.only_run().join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let named = text.replacen("[\"run\",", "[\"run\",\"--config\",\"other/config.yaml\",", 1);
+    assert_ne!(named, text);
+    std::fs::write(&journal, named).unwrap();
+    let told = [
+        "the run began with `--config other/config.yaml`, which says where keys go\nnothing was sent\n",
+        "help: say `--config other/config.yaml` to use it here too\n",
+    ];
+    refused(&server, &sandbox, &["run", "--resume"], &told);
+    for what in ["errored", "failed"] {
+        refused(&server, &sandbox, &["run", "--rerun", what], &told);
+    }
+    assert_eq!(other.requests().len(), 0);
+    // Another one that is named is used, and so is that one.
+    let sent = server.requests().len();
+    sandbox.run(&["run", "--resume", "--config", "chat-eval.yaml", "-j", "1"]).expect(1);
+    assert_eq!((server.requests().len() - sent, other.requests().len()), (2, 0));
+    sandbox.run(&["run", "--resume", "--config", "other/config.yaml"]).expect(1);
+    assert_eq!((server.requests().len() - sent, other.requests().len()), (2, 4));
 }
 
 #[test]

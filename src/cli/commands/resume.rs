@@ -26,9 +26,11 @@ use crate::report::files;
 use crate::run::plan::Plan;
 use crate::run::{Ended, Job};
 
-/// What may be said beside `--resume`: where the run is, how it is shown, and what changes no result.
-const BESIDE: [&str; 10] = [
+/// What may be said beside `--resume`: where the run is, how it is shown, what changes no result, and the config, which must
+/// be said again where the run began with one that was named.
+const BESIDE: [&str; 11] = [
     "--resume",
+    "--config",
     "--out",
     "--color",
     "--quiet",
@@ -44,11 +46,11 @@ const BESIDE: [&str; 10] = [
 const INPUT: &str = "-";
 
 /// Goes on with the run of this name.
-pub fn resume(run: &str, given: &RunArgs, console: &Console) -> Exit {
-    go_on(run, given, console).unwrap_or_else(|exit| exit)
+pub fn resume(run: &str, given: &RunArgs, global: &Global, console: &Console) -> Exit {
+    go_on(run, given, global, console).unwrap_or_else(|exit| exit)
 }
 
-fn go_on(run: &str, given: &RunArgs, console: &Console) -> Result<Exit, Exit> {
+fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -> Result<Exit, Exit> {
     let refused = |reasons: &[String]| {
         for reason in reasons {
             console.fatal(reason);
@@ -64,7 +66,13 @@ fn go_on(run: &str, given: &RunArgs, console: &Console) -> Result<Exit, Exit> {
         console.error("the last line of the journal was not whole: it was cut off");
     }
     let manifest = earlier.manifest();
-    let (args, global) = settings(&earlier, given).map_err(|reason| refused(&[reason]))?;
+    let (args, mut global) = settings(&earlier, given).map_err(|reason| refused(&[reason]))?;
+    let config = earlier::config(given_global.config.as_deref(), global.config.as_deref());
+    global.config = config.map_err(|not_given| {
+        let exit = refused(&[not_given.to_string()]);
+        console.error(&not_given.help());
+        exit
+    })?;
     let changed = changed_files(manifest);
     if !changed.is_empty() {
         let exit = refused(&changed);

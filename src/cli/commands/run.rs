@@ -39,7 +39,7 @@ const DEFAULT_CONCURRENCY: usize = 16;
 /// Runs the scenarios, or goes on with a run.
 pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
     if let Some(run) = &args.resume {
-        return resume::resume(run, args, console);
+        return resume::resume(run, args, global, console);
     }
     let begun = if args.rerun.is_empty() { anew(args, global, console) } else { again(args, global, console) };
     let (prepared, environment) = match begun {
