@@ -97,32 +97,20 @@ pub fn placed(diagnostic: Diagnostic, plan: &Plan, model: &str) -> Diagnostic {
     }
 }
 
-/// What each model's name of a plan stands for, so that a run does not go on with another model under its name. Keys are not
-/// in it, nor a port: a server on this machine comes up again on another one.
+/// What each model's name of a plan stands for, so that a run does not go on with another model under its name. Where it is does
+/// not belong to that: the same model is behind many addresses, and a server on this machine comes up again at another.
 pub fn identities(config: &Config, plan: &Plan) -> BTreeMap<String, String> {
     let identity = |name: &&str| {
         let model = resolve(config, name).ok()?;
         let what = match &model.provider {
             ProviderConfig::Builtin(kind) => format!("builtin {kind:?}").to_lowercase(),
-            ProviderConfig::OpenAi { model, base_url, .. } => format!("openai {model} {}", place(base_url.as_deref())),
+            ProviderConfig::OpenAi { model, .. } => format!("openai {model}"),
         };
         let tokenizer = Tokenizer::ALL.iter().find(|(_, tokenizer)| *tokenizer == model.tokenizer);
-        Some(((*name).to_owned(), format!("{what} {}", tokenizer.map_or("", |(name, _)| *name))))
+        let tokenizer = tokenizer.map_or("", |(name, _)| *name);
+        Some(((*name).to_owned(), format!("{what}, tokenizer {tokenizer}")))
     };
     plan.models().iter().filter_map(identity).collect()
-}
-
-/// Where a model is: host and path.
-fn place(base_url: Option<&str>) -> String {
-    let url = base_url.map_or_else(openai_base_url, str::to_owned);
-    let parsed = reqwest::Url::parse(&url).ok();
-    parsed.map_or_else(String::new, |url| {
-        format!("{}{}", url.host_str().unwrap_or_default(), url.path().trim_end_matches('/'))
-    })
-}
-
-fn openai_base_url() -> String {
-    variable("OPENAI_BASE_URL").unwrap_or_else(|| OPENAI.to_owned())
 }
 
 /// Makes the providers of all models of a plan.
@@ -161,7 +149,7 @@ fn provider(
     };
     let base_url = match base_url {
         Some(url) => url.clone(),
-        None => openai_base_url(),
+        None => variable("OPENAI_BASE_URL").unwrap_or_else(|| OPENAI.to_owned()),
     };
     let api_key = match key {
         KeyConfig::None => None,

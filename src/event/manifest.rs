@@ -44,8 +44,7 @@ pub struct Manifest {
     /// The runs that this one was put together from, in the order of their shards; empty for a run that was played.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged_from: Vec<MergedFrom>,
-    /// What each model's name stood for: provider, its name there, where it is, and what token windows count with. Without ports,
-    /// which a server on this machine changes, and without anything secret.
+    /// What each model's name stood for: provider, its name there, and what token windows count with.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, String>,
     /// The environment variables that stood in for options, with their values.
@@ -53,6 +52,16 @@ pub struct Manifest {
     pub environment: Map<String, Value>,
     /// The scenario files, in plan order.
     pub scenarios: Vec<ScenarioFile>,
+}
+
+impl Manifest {
+    /// In words, that a model's name stands for something else than here: `` `m` is `openai a …` here, and `openai b …` ``.
+    #[must_use]
+    pub fn other_model(&self, models: &BTreeMap<String, String>) -> Option<String> {
+        let others = self.models.iter().filter_map(|(name, model)| Some((name, model, models.get(name)?)));
+        let mut others = others.filter(|(_, model, other)| model != other);
+        others.next().map(|(name, model, other)| format!("the model `{name}` is `{model}` in it, and `{other}`"))
+    }
 }
 
 /// The part `number` of `of` parts of a plan.

@@ -264,7 +264,9 @@ fn apart(runs: &[NamedRun]) -> Vec<Problem> {
     let problems = runs.iter().filter_map(|run| {
         let (name, shard) = (run.name.clone(), run.shard());
         let first = first.name.clone();
-        if run.journal.manifest().plan_digest != manifest.plan_digest {
+        if let Some(why) = run.journal.manifest().other_model(&manifest.models) {
+            Some(Problem::OtherPlan { run: name, first, why: format!("{why} in the other") })
+        } else if run.journal.manifest().plan_digest != manifest.plan_digest {
             Some(Problem::OtherPlan { run: name, first, why: difference(run.journal.manifest(), manifest) })
         } else if shard.of != first_shard.of {
             Some(Problem::OtherParts { run: name, shard, first, first_shard })

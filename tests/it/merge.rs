@@ -345,3 +345,19 @@ fn a_folder_with_something_in_it_is_left_alone_and_an_empty_one_is_filled() {
     names.sort();
     assert_eq!(names, ["latest", "merged"]);
 }
+
+#[test]
+fn parts_that_were_played_by_different_models_under_one_name_are_refused() {
+    let server = Server::saying("Fine.");
+    let sandbox = Sandbox::new();
+    let scenario = "model: bot\ncases: [{id: a}, {id: b}, {id: c}, {id: d}, {id: e}]\nturns: [{user: Hi}]";
+    sandbox.write("s/one.yaml", scenario);
+    for (number, model) in [(1, "one"), (2, "another")] {
+        let url = server.base_url();
+        let bot = format!("{{provider: openai, model: {model}, base_url: \"{url}\", api_key_env: none}}");
+        sandbox.write("chat-eval.yaml", format!("models:\n  bot: {bot}\n"));
+        let (shard, out) = (format!("{number}/2"), format!("shards/{number}"));
+        sandbox.run(&["run", "s", "--shard", &shard, "--out", &out, "--snapshots", "off"]).expect(0);
+    }
+    refused(&sandbox, &latest(&[1, 2]), &["the model `bot` is `openai another, ", "`openai one, "]);
+}

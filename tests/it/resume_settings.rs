@@ -143,3 +143,28 @@ fn when_a_run_goes_on_those_with_the_most_turns_left_are_first() {
     running.finish().expect(0);
     assert_eq!(server.requests().len(), 11);
 }
+
+#[test]
+fn a_model_whose_name_stands_for_another_one_now_is_refused_by_name() {
+    let server =
+        Server::start(
+            |request| {
+                if request.number == 1 { Answer::error(400, "bad", "not today") } else { Answer::text("Fine.") }
+            },
+        );
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/a.yaml", "turns: [{user: Hi}]");
+    sandbox.run(&["run", "s", "--snapshots", "off"]).expect(3);
+    let config = |model: &str| {
+        let url = server.base_url();
+        let bot = format!("{{provider: openai, model: {model}, base_url: \"{url}\", api_key_env: none}}");
+        sandbox.write("chat-eval.yaml", format!("model: bot\nmodels:\n  bot: {bot}\n"));
+    };
+    config("another");
+    let told = sandbox.run(&["run", "--resume"]).expect(2).stderr;
+    assert!(told.contains("the model `bot` is `openai ") && told.contains("and `openai another, "), "{told}");
+    assert_eq!(server.requests().len(), 1, "nothing was sent");
+    let first = server.requests()[0].body["model"].as_str().unwrap().to_owned();
+    config(&first);
+    sandbox.run(&["run", "--resume"]).expect(0);
+}

@@ -15,6 +15,7 @@ use super::super::earlier;
 use super::super::ending::finish;
 use super::super::environment::Environment;
 use super::super::exit::Exit;
+use super::super::models;
 use super::super::opening::{arguments, now};
 use super::super::runs::{self, JOURNAL};
 use super::super::snapshots::SnapshotSettings;
@@ -84,6 +85,11 @@ fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -
     let begun = Begun::read(&earlier, plan).map_err(unreadable)?;
     if plan.digest() != manifest.plan_digest {
         return Err(refused(&another_plan(manifest, plan, &begun)));
+    }
+    if let Some(why) = manifest.other_model(&models::identities(&prepared.config, plan)) {
+        return Err(refused(&[format!(
+            "{why} as the config has it now: a run goes on with the model that it began with"
+        )]));
     }
     let conversations = manifest.conversations;
     prepared.job.places.retain(|place| !begun.is_done[*place]);
