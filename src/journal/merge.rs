@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{JournalError, Reader, Writer};
 use crate::event::{Begin, Event, FORMAT, Manifest, MergedFrom, ScenarioFile, Shard, Stopped};
-use crate::model::{ConversationKey, End};
+use crate::model::{ConversationKey, End, without_dust};
 
 /// A run with the name by which it was asked for.
 #[derive(Debug)]
@@ -245,11 +245,6 @@ impl<'r> Merge<'r> {
         }
         journal.sync()
     }
-}
-
-/// A sum of decimal amounts shows binary dust behind the sixth decimal.
-fn without_dust(usd: f64) -> f64 {
-    (usd * 1e6).round() / 1e6
 }
 
 fn merged_from(journal: &Reader) -> MergedFrom {
