@@ -38,6 +38,8 @@ pub struct Again {
     pub manifest: Manifest,
     /// What of it.
     pub rerun: Rerun,
+    /// What that might spend, in USD.
+    pub max_cost_usd: Option<f64>,
     /// The names of what is played again, by id.
     variants: IndexMap<String, VariantKey>,
 }
@@ -95,7 +97,7 @@ pub fn select(given: &RunArgs, global: &Global, console: &Console) -> Result<Aga
         arguments: as_arguments(&args, &global),
         variants: variants.keys().cloned().collect(),
     };
-    Ok(Again { args, global, manifest, rerun, variants })
+    Ok(Again { args, global, max_cost_usd: journal.max_cost_usd(), manifest, rerun, variants })
 }
 
 impl Again {

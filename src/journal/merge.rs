@@ -4,12 +4,12 @@
 //! says which runs they came from. So every report of it is that of a run that was never split. Only places are held in
 //! memory; what conversations say is read and written one after another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::{JournalError, Reader, Writer};
-use crate::event::{Event, FORMAT, Manifest, MergedFrom, ScenarioFile, Shard, Stopped};
-use crate::model::{ConversationKey, End};
+use crate::event::{Begin, Event, FORMAT, Manifest, MergedFrom, ScenarioFile, Shard, Stopped};
+use crate::model::{ConversationKey, End, without_dust};
 
 /// A run with the name by which it was asked for.
 #[derive(Debug)]
@@ -80,6 +80,16 @@ pub enum Problem {
         /// How many were not begun.
         not_begun: u32,
     },
+    /// A conversation is of a file that its run does not have. Snapshots would be written beside it.
+    #[error("`{key}` in `{run}` is of the file `{file}`, which is none of that run's scenarios", key = named(key))]
+    OtherFile {
+        /// The conversation.
+        key: Box<ConversationKey>,
+        /// Its run.
+        run: String,
+        /// The file.
+        file: String,
+    },
     /// A conversation is in two runs.
     #[error("`{key}` is there twice: in `{first}` and in `{second}`", key = named(key))]
     ConversationTwice {
@@ -142,7 +152,7 @@ impl<'r> Merge<'r> {
         }
         let mut problems = parts(runs);
         for run in runs {
-            problems.extend(unfinished_run(run)?);
+            problems.extend(wrong_inside(run)?);
         }
         if !problems.is_empty() {
             return Ok(Err(problems));
@@ -239,11 +249,6 @@ impl<'r> Merge<'r> {
     }
 }
 
-/// A sum of decimal amounts shows binary dust behind the sixth decimal.
-fn without_dust(usd: f64) -> f64 {
-    (usd * 1e6).round() / 1e6
-}
-
 fn merged_from(journal: &Reader) -> MergedFrom {
     let manifest = journal.manifest();
     MergedFrom {
@@ -321,20 +326,29 @@ fn parts(runs: &[NamedRun]) -> Vec<Problem> {
     problems
 }
 
-/// Whether a run came to its end, with every conversation of its part. One that errored, or was skipped for want of money,
-/// has an end.
-fn unfinished_run(run: &NamedRun) -> Result<Option<Problem>, JournalError> {
+/// What is wrong with a run by itself: a conversation of a file that it does not have, or no end. It came to its end with
+/// every conversation of its part; one that errored, or was skipped for want of money, has an end.
+fn wrong_inside(run: &NamedRun) -> Result<Vec<Problem>, JournalError> {
+    let manifest = run.journal.manifest();
+    let files: HashSet<&str> = manifest.scenarios.iter().map(|scenario| scenario.path.as_str()).collect();
+    let mut problems = Vec::new();
     let mut without_end = Vec::new();
     let mut begun = 0;
     for record in run.journal.records() {
         let record = record?;
         begun += 1;
-        if record.end() == End::Interrupted {
-            without_end.push(record.begin.key);
+        let is_interrupted = record.end() == End::Interrupted;
+        let Begin { key, file, .. } = record.begin;
+        if !files.contains(file.as_str()) {
+            problems.push(Problem::OtherFile { key: Box::new(key.clone()), run: run.name.clone(), file });
+        }
+        if is_interrupted {
+            without_end.push(key);
         }
     }
-    let not_begun = run.journal.manifest().conversations.saturating_sub(begun);
-    let is_finished = without_end.is_empty() && not_begun == 0;
-    let problem = || Problem::Unfinished { run: run.name.clone(), shard: run.shard(), without_end, not_begun };
-    Ok((!is_finished).then(problem))
+    let not_begun = manifest.conversations.saturating_sub(begun);
+    if !without_end.is_empty() || not_begun > 0 {
+        problems.push(Problem::Unfinished { run: run.name.clone(), shard: run.shard(), without_end, not_begun });
+    }
+    Ok(problems)
 }

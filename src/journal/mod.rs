@@ -16,6 +16,9 @@ pub use merge::{Merge, NamedRun, Problem};
 pub use reader::{Reader, Records};
 pub use writer::Writer;
 
+/// How the names of files and folders begin that are not whole yet.
+pub const DRAFT: &str = ".draft-";
+
 /// Why a journal could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {

@@ -14,11 +14,8 @@ use std::sync::Arc;
 
 use tempfile::TempPath;
 
-use super::{JournalError, Reader};
+use super::{DRAFT, JournalError, Reader};
 use crate::event::Event;
-
-/// How the name of a journal begins that has no first line yet.
-const DRAFT: &str = ".draft-";
 
 /// A journal that is being written.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ pub use message::{Message, Origin, Role};
 pub use params::Params;
 pub use pattern::Pattern;
 pub use plan::{ConversationId, ConversationKey, VariantKey};
-pub use price::Price;
+pub use price::{Price, without_dust};
 pub use reply::{Reply, Source, Usage};
 pub use script::{EachReply, Persona, Position, Script, Turn};
 pub use verdict::{End, Outcome, Verdict, Visibility};

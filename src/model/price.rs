@@ -11,6 +11,12 @@ pub struct Price {
     pub output: f64,
 }
 
+/// A sum of decimal amounts, without the binary dust behind the sixth decimal.
+#[must_use]
+pub fn without_dust(usd: f64) -> f64 {
+    (usd * 1e6).round() / 1e6
+}
+
 impl Price {
     /// What a call with this usage cost, in USD.
     #[must_use]

@@ -15,7 +15,8 @@ use super::csv::{Sheets, TableError, Tables};
 use super::summary::{Summary, SummaryBuilder, Totals};
 use super::{EndCounts, ReportError, SourceCounts, VerdictCounts};
 use crate::event::Manifest;
-use crate::journal::Reader;
+use crate::journal::{DRAFT, Reader};
+use crate::model::without_dust;
 
 /// The link to the latest run, beside the runs' folders.
 pub const LATEST_LINK: &str = "latest";
@@ -68,14 +69,6 @@ impl RunTotals {
         }
     }
 }
-
-/// A sum of decimal prices shows binary dust behind the sixth decimal.
-fn without_dust(usd: f64) -> f64 {
-    (usd * 1e6).round() / 1e6
-}
-
-/// How the names of files begin that are not whole yet.
-const DRAFT: &str = ".draft-";
 
 /// Removes what a killed process left of files that were not whole. For whoever alone writes the run: another's drafts would
 /// go with it.

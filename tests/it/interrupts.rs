@@ -39,6 +39,22 @@ fn count(journal: &[Value], event: &str) -> usize {
     journal.iter().filter(|line| line["event"] == event).count()
 }
 
+/// A run that goes on and has nothing left to play, held up at a snapshot.
+#[test]
+fn where_nothing_is_left_to_play_the_first_signal_ends_a_run_that_goes_on() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s/one.yaml", "turns: [{user: Hi}]");
+    sandbox.run(&["run", "s", "--snapshots", "always"]).expect(0);
+    let snapshot = sandbox.path().join("s/snapshots/one@default.builtin.full.snap");
+    std::fs::remove_file(&snapshot).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&snapshot).status().unwrap().success());
+    let running = sandbox.start(&["run", "--resume"]);
+    // Opened when the other side is.
+    let _held = std::fs::OpenOptions::new().write(true).open(&snapshot).unwrap();
+    running.signal("TERM");
+    running.finish().expect(130);
+}
+
 fn is_told_to_stop_and_writes_all(signal: &str) {
     let (server, sandbox, gate) = held();
     let mut running = sandbox.start(&["run", "s", "-j", "2", "--snapshots", "new"]);

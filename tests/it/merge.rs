@@ -247,6 +247,20 @@ fn a_conversation_that_two_parts_have_is_named_and_so_is_a_place_that_none_has()
     merge(&sandbox, &latest(&[1, 2]), &["--snapshots", "off"]).expect(0);
 }
 
+/// The story: a part may come from anywhere, and snapshots are written beside the files that its conversations name.
+#[test]
+fn a_conversation_of_a_file_that_its_run_does_not_have_is_refused_by_name() {
+    let sandbox = good_plan();
+    play(&sandbox, 1, &["--snapshots", "off"]);
+    let text = sandbox.read(&journal(1));
+    let other = text.replace("\"file\":\"s/two.yaml\"", "\"file\":\"../elsewhere/two.yaml\"");
+    assert_ne!(other, text);
+    sandbox.write(&journal(1), other);
+    let told = "`two · default · builtin · window full · trial 1` in `shards/1/latest` is of the file `../elsewhere/two.yaml`, \
+                which is none of that run's scenarios\n";
+    refused(&sandbox, &latest(&[1]), &[told]);
+}
+
 #[test]
 fn runs_of_other_plans_are_refused_and_what_differs_is_named() {
     let sandbox = good_plan();

@@ -279,9 +279,14 @@ fn a_budget_that_ran_out_leaves_what_can_be_played_again() {
     sandbox.write("s/one.yaml", format!("params: {{max_tokens: 1000}}\n{CASES}"));
     run(&sandbox, &["s", "--max-cost", "0.1012", "-j", "1"]).expect(3);
     let played_first = sandbox.rows("transcripts.csv").iter().filter(|row| row["error"].is_empty()).count();
-    run(&sandbox, &["--rerun", "errored"]).expect(0);
+    let first = id(&sandbox);
+    let ran = run(&sandbox, &["--rerun", "errored"]).expect(0);
+    let told = format!("`{first}` might spend $0.10, and this run has no cap; `--max-cost` sets one\n");
+    assert!(ran.stderr.starts_with(&told), "{}", ran.stderr);
     let played_then = sandbox.rows("transcripts.csv").len();
     assert!(played_first < 8 && played_first + played_then == 8, "{played_first} and {played_then}");
+    let ran = run(&sandbox, &["--rerun", "errored", &first, "--max-cost", "9"]).expect(0);
+    assert!(!ran.stderr.contains("no cap"), "{}", ran.stderr);
 }
 
 #[test]

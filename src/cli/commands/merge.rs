@@ -18,15 +18,12 @@ use super::super::snapshots::SnapshotSettings;
 use super::super::{config, environment, show_diagnostics};
 use super::check::plural;
 use crate::event::{Event, Manifest};
-use crate::journal::{JournalError, Merge, NamedRun, Problem, Reader, Writer};
+use crate::journal::{DRAFT, JournalError, Merge, NamedRun, Problem, Reader, Writer};
 use crate::report::{Summary, files};
 use crate::snapshot::Mode;
 
 /// So many problems are said one by one.
 const PROBLEMS_SHOWN: usize = 20;
-
-/// How the name of a run's folder begins that is not whole yet.
-const DRAFT: &str = ".draft-";
 
 /// Puts the runs together, writes the reports, prints the summary.
 pub fn merge(args: &MergeArgs, global: &Global, console: &Console) -> Exit {

@@ -103,6 +103,8 @@ fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -
     files::sweep(&folder).map_err(|error| refused(&[error.to_string()]))?;
     let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
     if prepared.job.places.is_empty() {
+        // Nothing is stopped in good order any more: the first signal ends the program, as behind any run.
+        drop(stage);
         return Ok(finish(&folder, Ended::Complete, &settings, console));
     }
     let mut part = Part { folder: &folder, journal, is_shown: args.show, conversations, before };

@@ -80,6 +80,10 @@ fn again(args: &RunArgs, global: &Global, console: &Console) -> Result<(Prepared
     for warning in again.warnings(&prepared.job.plan) {
         console.error(&no_command(&visible(&warning)));
     }
+    if let Some(cap) = again.max_cost_usd.filter(|_| prepared.job.budget.is_none()) {
+        let run = &again.rerun.run;
+        console.remark(&format!("`{run}` might spend ${cap:.2}, and this run has no cap; `--max-cost` sets one"));
+    }
     Ok((prepared, environment))
 }
 
