@@ -61,7 +61,7 @@ async fn hear(mut signals: Signals, asking: &watch::Sender<bool>, console: &Cons
     loop {
         let heard = signals.next().await;
         let is_going_on = asking.send(true).is_ok();
-        if !is_going_on || heard == Heard::Stop && is_asked {
+        if heard == Heard::Stop && (is_asked || !is_going_on) {
             break;
         }
         is_asked = true;

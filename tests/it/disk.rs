@@ -60,7 +60,7 @@ fn meets(what: fn(&PathBuf)) -> (Sandbox, Ran, usize) {
 fn answering(sandbox: &Sandbox) -> Server {
     let server = Server::saying("Hello!");
     let config = format!(
-        "model: bot\nmodels:\n  bot: {{provider: openai, base_url: \"{}\", api_key_env: none}}\n",
+        "model: bot\nmodels:\n  bot: {{provider: openai, model: test-model, base_url: \"{}\", api_key_env: none}}\n",
         server.base_url()
     );
     sandbox.write("chat-eval.yaml", config);
