@@ -113,7 +113,7 @@ impl Totals {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary {
     /// The variants that may be shown, in plan order: those of a matrix, of which grids are drawn, and of the others the first
-    /// [`ROWS_IN_FULL`] and as many that did not pass.
+    /// `ROWS_IN_FULL` and as many that did not pass.
     pub rows: Vec<Row>,
     /// The first failures, in plan order.
     pub failures: Vec<Failure>,
