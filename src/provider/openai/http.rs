@@ -5,6 +5,7 @@
 
 use std::env;
 use std::fs;
+use std::time::Duration;
 
 use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
 
@@ -12,6 +13,11 @@ use super::{SettingsError, failure};
 
 /// Hosts that no proxy stands before, whatever the environment says: a key for a server on this machine must not leave it.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+/// How long a connection that nobody needs is kept. While many connect at once the library opens more than there are calls in
+/// flight (a call takes the first connection that comes free, and the one that it was opening stays), each with its buffers;
+/// and servers close what is idle (some after 5 s), which a call may notice too late.
+const IDLE: Duration = Duration::from_secs(4);
 
 /// Makes the client. It trusts the certificates of the operating system, or those of the file that `SSL_CERT_FILE` names,
 /// and goes through the proxies that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (or their lower-case
@@ -36,6 +42,7 @@ fn builder(proxies: &[Proxy]) -> reqwest::ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!("chat-eval/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(failure::CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE)
         .redirect(redirect::Policy::none())
         .no_proxy();
     proxies.iter().cloned().fold(builder, reqwest::ClientBuilder::proxy)
