@@ -223,7 +223,7 @@ fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
         matrix: job.plan.cell(planned).clone(),
         script: job.plan.script(planned).map_err(first_message)?,
         persona: planned.persona as usize,
-        window: planned.window,
+        window: job.plan.window(planned),
         params: scenario.params.clone(),
         stream: job.plan.is_streamed(planned),
         model: model.clone(),

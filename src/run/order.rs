@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::dispatch::Job;
+use super::plan::whole;
 
 /// A conversation that is played, with the queue that it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 struct Queue {
     /// Those not begun, with the turns that each has left; the next one last.
-    waiting: Vec<(u32, usize)>,
+    waiting: Vec<(u32, u32)>,
     in_flight: usize,
 }
 
@@ -40,19 +41,19 @@ impl Order {
             let planned = &plan.conversations[*place];
             let turns = plan.live_turns(planned);
             let done = job.turns_done.get(place).copied().unwrap_or(0);
-            (plan.model(planned), turns.saturating_sub(done), *place)
+            (plan.model(planned), turns.saturating_sub(done), whole(*place))
         });
         if job.concurrency > 1 {
             Self::by_model(conversations)
         } else {
-            let mut waiting: Vec<(u32, usize)> = conversations.map(|(_, turns, place)| (turns, place)).collect();
+            let mut waiting: Vec<(u32, u32)> = conversations.map(|(_, turns, place)| (turns, place)).collect();
             waiting.reverse();
             Self { queues: vec![Queue { waiting, in_flight: 0 }] }
         }
     }
 
     /// Of conversations with their model, the turns that are left, and their place in the plan.
-    fn by_model<'m>(conversations: impl Iterator<Item = (&'m str, u32, usize)>) -> Self {
+    fn by_model<'m>(conversations: impl Iterator<Item = (&'m str, u32, u32)>) -> Self {
         let mut known: HashMap<&str, usize> = HashMap::new();
         let mut queues: Vec<Queue> = Vec::new();
         for (model, turns, place) in conversations {
@@ -79,7 +80,7 @@ impl Order {
         let (queue, ..) = waiting.min_by_key(|(_, queue, (turns, _))| (queue.in_flight, Reverse(*turns)))?;
         let (_, place) = self.queues[queue].waiting.pop()?;
         self.queues[queue].in_flight += 1;
-        Some(Slot { place, queue })
+        Some(Slot { place: place as usize, queue })
     }
 
     /// A conversation has ended.
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     fn within_a_model_the_most_turns_left_come_first_and_else_the_plan_decides() {
         let turns = [2, 5, 5, 1, 9];
-        let conversations = turns.iter().enumerate().map(|(place, turns)| ("m", *turns, place));
+        let conversations = (0..).zip(&turns).map(|(place, turns)| ("m", *turns, place));
         let mut order = Order::by_model(conversations);
         assert_eq!(places(&mut order, 9), [4, 1, 2, 0, 3]);
         assert_eq!(order.left(), 0);
@@ -118,8 +119,7 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_conversations_are_each_begun_once() {
-        let conversations =
-            (0..100_000).map(|place| (["a", "b", "c"][place % 3], u32::try_from(place % 7).unwrap(), place));
+        let conversations = (0..100_000).map(|place| (["a", "b", "c"][place as usize % 3], place % 7, place));
         let mut order = Order::by_model(conversations);
         let mut begun = places(&mut order, 100_001);
         begun.sort_unstable();

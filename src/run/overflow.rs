@@ -15,11 +15,11 @@ pub fn overflows(plan: &Plan, tokenizer_of: &dyn Fn(&str) -> Tokenizer) -> Vec<D
     let mut found = HashSet::new();
     let mut diagnostics = Vec::new();
     for planned in &plan.conversations {
-        if !matches!(planned.window.tail, Tail::Tokens(_)) || !seen.insert(plan.key(planned)) {
+        if !matches!(plan.window(planned).tail, Tail::Tokens(_)) || !seen.insert(plan.key(planned)) {
             continue;
         }
         if let Some(diagnostic) = overflow(plan, planned, tokenizer_of(plan.model(planned)))
-            && found.insert((planned.scenario, planned.window))
+            && found.insert((planned.scenario, plan.window(planned)))
         {
             diagnostics.push(diagnostic);
         }
@@ -28,14 +28,14 @@ pub fn overflows(plan: &Plan, tokenizer_of: &dyn Fn(&str) -> Tokenizer) -> Vec<D
 }
 
 fn overflow(plan: &Plan, planned: &Planned, tokenizer: Tokenizer) -> Option<Diagnostic> {
-    let Tail::Tokens(limit) = planned.window.tail else { return None };
+    let Tail::Tokens(limit) = plan.window(planned).tail else { return None };
     let limit = limit.get() as usize;
     let scenario = plan.scenario(planned);
     let script = plan.script(planned).ok()?;
     let count = |text: &str| tokenizer.count(text) + tokens::PER_MESSAGE;
     let system = &script.personas[planned.persona as usize].system;
     let system = if system.is_empty() { 0 } else { count(system) };
-    let mut pins = Pins { left: planned.window.pin_first as usize, tokens: 0 };
+    let mut pins = Pins { left: plan.window(planned).pin_first as usize, tokens: 0 };
     script.history.iter().for_each(|(_, text)| pins.pin(|| count(text)));
     let mut turns = script.turns.iter();
     let (turn, needed) = turns.find_map(|turn| {
@@ -47,7 +47,7 @@ fn overflow(plan: &Plan, planned: &Planned, tokenizer: Tokenizer) -> Option<Diag
     })?;
     let message = format!(
         "the window `{}` holds {limit} tokens, but system prompt, pinned messages and user message of turn {} have {needed}",
-        planned.window,
+        plan.window(planned),
         number(&script, turn),
     );
     let at = offset(&scenario.source.text, turn.position);

@@ -49,10 +49,10 @@ pub struct Planned {
     pub persona: u32,
     /// Index of its model among those of the plan.
     model: u32,
+    /// Index of its window among those of the plan.
+    window: u32,
     /// The repetition, from 1.
     pub trial: u32,
-    /// Its window.
-    pub window: Window,
 }
 
 /// The conversations of a run, in plan order, and the scenarios that they point into.
@@ -64,6 +64,8 @@ pub struct Plan {
     pub conversations: Vec<Planned>,
     /// The names of the models that files and overrides name.
     models: Vec<String>,
+    /// The windows that they name.
+    windows: Vec<Window>,
     /// Streaming instead of what the files say.
     pub stream: Option<bool>,
     /// Trials instead of what the files say.
@@ -93,8 +95,12 @@ impl Plan {
         if size > overrides.max_conversations as u64 {
             return Err(PlanError::TooLarge { size, limit: overrides.max_conversations });
         }
-        let (conversations, models) = (Vec::new(), Vec::new());
-        let mut plan = Self { scenarios, conversations, models, stream: overrides.stream, trials: overrides.trials };
+        // A vector that grows to a million conversations is there twice while it does.
+        let is_whole = overrides.filters.is_empty() && overrides.tags.is_empty() && overrides.personas.is_empty();
+        let conversations = Vec::with_capacity(if is_whole { usize::try_from(size).unwrap_or(0) } else { 0 });
+        let (models, windows) = (Vec::new(), Vec::new());
+        let (stream, trials) = (overrides.stream, overrides.trials);
+        let mut plan = Self { scenarios, conversations, models, windows, stream, trials };
         for index in 0..plan.scenarios.len() {
             plan.add_scenario(index, overrides);
         }
@@ -112,6 +118,12 @@ impl Plan {
     #[must_use]
     pub fn model(&self, planned: &Planned) -> &str {
         &self.models[planned.model as usize]
+    }
+
+    /// A conversation's window.
+    #[must_use]
+    pub fn window(&self, planned: &Planned) -> Window {
+        self.windows[planned.window as usize]
     }
 
     /// A conversation's matrix values.
@@ -143,7 +155,7 @@ impl Plan {
             case: self.case(planned).to_owned(),
             persona: scenario.personas[planned.persona as usize].clone(),
             model: self.model(planned).to_owned(),
-            window: planned.window.to_string(),
+            window: self.window(planned).to_string(),
             vars: if cell.is_empty() { String::new() } else { serde_json::Value::Object(cell.clone()).to_string() },
         }
     }
@@ -157,7 +169,7 @@ impl Plan {
     /// The name of a conversation's case; empty without cases.
     #[must_use]
     pub fn case(&self, planned: &Planned) -> &str {
-        &self.scenario(planned).cases[planned.case as usize].name
+        self.scenario(planned).cases[planned.case as usize].name()
     }
 
     /// The names of the models that the plan needs, each once, in plan order.
@@ -211,7 +223,8 @@ impl Plan {
             _ => default_model,
         };
         let models: Vec<u32> = models.iter().map(|name| index_of(&mut self.models, name)).collect();
-        let windows = if overrides.windows.is_empty() { scenario.windows.clone() } else { overrides.windows.clone() };
+        let windows = if overrides.windows.is_empty() { &scenario.windows } else { &overrides.windows };
+        let windows: Vec<u32> = windows.iter().map(|window| index_of(&mut self.windows, window)).collect();
         let is_asked = |persona: &String| overrides.personas.is_empty() || overrides.personas.contains(persona);
         let personas = (0..).zip(&scenario.personas).filter(|(_, persona)| is_asked(persona)).map(|(at, _)| at);
         let (personas, trials): (Vec<u32>, _) = (personas.collect(), overrides.trials.unwrap_or(scenario.trials));
@@ -233,15 +246,15 @@ impl Plan {
 }
 
 /// The limits on files, cases and cells lie far below.
-fn whole(number: usize) -> u32 {
+pub(super) fn whole(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// The place of a name in a list, at whose end it is put where it is new.
-fn index_of(names: &mut Vec<String>, name: &str) -> u32 {
-    let at = names.iter().position(|known| known == name).unwrap_or_else(|| {
-        names.push(name.to_owned());
-        names.len() - 1
+/// The place of an item in a list, at whose end it is put where it is new.
+fn index_of<T: PartialEq + Clone>(items: &mut Vec<T>, item: &T) -> u32 {
+    let at = items.iter().position(|known| known == item).unwrap_or_else(|| {
+        items.push(item.clone());
+        items.len() - 1
     });
     whole(at)
 }

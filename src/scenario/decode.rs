@@ -258,7 +258,7 @@ impl Findings {
     /// Reads a whole number within a range.
     pub fn whole(&mut self, node: &Node, what: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = match &node.value {
-            Value::Scalar(Scalar::Int(value), _) => *value,
+            Value::Scalar(Scalar::Int(value), _) => **value,
             // What a template gave is a text that looks like a number.
             Value::Scalar(Scalar::Text, text) if text.trim().parse::<i128>().is_ok() => text.trim().parse().ok()?,
             // Too many digits for any whole number that the reader knows.
@@ -287,9 +287,9 @@ impl Findings {
     /// Reads a number within a range.
     pub fn number(&mut self, node: &Node, what: &str, range: RangeInclusive<f64>) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "the ranges that are asked for are small")]
-        let value = match node.value {
-            Value::Scalar(Scalar::Int(value), _) => value as f64,
-            Value::Scalar(Scalar::Float(value), _) => value,
+        let value = match &node.value {
+            Value::Scalar(Scalar::Int(value), _) => **value as f64,
+            Value::Scalar(Scalar::Float(value), _) => *value,
             _ => {
                 self.wrong_type(node, what, "a number");
                 return None;

@@ -20,29 +20,35 @@ pub type Variables = Map<String, Json>;
 /// One row of the cases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
-    /// Its column `id`, else its row number; empty where the scenario has no cases.
-    pub name: String,
-    /// Its columns as the text of a JSON object. There may be a great many cases, all of them held as long as the run goes on,
-    /// and a map takes ten times the room of its text.
-    row: Box<str>,
+    /// Its name, and after it its columns as the text of a JSON object. There may be a great many cases, all of them held as long
+    /// as the run goes on, and a map takes ten times the room of its text.
+    text: Box<str>,
+    /// Bytes of the name.
+    name: usize,
 }
 
 impl Case {
     /// The one case of a scenario without cases.
     #[must_use]
     pub fn only() -> Self {
-        Self::new(String::new(), Variables::new())
+        Self::new("", Variables::new())
     }
 
-    fn new(name: String, variables: Variables) -> Self {
-        Self { name, row: Json::Object(variables).to_string().into() }
+    fn new(name: &str, variables: Variables) -> Self {
+        Self { text: format!("{name}{}", Json::Object(variables)).into(), name: name.len() }
+    }
+
+    /// Its column `id`, else its row number; empty where the scenario has no cases.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.text[..self.name]
     }
 
     /// Its columns.
     #[must_use]
     pub fn variables(&self) -> Variables {
         // It was written from such a map.
-        serde_json::from_str(&self.row).unwrap_or_default()
+        serde_json::from_str(&self.text[self.name..]).unwrap_or_default()
     }
 }
 
@@ -128,7 +134,7 @@ pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Vec<Case> {
             let at = entry(node, "id").unwrap_or(node);
             findings.error(Code::DuplicateCase, at, format!("two cases are called `{name}`"), "again here");
         }
-        cases.push(Case::new(name, variables));
+        cases.push(Case::new(&name, variables));
     }
     cases
 }
@@ -159,7 +165,7 @@ pub fn file_cases(file: &Arc<SourceFile>) -> Result<Vec<Case>, Box<Diagnostic>> 
             let message = format!("`{}` has more than {MAX_CASES} cases", file.path);
             return Err(Box::new(Diagnostic::error(Code::TooManyCases, message)));
         }
-        cases.push(Case::new(name, variables));
+        cases.push(Case::new(&name, variables));
     }
     Ok(cases)
 }
@@ -333,7 +339,7 @@ mod tests {
         #[test]
         fn the_columns_of_a_case_come_back_as_they_were(columns in prop::collection::vec((any::<String>(), value()), 0..5)) {
             let variables: Variables = columns.into_iter().collect();
-            let back = Case::new("c".to_owned(), variables.clone()).variables();
+            let back = Case::new("c", variables.clone()).variables();
             prop_assert!(back.iter().eq(variables.iter()), "{back:?} {variables:?}");
         }
     }

@@ -44,8 +44,8 @@ pub fn params(findings: &mut Findings, node: &Node) -> Option<Params> {
 }
 
 fn seed(findings: &mut Findings, node: &Node) -> Option<i64> {
-    if let Value::Scalar(Scalar::Int(seed), _) = node.value {
-        return i64::try_from(seed).ok();
+    if let Value::Scalar(Scalar::Int(seed), _) = &node.value {
+        return i64::try_from(**seed).ok();
     }
     findings.wrong_type(node, "seed", "a whole number");
     None

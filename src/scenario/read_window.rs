@@ -96,10 +96,11 @@ fn window_map(findings: &mut Findings, node: &Node) -> Option<Window> {
 }
 
 fn size(findings: &mut Findings, node: &Node, what: &str) -> Option<NonZeroU32> {
-    let Value::Scalar(Scalar::Int(n), _) = node.value else {
+    let Value::Scalar(Scalar::Int(n), _) = &node.value else {
         findings.wrong_type(node, what, "a whole number");
         return None;
     };
+    let n = **n;
     if n < 1 {
         let message = format!("`{what}` must be at least 1, and this is {n}");
         findings.error_help(Code::WindowTooSmall, node, message, "", "`window: none` sends no history at all");

@@ -289,7 +289,7 @@ fn values_are_data_even_where_they_look_like_templates() {
     let text =
         "vars: {raw: '{{ q }}'}\ncases: cases.csv\nturns: [{user: '{{ q }} {{ raw }} {% raw %}{{ q }}{% endraw %}'}]\n";
     let scenario = scenario_with(text, &[("cases.csv", "id,q\nfirst,{{ raw }}\nsecond,\"{% if %}, 'x'\"\n")]);
-    assert_eq!(scenario.cases.iter().map(|case| case.name.as_str()).collect::<Vec<_>>(), ["first", "second"]);
+    assert_eq!(scenario.cases.iter().map(Case::name).collect::<Vec<_>>(), ["first", "second"]);
     let user = |case| scenario.script(case, 0).unwrap().turns[0].user.to_string();
     assert_eq!((user(0).as_str(), user(1).as_str()), ("{{ raw }} {{ q }} {{ q }}", "{% if %}, 'x' {{ q }} {{ q }}"));
 }
@@ -297,11 +297,11 @@ fn values_are_data_even_where_they_look_like_templates() {
 #[test]
 fn cases_come_from_lists_and_lines_too_and_are_named_by_id_or_row() {
     let list = scenario("cases: [{id: 7, n: 1}, {n: 2}]\nturns: [{user: '{{ n }}'}]\n");
-    assert_eq!(list.cases.iter().map(|case| case.name.as_str()).collect::<Vec<_>>(), ["7", "2"]);
+    assert_eq!(list.cases.iter().map(Case::name).collect::<Vec<_>>(), ["7", "2"]);
     let lines = "{\"id\": \"x\", \"items\": [\"a\", \"b\"]}\n\n{\"items\": [\"c\"]}";
     let text = "cases: c.jsonl\nturns: [{user: '{% for i in items %}{{ i|upper }};{% endfor %}'}]\n";
     let lines = scenario_with(text, &[("c.jsonl", lines)]);
-    assert_eq!(lines.cases.iter().map(|case| case.name.as_str()).collect::<Vec<_>>(), ["x", "2"]);
+    assert_eq!(lines.cases.iter().map(Case::name).collect::<Vec<_>>(), ["x", "2"]);
     assert_eq!(&*lines.script(0, 0).unwrap().turns[0].user, "A;B;");
 }
 

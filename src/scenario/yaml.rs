@@ -49,12 +49,12 @@ pub enum Value {
 }
 
 /// What a scalar's spelling says that it is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Scalar {
     /// `true` or `false`.
     Bool(bool),
-    /// A whole number.
-    Int(i128),
+    /// A whole number; apart, so that nodes, of which there are a great many and few of numbers, are small.
+    Int(Box<i128>),
     /// Any other number.
     Float(f64),
     /// A text, or anything in quotes.
@@ -107,7 +107,7 @@ impl Node {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Scalar(Scalar::Bool(value), _) => (*value).into(),
-            Value::Scalar(Scalar::Int(value), text) => match (i64::try_from(*value), u64::try_from(*value)) {
+            Value::Scalar(Scalar::Int(value), text) => match (i64::try_from(**value), u64::try_from(**value)) {
                 (Ok(value), _) => value.into(),
                 (_, Ok(value)) => value.into(),
                 _ => text.as_str().into(),
@@ -331,15 +331,15 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<RawValue, E> {
-        Ok(RawValue::Scalar(Scalar::Int(value.into()), None))
+        Ok(RawValue::Scalar(Scalar::Int(Box::new(value.into())), None))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<RawValue, E> {
-        Ok(RawValue::Scalar(Scalar::Int(value.into()), None))
+        Ok(RawValue::Scalar(Scalar::Int(Box::new(value.into())), None))
     }
 
     fn visit_i128<E>(self, value: i128) -> Result<RawValue, E> {
-        Ok(RawValue::Scalar(Scalar::Int(value), None))
+        Ok(RawValue::Scalar(Scalar::Int(Box::new(value)), None))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<RawValue, E> {
