@@ -165,6 +165,16 @@ pub struct RunArgs {
     /// is `no` where CI is set, else `new`
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Snapshots::Auto)]
     pub snapshots: Snapshots,
+    /// What becomes of recordings: `auto` replays what is recorded and calls for the rest, `record` calls and writes, `only`
+    /// replays and calls nobody, `off` neither replays nor writes
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Cassettes::Auto)]
+    pub cassettes: Cassettes,
+    /// Short for `--cassettes only`: nobody is called
+    #[arg(long, conflicts_with = "cassettes")]
+    pub offline: bool,
+    /// Remove recordings that nothing uses any more; takes the whole plan
+    #[arg(long)]
+    pub prune: bool,
     /// Seconds for one attempt of a call; for a stream, between two pieces, and ten times as long in all
     #[arg(long, value_name = "SECONDS", default_value_t = 120.0, value_parser = seconds)]
     pub timeout: f64,
@@ -215,6 +225,19 @@ pub enum Snapshots {
     /// Overwrite
     Always,
     /// Skip
+    Off,
+}
+
+/// `--cassettes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Cassettes {
+    /// Replay what is recorded, else call
+    Auto,
+    /// Call, and write
+    Record,
+    /// Replay; what is not recorded is an error
+    Only,
+    /// Neither replay nor write
     Off,
 }
 

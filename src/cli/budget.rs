@@ -9,18 +9,23 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::provider::Budget;
 use crate::run::plan::Plan;
 
-/// The budget of `cap` dollars, where there is a cap.
+/// The budget of `cap` dollars, where there is a cap. Models of `uncalled` cost nothing.
 ///
 /// # Errors
 /// Everything that keeps the most that a call can cost from being known.
-pub fn budget(config: &Config, plan: &Plan, cap: Option<f64>) -> Result<Option<Arc<Budget>>, Vec<Diagnostic>> {
+pub fn budget(
+    config: &Config,
+    plan: &Plan,
+    cap: Option<f64>,
+    uncalled: &HashSet<&str>,
+) -> Result<Option<Arc<Budget>>, Vec<Diagnostic>> {
     let Some(cap) = cap else { return Ok(None) };
     let mut wrong = Vec::new();
     let mut live = HashSet::new();
     for name in plan.models() {
         // A model that is none is said where it is connected.
         let Ok(model) = resolve(config, name) else { continue };
-        if matches!(model.provider, ProviderConfig::Builtin(_)) {
+        if matches!(model.provider, ProviderConfig::Builtin(_)) || uncalled.contains(name) {
             continue;
         }
         live.insert(name);

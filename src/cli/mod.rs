@@ -2,6 +2,7 @@
 
 mod args;
 mod budget;
+mod cassettes;
 mod commands;
 mod config;
 mod console;

@@ -18,9 +18,10 @@ use super::order::Order;
 use super::outlet::{JournalLost, Outlet};
 use super::plan::Plan;
 use super::so_far::SoFar;
+use super::tape::Tape;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live};
 use crate::journal::Reader;
-use crate::model::{ConversationId, End, Verdict};
+use crate::model::{ConversationId, End, Source, Verdict};
 use crate::provider::Budget;
 
 /// How long requests in flight may still take after a run was told to stop.
@@ -34,6 +35,8 @@ pub struct Job {
     pub places: Vec<usize>,
     /// Who answers.
     pub models: Models,
+    /// What is recorded of a scenario, or is to be, by its index in the plan; none where nothing is.
+    pub tapes: HashMap<u32, Arc<Tape>>,
     /// Conversations in flight.
     pub concurrency: usize,
     /// The journal as it was when the run went on; none where it begins.
@@ -227,6 +230,7 @@ fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
         params: scenario.params.clone(),
         stream: job.plan.is_streamed(planned),
         model: model.clone(),
+        tape: job.tapes.get(&planned.scenario).filter(|_| model.chat.source() != Source::Builtin).cloned(),
         so_far: so_far(job, index)?,
     })
 }
@@ -255,6 +259,7 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
         system: None,
         history: Vec::new(),
         turns: 0,
+        params: scenario.params.effective(),
     }
 }
 

@@ -12,6 +12,7 @@ mod overflow;
 pub mod plan;
 mod shard;
 mod so_far;
+mod tape;
 
 pub use dispatch::{Ended, Job, dispatch};
 pub use filter::{Filter, FilterError};
@@ -20,3 +21,4 @@ pub use outlet::{JournalLost, Note, Notes, Outlet, Watcher, consume};
 pub use overflow::overflows;
 pub use shard::ShardError;
 pub use so_far::SoFar;
+pub use tape::{Cells, Tape};

@@ -9,6 +9,7 @@
 
 mod apart;
 mod budget;
+mod cassettes;
 mod disk;
 mod exit_codes;
 mod failures;

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 
 use super::super::args::{Global, RunArgs};
 use super::super::budget::budget;
+use super::super::cassettes::{self, Shelf};
 use super::super::config::{self, Config};
 use super::super::console::Console;
 use super::super::ending::{finish, what_is_safe, with_causes};
@@ -60,8 +61,8 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
         }
     };
     console.remark(&announcement(&prepared));
-    let part =
-        Part { folder: &folder, journal, is_shown: args.show, conversations: prepared.conversations(), before: 0 };
+    let (is_shown, conversations) = (args.show, prepared.conversations());
+    let part = Part { folder: &folder, journal, is_shown, conversations, before: 0, shelf: &prepared.shelf };
     let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
     stage.carry_out(prepared.job, part, &settings, console)
 }
@@ -105,6 +106,8 @@ pub(super) struct Part<'p> {
     pub conversations: u32,
     /// How many of them are done.
     pub before: u32,
+    /// The recordings of its scenarios.
+    pub shelf: &'p Shelf,
 }
 
 impl Stage {
@@ -122,9 +125,12 @@ impl Stage {
 
     /// Plays what is to be played, writes the reports, prints the summary.
     pub(super) fn carry_out(self, job: Job, part: Part<'_>, settings: &SnapshotSettings, console: &Console) -> Exit {
-        let folder = part.folder;
+        let (folder, recordings) = (part.folder, part.shelf);
         let exit = match play(job, part, console, (&self.runtime, self.asked)) {
-            Ok((ended, _still_ours)) => finish(folder, ended, settings, console),
+            Ok((ended, _still_ours)) => {
+                let kept = settle(recordings, folder, console);
+                Exit::worst(&[kept, finish(folder, ended, settings, console)])
+            }
             Err(error) => {
                 console.fatal(with_causes(&error));
                 console.error(&what_is_safe(&error, folder));
@@ -137,12 +143,24 @@ impl Stage {
     }
 }
 
+/// Writes what was recorded, and says what became of recordings.
+pub(super) fn settle(shelf: &Shelf, folder: &Path, console: &Console) -> Exit {
+    let settled = shelf.settle(folder);
+    console.settle();
+    settled.remarks.iter().for_each(|remark| console.remark(remark));
+    settled.warnings.iter().for_each(|warning| console.error(warning));
+    settled.errors.iter().for_each(|error| console.fatal(error));
+    if settled.errors.is_empty() { Exit::Passed } else { Exit::NotWritten }
+}
+
 /// Everything that a run needs, known to be right.
 pub struct Prepared {
     /// The config.
     pub config: Config,
     /// What is played.
     pub job: Job,
+    /// The recordings of its scenarios.
+    pub shelf: Shelf,
     /// Which part of the plan that is, where it is a part.
     pub shard: Option<Shard>,
     /// What of an earlier run the plan is, where it is that.
@@ -198,7 +216,9 @@ pub(super) fn prepare(
         return Err(Exit::NothingToDo);
     }
     let cap = args.max_cost.or(config.limits.max_cost_usd);
-    let budget = budget(&config, &plan, cap).map_err(|diagnostics| bad(&diagnostics))?;
+    let shelf = cassettes::load(&plan, &config, args, environment.model().is_some()).map_err(|wrong| bad(&wrong))?;
+    let uncalled = shelf.uncalled(&plan, &config);
+    let budget = budget(&config, &plan, cap, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
     let rates = config.limits.rates;
     let settings = CallSettings {
         timeout: Duration::from_secs_f64(args.timeout),
@@ -206,7 +226,7 @@ pub(super) fn prepare(
         rates: Rates { rpm: args.rpm.or(rates.rpm), tpm: args.tpm.or(rates.tpm) },
         budget: budget.clone(),
     };
-    let models = models::connect(&config, &plan, &settings).map_err(|diagnostics| bad(&diagnostics))?;
+    let models = models::connect(&config, &plan, &settings, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
     let wrong = plan_errors(&plan, &models);
     if !wrong.is_empty() {
         return Err(bad(&wrong));
@@ -225,13 +245,14 @@ pub(super) fn prepare(
         places,
         plan,
         models,
+        tapes: shelf.tapes(None),
         concurrency,
         earlier: None,
         turns_done: HashMap::new(),
         budget,
         is_fail_fast: args.fail_fast,
     };
-    Ok(Prepared { config, job, shard, rerun })
+    Ok(Prepared { config, job, shelf, shard, rerun })
 }
 
 /// Leaves in the plan only what is played again, and says what of it there is.
