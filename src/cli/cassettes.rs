@@ -17,8 +17,8 @@ use crate::event::Record;
 use crate::journal::Reader;
 use crate::model::{End, Source};
 use crate::provider::cassette::{self, Cassette, CassetteError, Entry, Key, Place};
-use crate::run::Tape;
 use crate::run::plan::Plan;
+use crate::run::{Pins, Tape};
 
 /// What of the command line narrows a plan: a recording that such a run does not use may be another's.
 const NARROWING: [&str; 9] =
@@ -150,6 +150,12 @@ impl Shelf {
             Cassettes::Off => None,
         };
         self.kept.iter().filter_map(|kept| Some((kept.scenario, Arc::new(tape(kept)?)))).collect()
+    }
+
+    /// What is recorded, as earlier replies for later turns.
+    pub fn pins(&self) -> Pins {
+        let recorded = self.kept.iter().map(|kept| (kept.scenario, kept.cassette.clone().unwrap_or_default()));
+        Pins::Cassettes(recorded.collect())
     }
 
     /// Writes what was recorded, and tells what is used no more, from the journal of the run in a folder.

@@ -10,6 +10,7 @@ mod earlier;
 mod ending;
 mod environment;
 mod exit;
+mod history;
 mod limits;
 mod missing;
 mod models;

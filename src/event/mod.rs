@@ -195,6 +195,9 @@ pub struct TurnDone {
     /// What a reasoning model thought, which is neither history nor judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking: Option<String>,
+    /// What later turns see in the reply's place, where that is another: the reply of an earlier run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
     /// The pieces in which a streamed reply came, by their bytes: only where it is recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chunks: Vec<u32>,

@@ -57,6 +57,7 @@ pub(super) fn turn<'a>(record: &'a mut Record, user: &str, reply: &str) -> &'a m
         sent: vec![(0, positions)],
         source: Source::Builtin,
         reply: Some(reply.into()),
+        pinned: None,
         chunks: Vec::new(),
         thinking: None,
         finish_reason: Some("stop".into()),

@@ -13,6 +13,7 @@ use globset::Glob;
 use super::call::{CallObserver, Effort};
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
+use super::pins::Replies;
 use super::so_far::{self, SoFar};
 use super::tape::{self, Tape};
 use crate::check::{self, TurnView};
@@ -55,6 +56,8 @@ pub struct Conversation {
     pub model: Model,
     /// What is recorded of its scenario, or is to be.
     pub tape: Option<Arc<Tape>>,
+    /// What later turns see in the place of its replies.
+    pub pins: Replies,
     /// What was played of it before the run went on.
     pub so_far: SoFar,
 }
@@ -196,7 +199,8 @@ impl<'c> Stage<'c> {
         if self.conversation.tape.is_some() {
             self.key(&request.messages);
         }
-        self.exchange(number, turn, &request, &reply, so_far::tokens_sent(known))
+        let heard = known.pinned.as_deref().unwrap_or(&reply.text);
+        self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known))
     }
 
     /// Plays one live turn. Says why the conversation cannot go on where no reply came.
@@ -217,7 +221,9 @@ impl<'c> Stage<'c> {
         let cut = match result {
             Ok(reply) => {
                 self.keep_reply(done, &request, &reply).await?;
-                self.exchange(number, turn, &request, &reply.reply, reply.usage.map(|usage| usage.sent))?;
+                let said = &reply.reply;
+                let heard = self.conversation.pins.get(&number).map_or(said.text.as_str(), String::as_str);
+                self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent))?;
                 return Ok(None);
             }
             Err(CallError::Interrupted) => Cut::Stopped,
@@ -235,18 +241,18 @@ impl<'c> Stage<'c> {
     }
 
     /// The exchange joins the history before its checks run: a check that panics must not take the evidence with it. The
-    /// checks see the history as it was when the request went out.
+    /// checks see the history as it was when the request went out. `heard` is what later turns see in the reply's place.
     fn exchange(
         &mut self,
         number: u32,
         turn: &Turn,
         request: &Request,
-        reply: &Reply,
+        (reply, heard): (&Reply, &str),
         tokens_sent: Option<u64>,
     ) -> Result<(), JournalLost> {
         let before = self.history.len();
         self.history.push(Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user)));
-        self.history.push(Message::new(Role::Assistant, Origin::Reply(number), reply.text.as_str()));
+        self.history.push(Message::new(Role::Assistant, Origin::Reply(number), heard));
         let sent: Vec<&Message> = request.messages.iter().collect();
         for check in checks_of(self.conversation, self.persona, number, turn) {
             let done = if let Some(why) = self.not_for_this_model(check) {
@@ -293,6 +299,7 @@ impl<'c> Stage<'c> {
             sent: Vec::new(),
             source,
             reply: None,
+            pinned: None,
             chunks: Vec::new(),
             thinking: None,
             finish_reason: None,
@@ -404,6 +411,7 @@ impl<'c> Stage<'c> {
         let all = self.history.iter().map(estimate).sum::<u64>();
         let sent_history: u64 = request.messages.iter().filter(|m| m.role != Role::System).map(estimate).sum::<u64>()
             - request.messages.last().map_or(0, estimate);
+        done.pinned = self.conversation.pins.get(&done.turn).filter(|pinned| **pinned != reply.reply.text).cloned();
         done.reply = Some(reply.reply.text.clone());
         done.thinking.clone_from(&reply.thinking);
         done.finish_reason.clone_from(&reply.reply.finish_reason);

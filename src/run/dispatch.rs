@@ -16,6 +16,7 @@ use super::fail_fast::{FailFast, FailedTrial};
 use super::models::Models;
 use super::order::Order;
 use super::outlet::{JournalLost, Outlet};
+use super::pins::{Pins, Replies};
 use super::plan::Plan;
 use super::so_far::SoFar;
 use super::tape::Tape;
@@ -37,6 +38,8 @@ pub struct Job {
     pub models: Models,
     /// What is recorded of a scenario, or is to be, by its index in the plan; none where nothing is.
     pub tapes: HashMap<u32, Arc<Tape>>,
+    /// Earlier replies that later turns see in the place of live ones; none where they see those.
+    pub pins: Option<Pins>,
     /// Conversations in flight.
     pub concurrency: usize,
     /// The journal as it was when the run went on; none where it begins.
@@ -231,8 +234,16 @@ fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
         stream: job.plan.is_streamed(planned),
         model: model.clone(),
         tape: job.tapes.get(&planned.scenario).filter(|_| model.chat.source() != Source::Builtin).cloned(),
+        pins: pinned(job, index)?,
         so_far: so_far(job, index)?,
     })
+}
+
+/// What its later turns see in the place of its live replies.
+fn pinned(job: &Job, index: usize) -> Result<Replies, String> {
+    let Some(pins) = &job.pins else { return Ok(Replies::new()) };
+    let planned = &job.plan.conversations[index];
+    pins.of(planned.scenario, &job.plan.conversation_key(planned)).map_err(|error| error.to_string())
 }
 
 /// What was played of a conversation before the run went on: read when it is begun, so that memory does not grow with

@@ -26,6 +26,7 @@ mod models;
 mod order;
 mod outcomes;
 mod panics;
+mod pinned;
 mod provider;
 mod rates;
 mod readme;

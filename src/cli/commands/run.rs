@@ -3,7 +3,7 @@
 //! Everything that can be wrong with the input is found out before anything is sent; the run's folder is made then, so
 //! that a path that cannot be written fails before money is spent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -22,11 +22,12 @@ use super::super::opening::{announcement, open_run};
 use super::super::progress::{Aside, Bar, Show};
 use super::super::signals::{self, Asked};
 use super::super::snapshots::SnapshotSettings;
-use super::super::{earlier, environment, limits, rerun, show_diagnostics, sources};
+use super::super::{earlier, environment, history, limits, rerun, show_diagnostics, sources};
 use super::resume;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, Rerun, Shard, Stopped};
 use crate::journal::Writer;
+use crate::model::Source;
 use crate::provider::Rates;
 use crate::run::plan::{Overrides, Plan, PlanError, Planned};
 use crate::run::{Ended, Job, Models, Outlet, Watcher, consume, dispatch, overflows};
@@ -234,6 +235,12 @@ pub(super) fn prepare(
     // One part of one is the plan.
     let shard = args.shard.filter(|shard| shard.of > 1);
     let places = shard.map_or_else(|| (0..plan.conversations.len()).collect(), |shard| shard.places(&plan));
+    let of_no_provider: HashSet<&str> = plan
+        .models()
+        .into_iter()
+        .filter(|name| models.get(*name).is_some_and(|model| model.chat.source() == Source::Builtin))
+        .collect();
+    let pins = history::pins(args, &plan, &places, (&shelf, &of_no_provider), console)?;
     let wanted = if args.show { 1 } else { asked.min(places.len()) };
     let concurrency = limits::calls_in_flight(wanted);
     if concurrency < wanted {
@@ -246,6 +253,7 @@ pub(super) fn prepare(
         plan,
         models,
         tapes: shelf.tapes(None),
+        pins,
         concurrency,
         earlier: None,
         turns_done: HashMap::new(),

@@ -65,6 +65,7 @@ fn turn(plan: u32, turn: u32, reply: &str) -> Event {
         sent: vec![(0, 1)],
         source: Source::Builtin,
         reply: Some(reply.into()),
+        pinned: None,
         chunks: Vec::new(),
         thinking: None,
         finish_reason: None,
