@@ -20,8 +20,8 @@ pub struct Persona {
     pub name: String,
     /// The system prompt; empty sends none.
     pub system: Arc<str>,
-    /// Checks on every live reply.
-    pub checks: Vec<Check>,
+    /// Checks on every live reply under it.
+    pub checks: Vec<EachReply>,
 }
 
 /// One scripted user message, and the reply where it is canned.

@@ -501,9 +501,9 @@ fn checks_of<'c>(
     number: u32,
     turn: &'c Turn,
 ) -> impl Iterator<Item = &'c Check> + use<'c> {
-    let each = conversation.script.each_reply.iter();
+    let each = persona.checks.iter().chain(&conversation.script.each_reply);
     let each = each.filter(move |each| each.from <= number && each.until.is_none_or(|until| number <= until));
-    turn.checks.iter().chain(&persona.checks).chain(each.map(|each| &each.check))
+    turn.checks.iter().chain(each.map(|each| &each.check))
 }
 
 /// The verdict under a `known_failure` mark.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::decode::Findings;
 use super::matrix::{Case, Variables};
+use super::read_fact;
 use super::read_turns::{self, FillerFiles};
 use super::template::{Templates, has_templates, is_template};
 use super::yaml::Node;
-use super::{read_check, read_fact};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::model::{Persona, Script};
 
@@ -84,7 +84,7 @@ impl Body {
             Persona {
                 name: persona.name.clone(),
                 system: system.trim_end().into(),
-                checks: expect.map_or_else(Vec::new, |node| read_check::checks(findings, &node, &facts)),
+                checks: expect.map_or_else(Vec::new, |node| read_turns::each_reply(findings, &node, &facts, &turns)),
             }
         });
         let personas = personas.collect();

@@ -162,7 +162,7 @@ pub fn history(findings: &mut Findings, node: &Node) -> Vec<(Role, Arc<str>)> {
     messages.collect()
 }
 
-/// Reads checks on every live reply, each with the stretch of turns that it holds for.
+/// Reads checks on every live reply, of a scenario or of a persona, each with the stretch of turns that it holds for.
 pub fn each_reply(findings: &mut Findings, node: &Node, facts: &[Fact], turns: &[Turn]) -> Vec<EachReply> {
     let checks = one_or_many(node).iter().filter_map(|item| {
         let check = read_check::check(findings, item, facts, &["from", "until"])?;

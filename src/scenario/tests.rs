@@ -252,11 +252,12 @@ fn what_stands_beside_a_check_is_read() {
 #[test]
 fn a_stretch_is_named_by_numbers_and_by_ids() {
     let turns = "turns: [{user: A}, {user: B, id: b}, {user: C, id: c}]\n";
-    let script = script(&format!(
-        "each_reply: [{{asks: true, from: b, until: 3}}, {{asks: true, from: 2, until: c}}, {{asks: true}}]\n{turns}"
-    ));
-    let stretches: Vec<_> = script.each_reply.iter().map(|each| (each.from, each.until)).collect();
-    assert_eq!(stretches, [(2, Some(3)), (2, Some(3)), (1, None)]);
+    let checks = "[{asks: true, from: b, until: 3}, {asks: true, from: 2, until: c}, {asks: true}]";
+    let script = script(&format!("each_reply: {checks}\npersonas: [{{name: p, expect: {checks}}}]\n{turns}"));
+    for each in [&script.each_reply, &script.personas[0].checks] {
+        let stretches: Vec<_> = each.iter().map(|each| (each.from, each.until)).collect();
+        assert_eq!(stretches, [(2, Some(3)), (2, Some(3)), (1, None)]);
+    }
 }
 
 #[test]

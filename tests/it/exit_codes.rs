@@ -199,7 +199,7 @@ fn a_mark_on_trials_is_about_their_decision() {
 fn checks_of_personas_and_of_every_reply_are_asked_of_every_live_reply() {
     let scenario = "\
 personas:
-  - {name: brief, system: Be brief., expect: [{max_words: 1}]}
+  - {name: brief, system: Be brief., expect: [{max_words: 1}, {min_words: 3, until: 1}]}
   - {name: free, system: Talk.}
 each_reply:
   - {contains: hello, from: 2}
@@ -217,5 +217,5 @@ turns:
     }
     let each = ["1 asks pass", "3 contains pass"];
     assert_eq!(asked["free"], each);
-    assert_eq!(asked["brief"], [each[0], "1 max_words fail", "3 max_words fail", each[1]]);
+    assert_eq!(asked["brief"], [each[0], "1 max_words fail", "1 min_words fail", "3 max_words fail", each[1]]);
 }
