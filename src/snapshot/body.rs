@@ -41,7 +41,7 @@ impl Snapshot {
             description: Some(one_line(&names.join(" / "))),
             ..Metadata::default()
         };
-        Some(Self::new(metadata, &body(record)))
+        Some(Self::new(metadata, &transcript(record)))
     }
 }
 
@@ -55,8 +55,9 @@ fn is_whole(record: &Record) -> bool {
     has_ended && record.turns.len() == record.begin.turns as usize && record.turns.iter().all(is_played)
 }
 
-/// The transcript of a conversation that is whole.
-fn body(record: &Record) -> String {
+/// The transcript of a conversation, as far as it has replies.
+#[must_use]
+pub fn transcript(record: &Record) -> String {
     let messages = record.messages();
     let mut body = format!("# {}\n", one_line(&record.begin.key.variant.to_string()));
     if let Some(system) = &record.begin.system {

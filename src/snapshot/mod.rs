@@ -16,6 +16,7 @@ mod name;
 mod review;
 mod store;
 
+pub use body::transcript;
 pub use compare::{Changes, CheckChange, Difference, compare};
 pub use diff::{Line, Sign, diff};
 pub use format::Snapshot;

@@ -20,6 +20,7 @@ mod invalid;
 mod journal_first;
 mod kills;
 mod layers;
+mod markdown;
 mod merge;
 mod models;
 mod order;
