@@ -63,6 +63,7 @@ Examples:
   chat-eval run --resume                         go on with the latest run, which did not finish
   chat-eval merge shards/* -o results/merged     what `run --shard` played in parts, as one run
   chat-eval run --rerun failed                   once more what failed in the latest run
+  chat-eval diff origin/main                     what changed in the snapshots, for a pull request
   chat-eval review --list                        snapshots that wait for a decision
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
@@ -97,6 +98,9 @@ pub enum Command {
     Report(ReportArgs),
     /// Put the shards of one plan together
     Merge(MergeArgs),
+    /// Show what changed in the snapshots since a git revision, as Markdown for a pull request; exits 0 whether anything
+    /// did or not
+    Diff(DiffArgs),
     /// Write what other tools need
     Init(InitArgs),
 }
@@ -274,6 +278,18 @@ pub struct MergeArgs {
     /// Where runs are [default: results]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// What the working tree is compared with: a branch, a tag, a commit. Default: the commit at which HEAD left the main branch
+    /// (origin/HEAD, else origin/main, main, origin/master, master)
+    #[arg(value_name = "REV")]
+    pub revision: Option<String>,
+    /// Only snapshots below these folders, or these snapshots
+    #[arg(last = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
 }
 
 /// `init`.

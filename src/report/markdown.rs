@@ -67,7 +67,7 @@ pub fn render<E>(
     page.push(&counts(totals, around));
     page.push(&table::table(&summary.rows, totals));
     page.push(&retention(summary));
-    page.reserve(below);
+    let below = page.reserve(below);
     let left_out = failures::push(&mut page, summary, &around.manifest.run, record_of)?;
     page.grant(below);
     for part in [known, snapshots, left_out, foot(around)] {

@@ -8,6 +8,7 @@
 //! as possible.
 
 mod bound;
+pub mod changes;
 mod counts;
 pub mod csv;
 mod error;

@@ -114,12 +114,15 @@ impl Page {
         true
     }
 
-    /// Sets room aside: so much less is left for what comes before it is given back by [`Page::grant`].
-    pub fn reserve(&mut self, room: usize) {
-        self.room = self.room.saturating_sub(room);
+    /// Sets room aside for what comes later, as much as there is, and gives how much that is.
+    #[must_use]
+    pub fn reserve(&mut self, room: usize) -> usize {
+        let reserved = room.min(self.room);
+        self.room -= reserved;
+        reserved
     }
 
-    /// Gives room back.
+    /// Gives back what was set aside.
     pub fn grant(&mut self, room: usize) {
         self.room += room;
     }

@@ -9,6 +9,7 @@
 
 mod apart;
 mod budget;
+mod diff;
 mod disk;
 mod exit_codes;
 mod failures;
