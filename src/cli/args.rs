@@ -57,6 +57,7 @@ fn given(command: &clap::Command, matches: &ArgMatches) -> Vec<String> {
 
 const EXAMPLES: &str = "\
 Examples:
+  chat-eval init                                 a first scenario, a config file, a CI workflow
   chat-eval run scenarios/                       every scenario, on the models that they name
   chat-eval run scenarios/ -k 'whats-*' --show   one of them, word by word
   chat-eval run scenarios/ --model gpt-4o-mini   all of them on another model
@@ -101,7 +102,7 @@ pub enum Command {
     /// Show what changed in the snapshots since a git revision, as Markdown for a pull request; exits 0 whether anything
     /// did or not
     Diff(DiffArgs),
-    /// Write what other tools need
+    /// Write a first scenario with its accepted snapshots, a config file and a CI workflow; overwrites nothing
     Init(InitArgs),
 }
 
@@ -295,10 +296,11 @@ pub struct DiffArgs {
 /// `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Write the stub manifest that lets `cargo insta` review the snapshots
-    #[arg(long, required = true)]
+    /// Write only the stub manifest that lets `cargo insta` review the snapshots
+    #[arg(long)]
     pub insta: bool,
-    /// The folder of the scenarios, from the project's root
-    #[arg(value_name = "DIR", default_value = "scenarios")]
-    pub folder: PathBuf,
+    /// The project's folder, which is made where it is not there [default: the working directory]; with --insta the
+    /// folder of the scenarios, from the project's root [default: scenarios]
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
 }

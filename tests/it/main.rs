@@ -15,6 +15,7 @@ mod exit_codes;
 mod failures;
 mod flaky;
 mod hostile;
+mod init;
 mod insta_oracle;
 mod interrupts;
 mod invalid;
