@@ -116,7 +116,8 @@ impl Stage {
             console.fatal(format!("cannot start: {error}"));
             Exit::BadInput
         })?;
-        let asked = signals::listen(console.clone());
+        let last_words = || "what the journal holds stays, and `--resume` goes on with it".to_owned();
+        let asked = signals::listen(console.clone(), last_words);
         Ok(Self { runtime, asked })
     }
 
