@@ -226,8 +226,27 @@ fn a_torn_tail_is_cut_off_and_a_damaged_line_refused() {
     std::fs::write(&journal, format!("{whole}{{\"event\":\"turn\",\"pl")).unwrap();
     is_mended.store(true, Ordering::Relaxed);
     let ran = sandbox.run(&["run", "--resume"]).expect(1);
-    assert!(ran.stderr.contains("the last line of the journal was not whole: it was cut off"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the journal did not end in a whole line: what stood"), "{}", ran.stderr);
     assert!(std::fs::read_to_string(&journal).unwrap().starts_with(&whole));
+    assert_eq!(server.requests().len(), 8);
+}
+
+/// The story: somebody looked at a journal in an editor, which put line feeds behind it.
+#[test]
+fn empty_lines_at_the_end_of_a_journal_do_no_harm_and_are_cut_off() {
+    let (server, sandbox, is_mended) = broken_off();
+    let journal = sandbox.only_run().join("journal.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    let tables = sandbox.steady_tables();
+    std::fs::write(&journal, format!("{whole}\n\n \r\n")).unwrap();
+    sandbox.run(&["report"]).expect(0);
+    sandbox.run(&["merge", "latest", "-o", "elsewhere/merged", "--snapshots", "off"]).expect(1);
+    assert_eq!(sandbox.steady_tables(), tables);
+    is_mended.store(true, Ordering::Relaxed);
+    let ran = sandbox.run(&["run", "--resume"]).expect(1);
+    assert!(ran.stderr.contains("what stood behind the last one was cut off"), "{}", ran.stderr);
+    let text = std::fs::read_to_string(&journal).unwrap();
+    assert!(text.starts_with(&whole) && text.lines().all(|line| line.starts_with('{')), "{text}");
     assert_eq!(server.requests().len(), 8);
 }
 
