@@ -113,7 +113,7 @@ fn part(shard: Shard) -> String {
 }
 
 /// `whats-my-name · default · builtin · window 2 · trial 3`.
-fn named(key: &ConversationKey) -> String {
+pub(super) fn named(key: &ConversationKey) -> String {
     format!("{} · trial {}", key.variant, key.trial)
 }
 

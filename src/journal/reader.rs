@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::JournalError;
 use super::blocks::Blocks;
-use crate::event::{Event, FORMAT, Manifest, Record};
+use crate::event::{Begin, Event, FORMAT, Lost, Manifest, Record};
 
 /// How much of the file is read at a time when the index is made.
 const READ_AHEAD: usize = 256 * 1024;
@@ -202,7 +202,19 @@ impl Reader {
         }
         let mut record = record.ok_or_else(|| JournalError::NoBeginning { path: self.path.clone() })?;
         record.checks.sort_by_key(|check| check.index);
-        Ok(record)
+        match record.lost() {
+            None => Ok(record),
+            Some(lost) => Err(self.lost(record.begin, lost)),
+        }
+    }
+
+    fn lost(&self, begin: Begin, lost: Lost) -> JournalError {
+        let mend = if self.manifest.merged_from.is_empty() {
+            format!("remove all lines of `\"plan\":{}`, and `--resume` plays it again", begin.plan)
+        } else {
+            "merge its runs again".to_owned()
+        };
+        JournalError::Lost { path: self.path.clone(), key: Box::new(begin.key), lost, mend }
     }
 
     fn event(&self, line: Line) -> Result<Event, JournalError> {
