@@ -101,6 +101,7 @@ pub enum Command {
     Init(InitArgs),
 }
 
+// Whatever takes a number takes a negative one too, and says itself that it is none: clap would call it an unknown argument.
 /// `run`.
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -125,14 +126,15 @@ pub struct RunArgs {
     #[arg(skip)]
     pub given: Vec<String>,
     /// Conversations in flight [default: 16]
-    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(short = 'j', long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: Option<u32>,
     /// Only conversations that match: a glob over scenario names, or persona=, model=, window= or case= with a glob;
     /// `!` in front leaves out
     #[arg(short = 'k', long, value_name = "EXPR")]
     pub filter: Vec<Filter>,
     /// Only the K-th of N parts of the plan, told from the names of scenario and case; `merge` puts the parts together
-    #[arg(long, value_name = "K/N")]
+    #[arg(long, value_name = "K/N", allow_hyphen_values = true)]
     pub shard: Option<Shard>,
     /// Only scenarios with this tag
     #[arg(long, value_name = "TAG")]
@@ -144,10 +146,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "PERSONA")]
     pub persona: Vec<String>,
     /// This window instead of the files' own: full, none, 2, 2-drop, past-2, messages-5, tokens-4000, each with -pin-1
-    #[arg(long, value_name = "WINDOW")]
+    #[arg(long, value_name = "WINDOW", allow_negative_numbers = true)]
     pub window: Vec<Window>,
     /// Repetitions of every variant, instead of the files' own
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub trials: Option<u32>,
     /// Stream every reply
     #[arg(long, overrides_with = "no_stream")]
@@ -166,26 +169,29 @@ pub struct RunArgs {
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Snapshots::Auto)]
     pub snapshots: Snapshots,
     /// Seconds for one attempt of a call; for a stream, between two pieces, and ten times as long in all
-    #[arg(long, value_name = "SECONDS", default_value_t = 120.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 120.0, value_parser = seconds)]
     pub timeout: f64,
     /// Attempts of a call after the first
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub retries: u32,
     /// Requests a minute, per provider and model
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub rpm: Option<u32>,
     /// Tokens a minute, per provider and model; estimated before a call, corrected by what the provider counts
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub tpm: Option<u32>,
     /// The most that the run may spend: each call reserves the most that it can cost before it is sent. Live models need a
     /// `price` then, their scenarios `params: max_tokens`
-    #[arg(long, value_name = "USD", value_parser = dollars)]
+    #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = dollars)]
     pub max_cost: Option<f64>,
     /// Stop at the first failed check: no new turn is begun
     #[arg(long)]
     pub fail_fast: bool,
     /// A larger plan is an error
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = conversations)]
     pub max_conversations: usize,
 }
 
@@ -194,6 +200,10 @@ fn dollars(text: &str) -> Result<f64, String> {
         Ok(dollars) if (0.0..=1e6).contains(&dollars) => Ok(dollars),
         _ => Err("a number of US dollars from 0 to 1000000".to_owned()),
     }
+}
+
+fn conversations(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number of conversations, 0 or more".to_owned())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -225,7 +235,7 @@ pub struct CheckArgs {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A larger plan is an error
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = conversations)]
     pub max_conversations: usize,
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::model::{ConversationKey, End, Outcome, Role, Source, Usage, Verdict, Visibility};
 
 pub use manifest::{Manifest, MergedFrom, ReadFile, Rerun, RerunWhat, ScenarioFile, Shard};
-pub use record::{Record, Unsettled, ranges};
+pub use record::{Lost, Record, Unsettled, ranges};
 
 /// The journal's format. A reader refuses a newer one by name.
 pub const FORMAT: u32 = 1;
@@ -302,6 +302,9 @@ pub struct ConversationDone {
     /// Why, where it errored before or beside a turn's own error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// How many checks were decided, in all parts of the run; absent where a defect ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<u32>,
 }
 
 /// What a call waits for before it is sent.

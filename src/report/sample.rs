@@ -38,7 +38,7 @@ pub(super) fn record(plan: u32, scenario: &str) -> Record {
 }
 
 pub(super) fn ended(record: &mut Record, end: End) {
-    record.done = Some(ConversationDone { plan: record.begin.plan, end, error: None });
+    record.done = Some(ConversationDone { plan: record.begin.plan, end, error: None, checks: None });
 }
 
 pub(super) fn key(record: &mut Record) -> &mut VariantKey {

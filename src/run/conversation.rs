@@ -90,7 +90,14 @@ pub async fn play(conversation: &Conversation, outlet: &Outlet, steering: &dyn S
         (Some(Cut::CallFailed), _) | (None, Some(_)) => (End::Errored, None),
         (None, None) => (End::Passed, None),
     };
-    outlet.keep(Event::Conversation(ConversationDone { plan: conversation.plan, end, error })).await?;
+    outlet
+        .keep(Event::Conversation(ConversationDone {
+            plan: conversation.plan,
+            end,
+            error,
+            checks: Some(stage.next_check),
+        }))
+        .await?;
     Ok(end)
 }
 

@@ -261,6 +261,8 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
 /// Ends a conversation that has begun and cannot be carried through.
 async fn errored(outlet: &Outlet, index: usize, error: String) -> Result<End, JournalLost> {
     let plan = u32::try_from(index).unwrap_or(u32::MAX);
-    outlet.keep(Event::Conversation(ConversationDone { plan, end: End::Errored, error: Some(error) })).await?;
+    outlet
+        .keep(Event::Conversation(ConversationDone { plan, end: End::Errored, error: Some(error), checks: None }))
+        .await?;
     Ok(End::Errored)
 }

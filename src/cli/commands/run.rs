@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use super::super::args::{Global, RunArgs};
-use super::super::budget::budget;
+use super::super::budget::{budget, nothing_to_spend};
 use super::super::config::{self, Config};
 use super::super::console::Console;
 use super::super::ending::{finish, what_is_safe, with_causes};
@@ -116,7 +116,8 @@ impl Stage {
             console.fatal(format!("cannot start: {error}"));
             Exit::BadInput
         })?;
-        let asked = signals::listen(console.clone());
+        let last_words = || "what the journal holds stays, and `--resume` goes on with it".to_owned();
+        let asked = signals::listen(console.clone(), last_words);
         Ok(Self { runtime, asked })
     }
 
@@ -199,6 +200,9 @@ pub(super) fn prepare(
     }
     let cap = args.max_cost.or(config.limits.max_cost_usd);
     let budget = budget(&config, &plan, cap).map_err(|diagnostics| bad(&diagnostics))?;
+    if let Some(warning) = nothing_to_spend(&config, &plan, cap) {
+        console.error(&no_command(&visible(&warning)));
+    }
     let rates = config.limits.rates;
     let settings = CallSettings {
         timeout: Duration::from_secs_f64(args.timeout),
