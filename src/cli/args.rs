@@ -168,6 +168,20 @@ pub struct RunArgs {
     /// is `no` where CI is set, else `new`
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Snapshots::Auto)]
     pub snapshots: Snapshots,
+    /// What becomes of recordings: `auto` replays what is recorded and calls for the rest, `record` calls and writes, `only`
+    /// replays and calls nobody, `off` neither replays nor writes
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Cassettes::Auto)]
+    pub cassettes: Cassettes,
+    /// Short for `--cassettes only`: nobody is called
+    #[arg(long, conflicts_with = "cassettes")]
+    pub offline: bool,
+    /// Remove recordings that nothing uses any more; takes the whole plan
+    #[arg(long)]
+    pub prune: bool,
+    /// What a turn sees of earlier replies: `live`, what was said in this run; `pinned`, what is recorded; `pinned:RUN`, what was
+    /// said in that run. Pinned, what fails in a turn is that turn's own
+    #[arg(long, value_name = "HISTORY", default_value = "live")]
+    pub history: History,
     /// Seconds for one attempt of a call; for a stream, between two pieces, and ten times as long in all
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 120.0, value_parser = seconds)]
     pub timeout: f64,
@@ -225,6 +239,43 @@ pub enum Snapshots {
     /// Overwrite
     Always,
     /// Skip
+    Off,
+}
+
+/// `--history`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum History {
+    /// What was said in this run.
+    Live,
+    /// What is recorded.
+    Recorded,
+    /// What was said in a run that is named.
+    Run(String),
+}
+
+impl std::str::FromStr for History {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "live" => Ok(Self::Live),
+            None if text == "pinned" => Ok(Self::Recorded),
+            Some(("pinned", run)) if !run.is_empty() => Ok(Self::Run(run.to_owned())),
+            _ => Err("`live`, `pinned` or `pinned:RUN`".to_owned()),
+        }
+    }
+}
+
+/// `--cassettes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Cassettes {
+    /// Replay what is recorded, else call
+    Auto,
+    /// Call, and write
+    Record,
+    /// Replay; what is not recorded is an error
+    Only,
+    /// Neither replay nor write
     Off,
 }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod budget;
+mod cassettes;
 mod commands;
 mod config;
 mod console;
@@ -9,6 +10,7 @@ mod earlier;
 mod ending;
 mod environment;
 mod exit;
+mod history;
 mod limits;
 mod missing;
 mod models;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::args::Snapshots;
 use crate::event::Record;
 use crate::journal::{JournalError, Reader};
-use crate::model::Source;
 use crate::report::SnapshotNote;
 use crate::snapshot::{self, Difference, Mode, Snapshot, SnapshotError, Status};
 
@@ -79,7 +78,7 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
 }
 
 fn note(path: &Path, record: &Record, status: Status, settings: &SnapshotSettings) -> Option<SnapshotNote> {
-    let is_live = |turn: u32| record.turns.iter().any(|done| done.turn == turn && done.source == Source::Live);
+    let is_live = |turn: u32| record.turns.iter().any(|done| done.turn == turn && done.source.is_live());
     let is_pending = matches!(status, Status::Missing { pending: Some(_) } | Status::Differs { pending: Some(_), .. });
     let (what, is_failure) = match status {
         Status::Off | Status::Matched => return None,

@@ -173,6 +173,8 @@ codes! {
     MissingPrice = "missing-price",
     /// A scenario for a live model without `max_tokens`, in a run with a budget.
     MissingMaxTokens = "missing-max-tokens",
+    /// Recordings that cannot be replayed, or not as asked.
+    UnusableCassette = "unusable-cassette",
     /// A model that cannot be called as it is configured.
     UnusableModel = "unusable-model",
 }

@@ -131,6 +131,9 @@ pub struct Begin {
     pub history: Vec<WireMessage>,
     /// How many turns the script has.
     pub turns: u32,
+    /// The sampling parameters that are sent.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub params: Map<String, Value>,
 }
 
 /// One try of a call is sent, in a run with a budget. It stays reserved until the `attempt` or the reply behind it says what
@@ -192,6 +195,12 @@ pub struct TurnDone {
     /// What a reasoning model thought, which is neither history nor judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking: Option<String>,
+    /// What later turns see in the reply's place, where that is another: the reply of an earlier run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
+    /// The pieces in which a streamed reply came, by their bytes: only where it is recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunks: Vec<u32>,
     /// Why the reply ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,

@@ -132,8 +132,10 @@ impl Record {
             .map(|(n, message)| Message::new(message.role, Origin::History(n), message.content.as_str()));
         let turns = self.turns.iter().flat_map(|turn| {
             let user = Message::new(Role::User, Origin::User(turn.turn), turn.user.as_str());
+            // Later turns saw what was pinned, and not what was said.
+            let heard = turn.pinned.as_ref().or(turn.reply.as_ref());
             let reply =
-                turn.reply.iter().map(|text| Message::new(Role::Assistant, Origin::Reply(turn.turn), text.as_str()));
+                heard.into_iter().map(|text| Message::new(Role::Assistant, Origin::Reply(turn.turn), text.as_str()));
             std::iter::once(user).chain(reply)
         });
         system.chain(history).chain(turns).collect()

@@ -32,6 +32,7 @@ pub(super) fn record(plan: u32, scenario: &str) -> Record {
         system: Some("You are a helpful assistant.".into()),
         history: Vec::new(),
         turns: 1,
+        params: serde_json::Map::new(),
     });
     ended(&mut record, End::Passed);
     record
@@ -56,6 +57,8 @@ pub(super) fn turn<'a>(record: &'a mut Record, user: &str, reply: &str) -> &'a m
         sent: vec![(0, positions)],
         source: Source::Builtin,
         reply: Some(reply.into()),
+        pinned: None,
+        chunks: Vec::new(),
         thinking: None,
         finish_reason: Some("stop".into()),
         usage: Some(Usage { sent: 100, reply: 10, estimated: false }),

@@ -129,10 +129,12 @@ fn empty_shard(totals: &Totals, shard: Option<Shard>) -> Option<String> {
     Some(format!("no scenario or case of the plan falls into shard {shard}: there was nothing to play"))
 }
 
-/// `12.4 s (bound 11.8 s)`. In a run of less than a second it is not calls that take the time.
+/// `12.4 s (bound 11.8 s)`. In a run of less than a second, or without calls, it is not calls that take the time.
 fn with_bound(wall: Duration, bound: Option<Duration>) -> String {
     match bound {
-        Some(bound) if wall >= Duration::from_secs(1) => format!("{} (bound {})", time(wall), time(bound)),
+        Some(bound) if wall >= Duration::from_secs(1) && !bound.is_zero() => {
+            format!("{} (bound {})", time(wall), time(bound))
+        }
         _ => time(wall),
     }
 }

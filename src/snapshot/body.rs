@@ -83,7 +83,7 @@ fn body(record: &Record) -> String {
 fn push_turn(body: &mut String, turn: &TurnDone, messages: &[Message]) {
     let sent = match turn.source {
         Source::Canned => "canned".to_owned(),
-        Source::Live | Source::Builtin => format!("sent: {}", sent(turn, messages)),
+        Source::Live | Source::Builtin | Source::Cassette | Source::Shared => format!("sent: {}", sent(turn, messages)),
     };
     // Writing to a String cannot fail.
     let _ = writeln!(body, "\nturn {} · {sent}", turn.turn);

@@ -9,6 +9,7 @@
 
 mod apart;
 mod budget;
+mod cassettes;
 mod disk;
 mod exit_codes;
 mod failures;
@@ -25,6 +26,7 @@ mod models;
 mod order;
 mod outcomes;
 mod panics;
+mod pinned;
 mod provider;
 mod rates;
 mod readme;

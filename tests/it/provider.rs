@@ -109,6 +109,7 @@ fn shown_error(error: &CallError) -> String {
         CallError::ModelUnusable { .. } => "ModelUnusable",
         CallError::ModelStopped(_) => "ModelStopped",
         CallError::Interrupted => "Interrupted",
+        CallError::NotRecorded(_) => "NotRecorded",
     };
     let status = error.status().map(|status| format!(" [{status}]")).unwrap_or_default();
     let wait = error.retry_after().map(|wait| format!(" (wait {} s)", wait.as_secs_f64())).unwrap_or_default();
@@ -774,7 +775,7 @@ async fn a_request_is_exactly_what_was_asked_for() {
     assert_eq!(
         requests[1].body.to_string(),
         format!(
-            r#"{{"model":"test-model","messages":{sent},{params},"stream":true,"stream_options":{{"include_usage":true}},"top_k":40}}"#
+            r#"{{"model":"test-model","messages":{sent},{params},"top_k":40,"stream":true,"stream_options":{{"include_usage":true}}}}"#
         )
     );
     assert_eq!(requests[0].last_user(), "What's my name?");

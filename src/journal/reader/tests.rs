@@ -53,6 +53,7 @@ fn begin(plan: u32) -> Event {
         system: None,
         history: Vec::new(),
         turns: 3,
+        params: serde_json::Map::new(),
     }))
 }
 
@@ -64,6 +65,8 @@ fn turn(plan: u32, turn: u32, reply: &str) -> Event {
         sent: vec![(0, 1)],
         source: Source::Builtin,
         reply: Some(reply.into()),
+        pinned: None,
+        chunks: Vec::new(),
         thinking: None,
         finish_reason: None,
         usage: None,
