@@ -32,6 +32,7 @@ pub(super) fn record(plan: u32, scenario: &str) -> Record {
         system: Some("You are a helpful assistant.".into()),
         history: Vec::new(),
         turns: 1,
+        snapshot: crate::model::SnapshotRules::default(),
     });
     ended(&mut record, End::Passed);
     record

@@ -17,8 +17,8 @@ use super::so_far::{self, SoFar};
 use crate::check::{self, TurnView};
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live, TurnDone, WireMessage, ranges};
 use crate::model::{
-    Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, Source, Turn,
-    Usage, Verdict, Window,
+    Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, SnapshotRules,
+    Source, Turn, Usage, Verdict, Window,
 };
 use crate::provider::{CallError, ChatReply, ChatRequest, OverBudget};
 use crate::text::tokens;
@@ -49,6 +49,8 @@ pub struct Conversation {
     pub params: Params,
     /// Whether replies are streamed.
     pub stream: bool,
+    /// What the scenario asks of its snapshot.
+    pub snapshot: Arc<SnapshotRules>,
     /// Who answers.
     pub model: Model,
     /// What was played of it before the run went on.
@@ -122,6 +124,7 @@ fn begin(conversation: &Conversation) -> Begin {
             .map(|(role, content)| WireMessage { role: *role, content: content.to_string() })
             .collect(),
         turns: u32::try_from(conversation.script.turns.len()).unwrap_or(u32::MAX),
+        snapshot: SnapshotRules::clone(&conversation.snapshot),
     }
 }
 

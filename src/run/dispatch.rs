@@ -20,7 +20,7 @@ use super::plan::Plan;
 use super::so_far::SoFar;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live};
 use crate::journal::Reader;
-use crate::model::{ConversationId, End, Verdict};
+use crate::model::{ConversationId, End, SnapshotRules, Verdict};
 use crate::provider::Budget;
 
 /// How long requests in flight may still take after a run was told to stop.
@@ -226,6 +226,7 @@ fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
         window: job.plan.window(planned),
         params: scenario.params.clone(),
         stream: job.plan.is_streamed(planned),
+        snapshot: Arc::clone(&scenario.snapshot),
         model: model.clone(),
         so_far: so_far(job, index)?,
     })
@@ -255,6 +256,7 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
         system: None,
         history: Vec::new(),
         turns: 0,
+        snapshot: SnapshotRules::clone(&scenario.snapshot),
     }
 }
 

@@ -36,6 +36,8 @@ mod resume_settings;
 mod scale;
 mod settings;
 mod shards;
+mod snapshot_modes;
 mod snapshots_of_runs;
 mod support;
+mod unreferenced;
 mod window_cases;

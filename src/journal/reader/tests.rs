@@ -53,6 +53,7 @@ fn begin(plan: u32) -> Event {
         system: None,
         history: Vec::new(),
         turns: 3,
+        snapshot: crate::model::SnapshotRules::default(),
     }))
 }
 
