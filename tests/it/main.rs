@@ -36,6 +36,7 @@ mod resume_settings;
 mod scale;
 mod settings;
 mod shards;
+mod snapshot_files;
 mod snapshot_modes;
 mod snapshots_of_runs;
 mod support;
