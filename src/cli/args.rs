@@ -292,20 +292,24 @@ pub struct CheckArgs {
 
 /// `review`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("decision").required(true))]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(group = clap::ArgGroup::new("decision").required(true).multiple(true))]
 pub struct ReviewArgs {
     /// The folder to look in
     #[arg(value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
     /// Show what waits, with its differences
-    #[arg(long, group = "decision")]
+    #[arg(long, group = "decision", conflicts_with_all = ["accept", "reject"])]
     pub list: bool,
     /// Accept everything that waits
-    #[arg(long, group = "decision")]
+    #[arg(long, group = "decision", conflicts_with = "reject")]
     pub accept: bool,
     /// Reject everything that waits
     #[arg(long, group = "decision")]
     pub reject: bool,
+    /// Remove the snapshots, waiting ones too, whose scenario or variant is gone; with --list, only show them
+    #[arg(long, group = "decision", conflicts_with_all = ["accept", "reject"])]
+    pub prune: bool,
 }
 
 /// `report`.

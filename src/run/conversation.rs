@@ -19,8 +19,8 @@ use super::tape::{self, Tape};
 use crate::check::{self, TurnView};
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live, TurnDone, WireMessage, ranges};
 use crate::model::{
-    Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, Source, Turn,
-    Usage, Verdict, Window,
+    Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, SnapshotRules,
+    Source, Turn, Usage, Verdict, Window,
 };
 use crate::provider::cassette::{Key, Keys, Request as Asked};
 use crate::provider::{CallError, ChatReply, ChatRequest, Observer, OverBudget};
@@ -52,6 +52,8 @@ pub struct Conversation {
     pub params: Params,
     /// Whether replies are streamed.
     pub stream: bool,
+    /// What the scenario asks of its snapshot.
+    pub snapshot: Arc<SnapshotRules>,
     /// Who answers.
     pub model: Model,
     /// What is recorded of its scenario, or is to be.
@@ -137,6 +139,7 @@ fn begin(conversation: &Conversation) -> Begin {
             .collect(),
         turns: u32::try_from(conversation.script.turns.len()).unwrap_or(u32::MAX),
         params: conversation.params.effective(),
+        snapshot: SnapshotRules::clone(&conversation.snapshot),
     }
 }
 

@@ -103,7 +103,11 @@ fn merged_parts_are_the_run_that_was_never_split() {
     let sandbox = plan(&server);
     let whole = sandbox.run(&["run", "s", "--max-conversations", "99"]).expect(1);
     let (tables, totals) = (sandbox.steady_tables(), run_json(&sandbox, "results/latest")["totals"].clone());
-    assert!(whole.stdout.contains("differs: ") && whole.stdout.contains("not accepted yet"), "{}", whole.stdout);
+    assert!(
+        whole.stdout.contains("outdated-script: ") && whole.stdout.contains("not accepted yet"),
+        "{}",
+        whole.stdout
+    );
     for word in ["passed", "failed", "errored"] {
         assert!(whole.stdout.contains(word), "{}", whole.stdout);
     }

@@ -54,6 +54,7 @@ fn begin(plan: u32) -> Event {
         history: Vec::new(),
         turns: 3,
         params: serde_json::Map::new(),
+        snapshot: crate::model::SnapshotRules::default(),
     }))
 }
 
