@@ -62,6 +62,14 @@ impl Snapshot {
     }
 }
 
+/// The transcript of a conversation, as far as it has replies, with all that was said: for a report, and not for a file that is kept.
+#[must_use]
+pub fn transcript(record: &Record) -> String {
+    let nothing = Redactions::default();
+    // Only a redaction can fail.
+    Body { text: String::new(), mode: SnapshotMode::Full, redacted: nothing.begin() }.of(record).unwrap_or_default()
+}
+
 fn metadata(record: &Record, source: &str) -> Metadata {
     let variant = &record.begin.key.variant;
     let window = format!("window {}", variant.window);
@@ -86,16 +94,6 @@ fn is_whole(record: &Record) -> bool {
     has_ended && record.turns.len() == record.begin.turns as usize && record.turns.iter().all(is_played)
 }
 
-/// The transcript of a conversation as far as it has replies, whatever its scenario asks of snapshots: all of it, and nothing
-/// redacted.
-#[must_use]
-pub fn transcript(record: &Record) -> String {
-    let redactions = Redactions::default();
-    let body = Body { text: String::new(), mode: SnapshotMode::Full, redacted: redactions.begin() };
-    // Only a redaction can fail, and there is none.
-    body.of(record).unwrap_or_default()
-}
-
 /// A transcript while it is written.
 struct Body<'r> {
     text: String,
@@ -104,7 +102,7 @@ struct Body<'r> {
 }
 
 impl Body<'_> {
-    /// The transcript of a conversation that is whole.
+    /// The transcript of a conversation.
     fn of(mut self, record: &Record) -> Result<String, RedactError> {
         let messages = record.messages();
         self.line(&format!("# {}", one_line(&record.begin.key.variant.to_string())));
