@@ -37,6 +37,20 @@ pub fn budget(
     if wrong.is_empty() { Ok(Some(Budget::new(cap))) } else { Err(wrong) }
 }
 
+/// A warning where nothing may be spent and models that cost are to be called. It is no error: whoever sets the cap to be safe may
+/// have other models in the plan, which are played.
+pub fn nothing_to_spend(config: &Config, plan: &Plan, cap: Option<f64>, uncalled: &HashSet<&str>) -> Option<String> {
+    cap.filter(|cap| *cap <= 0.0)?;
+    let price = |name: &str| resolve(config, name).ok().and_then(|model| model.price);
+    let costs = |name: &&str| price(name).is_some_and(|price| price.input > 0.0 || price.output > 0.0);
+    let called = plan.models().into_iter().filter(|name| !uncalled.contains(name));
+    let names: Vec<String> = called.filter(costs).map(|name| format!("`{name}`")).collect();
+    (!names.is_empty()).then(|| {
+        let names = names.join(", ");
+        format!("warning: the budget is $0: nothing is sent to {names}, and conversations that would are skipped")
+    })
+}
+
 fn without_price(config: &Config, plan: &Plan, name: &str) -> Diagnostic {
     let diagnostic = Diagnostic::error(Code::MissingPrice, format!("the run has a budget, and `{name}` has no price"))
         .help(format!(

@@ -131,6 +131,8 @@ codes! {
     SeveralChecks = "several-checks",
     /// A text that is no regular expression.
     InvalidRegex = "invalid-regex",
+    /// A regular expression that finds nothing at all in every text.
+    EmptyMatch = "empty-match",
     /// More regular expressions than a scenario may have.
     TooManyRegexes = "too-many-regexes",
     /// A text that is no glob.

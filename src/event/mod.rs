@@ -11,10 +11,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::{ConversationKey, End, Outcome, Role, Source, Usage, Verdict, Visibility};
+use crate::model::{ConversationKey, End, Outcome, Role, SnapshotRules, Source, Usage, Verdict, Visibility};
 
 pub use manifest::{Manifest, MergedFrom, ReadFile, Rerun, RerunWhat, ScenarioFile, Shard};
-pub use record::{Record, Unsettled, ranges};
+pub use record::{Lost, Record, Unsettled, ranges};
 
 /// The journal's format. A reader refuses a newer one by name.
 pub const FORMAT: u32 = 1;
@@ -134,6 +134,9 @@ pub struct Begin {
     /// The sampling parameters that are sent.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
+    /// What the scenario asks of its snapshot, where it asks anything.
+    #[serde(default, skip_serializing_if = "SnapshotRules::is_default")]
+    pub snapshot: SnapshotRules,
 }
 
 /// One try of a call is sent, in a run with a budget. It stays reserved until the `attempt` or the reply behind it says what
@@ -311,6 +314,9 @@ pub struct ConversationDone {
     /// Why, where it errored before or beside a turn's own error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// How many checks were decided, in all parts of the run; absent where a defect ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<u32>,
 }
 
 /// What a call waits for before it is sent.

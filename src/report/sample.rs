@@ -33,13 +33,14 @@ pub(super) fn record(plan: u32, scenario: &str) -> Record {
         history: Vec::new(),
         turns: 1,
         params: serde_json::Map::new(),
+        snapshot: crate::model::SnapshotRules::default(),
     });
     ended(&mut record, End::Passed);
     record
 }
 
 pub(super) fn ended(record: &mut Record, end: End) {
-    record.done = Some(ConversationDone { plan: record.begin.plan, end, error: None });
+    record.done = Some(ConversationDone { plan: record.begin.plan, end, error: None, checks: None });
 }
 
 pub(super) fn key(record: &mut Record) -> &mut VariantKey {

@@ -22,7 +22,7 @@ use super::so_far::SoFar;
 use super::tape::Tape;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live};
 use crate::journal::Reader;
-use crate::model::{ConversationId, End, Source, Verdict};
+use crate::model::{ConversationId, End, SnapshotRules, Source, Verdict};
 use crate::provider::Budget;
 
 /// How long requests in flight may still take after a run was told to stop.
@@ -232,6 +232,7 @@ fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
         window: job.plan.window(planned),
         params: scenario.params.clone(),
         stream: job.plan.is_streamed(planned),
+        snapshot: Arc::clone(&scenario.snapshot),
         model: model.clone(),
         tape: job.tapes.get(&planned.scenario).filter(|_| model.chat.source() != Source::Builtin).cloned(),
         pins: pinned(job, index)?,
@@ -271,12 +272,15 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
         history: Vec::new(),
         turns: 0,
         params: scenario.params.effective(),
+        snapshot: SnapshotRules::clone(&scenario.snapshot),
     }
 }
 
 /// Ends a conversation that has begun and cannot be carried through.
 async fn errored(outlet: &Outlet, index: usize, error: String) -> Result<End, JournalLost> {
     let plan = u32::try_from(index).unwrap_or(u32::MAX);
-    outlet.keep(Event::Conversation(ConversationDone { plan, end: End::Errored, error: Some(error) })).await?;
+    outlet
+        .keep(Event::Conversation(ConversationDone { plan, end: End::Errored, error: Some(error), checks: None }))
+        .await?;
     Ok(End::Errored)
 }

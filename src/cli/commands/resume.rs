@@ -64,7 +64,7 @@ fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -
     let folder = runs::find(run, given.out.as_deref(), console)?;
     let (journal, earlier) = Writer::reopen(folder.join(JOURNAL)).map_err(unreadable)?;
     if earlier.is_torn() {
-        console.error("the last line of the journal was not whole: it was cut off");
+        console.error("the journal did not end in a whole line: what stood behind the last one was cut off");
     }
     let manifest = earlier.manifest();
     let (args, mut global) = settings(&earlier, given).map_err(|reason| refused(&[reason]))?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use super::super::args::{Global, RunArgs};
-use super::super::budget::budget;
+use super::super::budget::{budget, nothing_to_spend};
 use super::super::cassettes::{self, Shelf};
 use super::super::config::{self, Config};
 use super::super::console::Console;
@@ -120,7 +120,8 @@ impl Stage {
             console.fatal(format!("cannot start: {error}"));
             Exit::BadInput
         })?;
-        let asked = signals::listen(console.clone());
+        let last_words = || "what the journal holds stays, and `--resume` goes on with it".to_owned();
+        let asked = signals::listen(console.clone(), last_words);
         Ok(Self { runtime, asked })
     }
 
@@ -220,6 +221,9 @@ pub(super) fn prepare(
     let shelf = cassettes::load(&plan, &config, args, environment.model().is_some()).map_err(|wrong| bad(&wrong))?;
     let uncalled = shelf.uncalled(&plan, &config);
     let budget = budget(&config, &plan, cap, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
+    if let Some(warning) = nothing_to_spend(&config, &plan, cap, &uncalled) {
+        console.error(&no_command(&visible(&warning)));
+    }
     let rates = config.limits.rates;
     let settings = CallSettings {
         timeout: Duration::from_secs_f64(args.timeout),
