@@ -30,7 +30,7 @@ impl Asked {
 
 /// What a signal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
+pub(super) enum Heard {
     /// Somebody wants an end: Ctrl-C, SIGTERM.
     Stop,
     /// The terminal has gone away. The system says so, and often the shell once more: that is no second wish.
@@ -80,8 +80,9 @@ async fn hear(mut signals: Signals, asking: &watch::Sender<bool>, console: &Cons
     std::process::exit(Exit::Interrupted.code().into());
 }
 
+/// The signals that want an end. From its making on they end nothing by themselves.
 #[cfg(unix)]
-struct Signals {
+pub(super) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     /// None where hangups are to be ignored.
@@ -90,7 +91,7 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         // Listened to once, it ends no process any more: the write that is too much fails instead, and says why.
         drop(signal(SignalKind::from_raw(SIGXFSZ))?);
@@ -101,7 +102,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Heard {
+    pub(super) async fn next(&mut self) -> Heard {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => drop(hangup.recv().await),

@@ -14,7 +14,7 @@ mod shard;
 mod so_far;
 
 pub use dispatch::{Ended, Job, dispatch};
-pub use filter::{Filter, FilterError};
+pub use filter::{Filter, FilterError, is_selected};
 pub use models::{Model, Models};
 pub use outlet::{JournalLost, Note, Notes, Outlet, Watcher, consume};
 pub use overflow::overflows;

@@ -22,5 +22,5 @@ pub use format::Snapshot;
 pub use header::{FormatError, Metadata};
 pub use insta_stub::{STUB_MANIFEST, stub_manifest};
 pub use name::{clashes, file_name, path};
-pub use review::{Pending, find};
+pub use review::{Files, Pending, discard, find, variant_of};
 pub use store::{Mode, SnapshotError, Status, check, pending_path, read};
