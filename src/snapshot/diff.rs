@@ -174,8 +174,8 @@ mod tests {
         ] {
             let lines = diff(old, new);
             let marks = lines.iter().filter(|line| !line.words.is_empty()).map(|line| {
-                let words: String = line.words.iter().map(|word| format!("[{}]", &line.text[word.clone()])).collect();
-                format!("{}{words}", if line.sign == Sign::Removed { '-' } else { '+' })
+                let words: Vec<&str> = line.words.iter().map(|word| &line.text[word.clone()]).collect();
+                format!("{}[{}]", if line.sign == Sign::Removed { '-' } else { '+' }, words.join("]["))
             });
             assert_eq!(marks.collect::<Vec<_>>().join(" "), marked, "{old:?} {new:?}");
         }
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn two_transcripts_that_have_nothing_in_common_take_no_more_than_their_time() {
         let text = |seed: usize| {
-            let word = |n: usize| format!("w{}{}", n * seed % 7919, if n % 9 == 0 { "\n" } else { " " });
+            let word = |n: usize| format!("w{}{}", n * seed % 7919, if n.is_multiple_of(9) { "\n" } else { " " });
             (0..100_000).map(word).collect::<String>()
         };
         let begun = Instant::now();

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::compare::{Difference, compare};
@@ -9,6 +10,9 @@ use super::format::Snapshot;
 use super::name::{described_variant, variant};
 use super::store::{SnapshotError, accept_as, pending_path, read, remove, write};
 use crate::model::VariantKey;
+
+/// Bytes of a file in which its metadata are looked for.
+const LONGEST_HEAD: u64 = 64 << 10;
 
 /// A snapshot that waits for review.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +67,7 @@ fn is_ours(path: &Path) -> bool {
     let lies_in_snapshots = std::path::absolute(path)
         .is_ok_and(|path| path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "snapshots"));
     let is_of_a_rust_test = || {
-        let source = read(path).ok().flatten().and_then(|snapshot| snapshot.metadata.source);
+        let source = head(path).and_then(|head| Snapshot::parse(&head).ok()?.metadata.source);
         source.is_some_and(|source| Path::new(&source).extension().is_some_and(|extension| extension == "rs"))
     };
     lies_in_snapshots && name.contains('@') && name.ends_with(".snap.new") && !is_of_a_rust_test()
@@ -74,9 +78,17 @@ fn is_ours(path: &Path) -> bool {
 #[must_use]
 pub fn variant_of(path: &Path) -> Option<VariantKey> {
     variant(path.file_name()?.to_str()?).or_else(|| {
-        let description = read(path).ok().flatten()?.metadata.description?;
+        let description = Snapshot::parse(&head(path)?).ok()?.metadata.description?;
         described_variant(&description)
     })
+}
+
+/// The beginning of a file, with the metadata of any snapshot that a tool writes: there may be a great many of them, and
+/// replies may be long.
+fn head(path: &Path) -> Option<String> {
+    let mut head = Vec::new();
+    fs::File::open(path).ok()?.take(LONGEST_HEAD).read_to_end(&mut head).ok()?;
+    Some(String::from_utf8_lossy(&head).into_owned())
 }
 
 impl Pending {

@@ -253,12 +253,23 @@ fn whatever_ends_it_leaves_the_terminal_as_it_was_and_what_was_decided_decided()
 }
 
 #[test]
+fn a_terminal_that_takes_nothing_keeps_no_second_signal_from_ending_it() {
+    let sandbox = waiting(&["a", "b"]);
+    let mut session = OnTerminal::start_slow(sandbox.command(&["review"]), 24, 80);
+    session.until("q quit · ? help").press("a").until("2 of 2").until("q quit · ? help");
+    // Each key is a screen of its own, and all of them are more than a terminal holds.
+    session.press(&"j".repeat(2000)).signal("INT").signal("TERM");
+    assert_eq!(session.end(), Some(130));
+    assert_eq!(left(&sandbox), ["b"]);
+}
+
+#[test]
 fn a_terminal_of_any_size_will_do_and_may_change_it() {
     let sandbox = waiting(&["a"]);
     let mut session = OnTerminal::start(sandbox.command(&["review"]), 10, 40);
     session.until("a accept · r reject · s skip · ? help").until(" 1–5 of ");
     session.press("\u{1b}[B").until(" 2–6 of ").press("G").until("+   ✗ forgets name");
-    session.resize(5, 40).until("too small: 24×8 at least; q quits").press("a");
+    session.resize(5, 40).until("too small: 24×8 at least; q quits").press_and_see("a");
     session.resize(30, 120).until("R reject the rest").press("?").until("any key leads back").press("q");
     session.until("nothing decided yet").press("q");
     session.finish().expect(0);

@@ -5,13 +5,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use regex::Regex;
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
+
+/// Pieces of output that are kept until the test looks.
+const KEPT: usize = 1 << 16;
 
 /// How long nothing may be heard of it before the test has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,8 +26,9 @@ pub struct OnTerminal {
     terminal: File,
     found: Termios,
     heard: Receiver<Vec<u8>>,
-    /// All that it printed.
-    pub printed: String,
+    /// All that it printed, of which the last character may be half there.
+    bytes: Vec<u8>,
+    printed: String,
 }
 
 /// What ended.
@@ -35,7 +39,16 @@ pub struct Left {
 
 impl OnTerminal {
     /// Starts a command on a terminal of this size.
-    pub fn start(mut command: Command, rows: u16, columns: u16) -> Self {
+    pub fn start(command: Command, rows: u16, columns: u16) -> Self {
+        Self::that_keeps(KEPT, command, rows, columns)
+    }
+
+    /// Starts a command on a terminal that takes next to nothing while the test does not look.
+    pub fn start_slow(command: Command, rows: u16, columns: u16) -> Self {
+        Self::that_keeps(0, command, rows, columns)
+    }
+
+    fn that_keeps(kept: usize, mut command: Command, rows: u16, columns: u16) -> Self {
         let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&controller).expect("a terminal");
         unlockpt(&controller).expect("a terminal");
@@ -49,7 +62,7 @@ impl OnTerminal {
         drop(command);
         let keyboard = File::from(controller);
         let mut screen = keyboard.try_clone().expect("the terminal");
-        let (hearing, heard) = channel();
+        let (hearing, heard) = sync_channel(kept);
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = screen.read(&mut bytes) {
@@ -58,7 +71,7 @@ impl OnTerminal {
                 }
             }
         });
-        Self { child, keyboard: Some(keyboard), terminal, found, heard, printed: String::new() }
+        Self { child, keyboard: Some(keyboard), terminal, found, heard, bytes: Vec::new(), printed: String::new() }
     }
 
     /// Presses keys.
@@ -67,17 +80,27 @@ impl OnTerminal {
         self
     }
 
+    /// Presses a key, and waits until the screen was drawn anew for it.
+    pub fn press_and_see(&mut self, key: &str) -> &mut Self {
+        let drawn = |session: &Self| session.printed.matches("\u{1b}[1;1H").count();
+        let before = drawn(self);
+        self.press(key).until_it(&format!("a screen after {key:?}"), |session| drawn(session) > before)
+    }
+
     /// Waits until the screen has this text.
     pub fn until(&mut self, text: &str) -> &mut Self {
-        let mut bytes = std::mem::take(&mut self.printed).into_bytes();
+        self.until_it(text, |session| session.screen().contains(text))
+    }
+
+    fn until_it(&mut self, what: &str, is_there: impl Fn(&Self) -> bool) -> &mut Self {
         loop {
-            self.printed = String::from_utf8_lossy(&bytes).into_owned();
-            if self.screen().contains(text) {
+            self.printed = String::from_utf8_lossy(&self.bytes).into_owned();
+            if is_there(self) {
                 return self;
             }
             match self.heard.recv_timeout(PATIENCE) {
-                Ok(more) => bytes.extend(more),
-                Err(error) => panic!("{error}, and `{text}` is not on the screen:\n{}", self.screen()),
+                Ok(more) => self.bytes.extend(more),
+                Err(error) => panic!("{error}, and `{what}` is not on the screen:\n{}", self.screen()),
             }
         }
     }
@@ -107,12 +130,22 @@ impl OnTerminal {
         self
     }
 
-    /// Waits for its end, and sees that the terminal is as it was found.
-    pub fn finish(mut self) -> Left {
+    /// Waits for its end, and sees that keys come as they came before. What it printed is not looked at.
+    pub fn end(mut self) -> Option<i32> {
+        self.wait()
+    }
+
+    fn wait(&mut self) -> Option<i32> {
         let code = self.child.wait().expect("its end").code();
         let left = tcgetattr(&self.terminal).expect("its modes");
         let modes = |modes: &Termios| (modes.input_modes, modes.output_modes, modes.local_modes);
         assert_eq!(modes(&left), modes(&self.found), "the terminal is as it was found");
+        code
+    }
+
+    /// Waits for its end, and sees that the terminal is as it was found.
+    pub fn finish(mut self) -> Left {
+        let code = self.wait();
         // Behind the last words, so that all are heard.
         (&self.terminal).write_all(b"\x1b[99;1H(over)").expect("the terminal");
         self.until("(over)");
