@@ -344,3 +344,12 @@ fn without_a_terminal_it_says_what_decides_there() {
     says(Ran::from(dumb.output().unwrap()), "no terminal");
     assert_eq!(left(&sandbox), ["a"]);
 }
+
+#[test]
+fn one_thing_is_asked_for_at_a_time() {
+    let sandbox = waiting(&["a"]);
+    for flags in [["--list", "--accept"], ["--accept", "--reject"]] {
+        sandbox.run(&[&["review"], &flags[..]].concat()).expect(2);
+    }
+    assert_eq!(left(&sandbox), ["a"]);
+}
