@@ -57,12 +57,14 @@ fn given(command: &clap::Command, matches: &ArgMatches) -> Vec<String> {
 
 const EXAMPLES: &str = "\
 Examples:
+  chat-eval init                                 a first scenario, a config file, a CI workflow
   chat-eval run scenarios/                       every scenario, on the models that they name
   chat-eval run scenarios/ -k 'whats-*' --show   one of them, word by word
   chat-eval run scenarios/ --model gpt-4o-mini   all of them on another model
   chat-eval run --resume                         go on with the latest run, which did not finish
   chat-eval merge shards/* -o results/merged     what `run --shard` played in parts, as one run
   chat-eval run --rerun failed                   once more what failed in the latest run
+  chat-eval diff origin/main                     what changed in the snapshots, for a pull request
   chat-eval review                               decide on snapshots that are new or differ
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
@@ -97,10 +99,14 @@ pub enum Command {
     Report(ReportArgs),
     /// Put the shards of one plan together
     Merge(MergeArgs),
-    /// Write what other tools need
+    /// Show what changed in the snapshots since a git revision, as Markdown for a pull request; exits 0 whether anything
+    /// did or not
+    Diff(DiffArgs),
+    /// Write a first scenario with its accepted snapshots, a config file and a CI workflow; overwrites nothing
     Init(InitArgs),
 }
 
+// Whatever takes a number takes a negative one too, and says itself that it is none: clap would call it an unknown argument.
 /// `run`.
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -125,14 +131,15 @@ pub struct RunArgs {
     #[arg(skip)]
     pub given: Vec<String>,
     /// Conversations in flight [default: 16]
-    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(short = 'j', long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: Option<u32>,
     /// Only conversations that match: a glob over scenario names, or persona=, model=, window= or case= with a glob;
     /// `!` in front leaves out
     #[arg(short = 'k', long, value_name = "EXPR")]
     pub filter: Vec<Filter>,
     /// Only the K-th of N parts of the plan, told from the names of scenario and case; `merge` puts the parts together
-    #[arg(long, value_name = "K/N")]
+    #[arg(long, value_name = "K/N", allow_hyphen_values = true)]
     pub shard: Option<Shard>,
     /// Only scenarios with this tag
     #[arg(long, value_name = "TAG")]
@@ -144,10 +151,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "PERSONA")]
     pub persona: Vec<String>,
     /// This window instead of the files' own: full, none, 2, 2-drop, past-2, messages-5, tokens-4000, each with -pin-1
-    #[arg(long, value_name = "WINDOW")]
+    #[arg(long, value_name = "WINDOW", allow_negative_numbers = true)]
     pub window: Vec<Window>,
     /// Repetitions of every variant, instead of the files' own
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub trials: Option<u32>,
     /// Stream every reply
     #[arg(long, overrides_with = "no_stream")]
@@ -165,27 +173,44 @@ pub struct RunArgs {
     /// is `no` where CI is set, else `new`
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Snapshots::Auto)]
     pub snapshots: Snapshots,
+    /// What becomes of recordings: `auto` replays what is recorded and calls for the rest, `record` calls and writes, `only`
+    /// replays and calls nobody, `off` neither replays nor writes
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Cassettes::Auto)]
+    pub cassettes: Cassettes,
+    /// Short for `--cassettes only`: nobody is called
+    #[arg(long, conflicts_with = "cassettes")]
+    pub offline: bool,
+    /// Remove recordings that nothing uses any more; takes the whole plan
+    #[arg(long)]
+    pub prune: bool,
+    /// What a turn sees of earlier replies: `live`, what was said in this run; `pinned`, what is recorded; `pinned:RUN`, what was
+    /// said in that run. Pinned, what fails in a turn is that turn's own
+    #[arg(long, value_name = "HISTORY", default_value = "live")]
+    pub history: History,
     /// Seconds for one attempt of a call; for a stream, between two pieces, and ten times as long in all
-    #[arg(long, value_name = "SECONDS", default_value_t = 120.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 120.0, value_parser = seconds)]
     pub timeout: f64,
     /// Attempts of a call after the first
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub retries: u32,
     /// Requests a minute, per provider and model
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub rpm: Option<u32>,
     /// Tokens a minute, per provider and model; estimated before a call, corrected by what the provider counts
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub tpm: Option<u32>,
     /// The most that the run may spend: each call reserves the most that it can cost before it is sent. Live models need a
     /// `price` then, their scenarios `params: max_tokens`
-    #[arg(long, value_name = "USD", value_parser = dollars)]
+    #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = dollars)]
     pub max_cost: Option<f64>,
     /// Stop at the first failed check: no new turn is begun
     #[arg(long)]
     pub fail_fast: bool,
     /// A larger plan is an error
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = conversations)]
     pub max_conversations: usize,
 }
 
@@ -194,6 +219,10 @@ fn dollars(text: &str) -> Result<f64, String> {
         Ok(dollars) if (0.0..=1e6).contains(&dollars) => Ok(dollars),
         _ => Err("a number of US dollars from 0 to 1000000".to_owned()),
     }
+}
+
+fn conversations(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number of conversations, 0 or more".to_owned())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -218,6 +247,43 @@ pub enum Snapshots {
     Off,
 }
 
+/// `--history`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum History {
+    /// What was said in this run.
+    Live,
+    /// What is recorded.
+    Recorded,
+    /// What was said in a run that is named.
+    Run(String),
+}
+
+impl std::str::FromStr for History {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "live" => Ok(Self::Live),
+            None if text == "pinned" => Ok(Self::Recorded),
+            Some(("pinned", run)) if !run.is_empty() => Ok(Self::Run(run.to_owned())),
+            _ => Err("`live`, `pinned` or `pinned:RUN`".to_owned()),
+        }
+    }
+}
+
+/// `--cassettes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Cassettes {
+    /// Replay what is recorded, else call
+    Auto,
+    /// Call, and write
+    Record,
+    /// Replay; what is not recorded is an error
+    Only,
+    /// Neither replay nor write
+    Off,
+}
+
 /// `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -225,29 +291,34 @@ pub struct CheckArgs {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A larger plan is an error
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = conversations)]
     pub max_conversations: usize,
 }
 
 /// `review`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(group = clap::ArgGroup::new("decision").multiple(true))]
 pub struct ReviewArgs {
     /// The folder to look in
     #[arg(value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
     /// Only snapshots that match, as for `run`: a glob over scenario names, or persona=, model=, window= or case= with a
     /// glob; `!` in front leaves out
-    #[arg(short = 'k', long, value_name = "EXPR")]
+    #[arg(short = 'k', long, value_name = "EXPR", conflicts_with = "prune")]
     pub filter: Vec<Filter>,
     /// Show what waits, with its differences
-    #[arg(long, group = "decision")]
+    #[arg(long, group = "decision", conflicts_with_all = ["accept", "reject"])]
     pub list: bool,
     /// Accept everything that waits
-    #[arg(long, group = "decision")]
+    #[arg(long, group = "decision", conflicts_with = "reject")]
     pub accept: bool,
     /// Reject everything that waits
     #[arg(long, group = "decision")]
     pub reject: bool,
+    /// Remove the snapshots, waiting ones too, whose scenario or variant is gone; with --list, only show them
+    #[arg(long, group = "decision", conflicts_with_all = ["accept", "reject"])]
+    pub prune: bool,
 }
 
 /// `report`.
@@ -279,13 +350,26 @@ pub struct MergeArgs {
     pub out: Option<PathBuf>,
 }
 
+/// `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// What the working tree is compared with: a branch, a tag, a commit. Default: the commit at which HEAD left the main branch
+    /// (origin/HEAD, else origin/main, main, origin/master, master)
+    #[arg(value_name = "REV")]
+    pub revision: Option<String>,
+    /// Only snapshots below these folders, or these snapshots
+    #[arg(last = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
 /// `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Write the stub manifest that lets `cargo insta` review the snapshots
-    #[arg(long, required = true)]
+    /// Write only the stub manifest that lets `cargo insta` review the snapshots
+    #[arg(long)]
     pub insta: bool,
-    /// The folder of the scenarios, from the project's root
-    #[arg(value_name = "DIR", default_value = "scenarios")]
-    pub folder: PathBuf,
+    /// The project's folder, which is made where it is not there [default: the working directory]; with --insta the
+    /// folder of the scenarios, from the project's root [default: scenarios]
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
 }

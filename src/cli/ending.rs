@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use super::console::Console;
+use super::environment;
 use super::exit::Exit;
 use super::look;
 use super::runs::JOURNAL;
 use super::snapshots::{self, Compared, SnapshotSettings};
 use crate::journal::{JournalError, Reader};
-use crate::report::{Summary, files, terminal};
+use crate::report::{ReportError, SnapshotNote, Summary, files, markdown, terminal};
 use crate::run::Ended;
+use crate::text::escape::{no_command, visible};
 
 /// Makes the reports from the journal, compares the snapshots, prints the summary.
 pub fn finish(folder: &Path, ended: Ended, settings: &SnapshotSettings, console: &Console) -> Exit {
@@ -50,6 +52,10 @@ pub fn conclude(
     let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &compared.notes, shard };
     console.settle();
     console.print(&terminal::render(summary, around, look(console)));
+    if let Err(error) = show_in_step(summary, journal, &compared.notes) {
+        // The page is a courtesy of the service's: the run has all that is on it.
+        console.error(&format!("warning: {}", no_command(&visible(&error.to_string()))));
+    }
     if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {
         outcomes.push(Exit::Failed);
     }
@@ -61,6 +67,14 @@ pub fn conclude(
         outcomes.push(not_written(&wrong, folder, console));
     }
     Exit::worst(&outcomes)
+}
+
+/// Shows the run, and what became of its snapshots, where GitHub Actions shows what steps have to say.
+fn show_in_step(summary: &Summary, journal: &Reader, notes: &[SnapshotNote]) -> Result<(), ReportError> {
+    let Some(file) = environment::step_summary() else { return Ok(()) };
+    let around = markdown::Around { manifest: journal.manifest(), wall: journal.wall(), snapshots: Some(notes) };
+    let page = markdown::render(summary, around, |plan| journal.record_of(plan))?;
+    files::append_to_step(&file, &page)
 }
 
 /// Says what could not be written, and where all is that was said.

@@ -1,4 +1,5 @@
-//! The only writer of result files: the tables and `run.json` of a run's folder, and the link to the latest run.
+//! The only writer of result files: the tables, `run.json` and `summary.md` of a run's folder, the link to the latest run,
+//! and what a CI service shows of a step.
 //!
 //! All are written beside their places first and renamed only when every one is whole, so that a disk that is full
 //! leaves what was there. Two calls on one journal give the same bytes.
@@ -13,7 +14,7 @@ use tempfile::NamedTempFile;
 
 use super::csv::{Sheets, TableError, Tables};
 use super::summary::{Summary, SummaryBuilder, Totals};
-use super::{EndCounts, ReportError, SourceCounts, VerdictCounts};
+use super::{EndCounts, ReportError, SourceCounts, VerdictCounts, markdown};
 use crate::event::Manifest;
 use crate::journal::{DRAFT, Reader};
 use crate::model::without_dust;
@@ -22,6 +23,9 @@ use crate::model::without_dust;
 pub const LATEST_LINK: &str = "latest";
 /// The file that names the latest run, where links do not work.
 pub const LATEST_FILE: &str = "LATEST";
+
+/// What GitHub shows of a step, in bytes.
+const STEP: u64 = 1024 * 1024;
 
 /// `run.json`: the manifest, and what the run came to.
 #[derive(Serialize)]
@@ -92,6 +96,18 @@ pub fn sweep(folder: &Path) -> Result<(), ReportError> {
 /// When the journal cannot be read or a file cannot be written; then none of them is changed, unless renaming itself
 /// fails.
 pub fn write_all(folder: &Path, journal: &Reader) -> Result<Summary, ReportError> {
+    write_all_unless(folder, journal, &|| false)
+}
+
+/// Does what [`write_all`] does, unless it is to stop, which is asked before each conversation is read.
+///
+/// # Errors
+/// As those of [`write_all`], and [`ReportError::Stopped`]; none of the files is changed then.
+pub fn write_all_unless(
+    folder: &Path,
+    journal: &Reader,
+    is_to_stop: &dyn Fn() -> bool,
+) -> Result<Summary, ReportError> {
     let draft = |file| Draft::new(folder, file);
     let drafts = Sheets {
         transcripts: draft("transcripts.csv")?,
@@ -103,6 +119,9 @@ pub fn write_all(folder: &Path, journal: &Reader) -> Result<Summary, ReportError
     let mut tables = Tables::new(&journal.manifest().run, drafts).map_err(not_written)?;
     let mut summary = SummaryBuilder::new();
     for record in journal.records() {
+        if is_to_stop() {
+            return Err(ReportError::Stopped);
+        }
         let record = record?;
         tables.add(&record).map_err(not_written)?;
         summary.add(&record);
@@ -117,7 +136,11 @@ pub fn write_all(folder: &Path, journal: &Reader) -> Result<Summary, ReportError
     let mut run = draft("run.json")?;
     let text = run_file(manifest, &summary.totals, journal.wall());
     text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;
-    let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, run];
+    let around = markdown::Around { manifest, wall: journal.wall(), snapshots: None };
+    let page = markdown::render(&summary, around, |plan| journal.record_of(plan))?;
+    let mut markdown = draft("summary.md")?;
+    markdown.write_all(page.as_bytes()).map_err(|source| markdown.not_written(source))?;
+    let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, run, markdown];
     for draft in &drafts {
         draft.file.as_file().sync_all().map_err(|source| draft.not_written(source))?;
     }
@@ -133,6 +156,25 @@ fn run_file(manifest: &Manifest, totals: &Totals, wall: Option<Duration>) -> io:
     let mut text = serde_json::to_vec_pretty(&RunFile { manifest, totals: RunTotals::of(totals), wall_ms, bound_ms })?;
     text.push(b'\n');
     Ok(text)
+}
+
+/// Appends a page to what GitHub Actions shows of a step. Nothing is appended that would make it too long: GitHub shows
+/// nothing of the step then.
+///
+/// # Errors
+/// When the file cannot be written, or has no room for the page.
+pub fn append_to_step(file: &Path, page: &str) -> Result<(), ReportError> {
+    let not_written = |source| ReportError::NotWritten { path: file.to_owned(), source };
+    let append = || {
+        let mut file = fs::File::options().append(true).create(true).open(file)?;
+        let length = file.metadata()?.len();
+        let page = if length > 0 { format!("\n{page}") } else { page.to_owned() };
+        if length + page.len() as u64 > STEP {
+            return Err(io::Error::other("GitHub shows 1 MiB of a step, and this would be more"));
+        }
+        file.write_all(page.as_bytes())
+    };
+    append().map_err(not_written)
 }
 
 /// Makes `latest`, beside the run's folder, name this run: a symbolic link, or the file `LATEST` where links do not

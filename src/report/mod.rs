@@ -1,19 +1,21 @@
 //! What people and other programs read of a run: every report is a pure function of the journal's records.
 //!
 //! One pass over the records feeds the CSV tables ([`csv`]) and the [`Summary`], from which the terminal's text
-//! ([`terminal`], with the retention [`grid`]) is made. [`files`] is the only place that writes result files.
+//! ([`terminal`], with the retention [`grid`]) and the page for a pull request ([`markdown`]) are made. [`files`] is the only place that writes result files.
 //! [`progress`] words what is said while a run is going.
 //!
 //! Texts of models, users and providers are strangers' texts: each writer here escapes them for its own format, as late
 //! as possible.
 
 mod bound;
+pub mod changes;
 mod counts;
 pub mod csv;
 mod error;
 mod failure;
 pub mod files;
 pub mod grid;
+pub mod markdown;
 mod paint;
 pub mod progress;
 #[cfg(test)]

@@ -9,7 +9,9 @@ mod table;
 
 use std::time::Duration;
 
+pub(super) use self::evidence::body as failure_body;
 use self::evidence::heading;
+pub(super) use self::table::{Cell, case, checks, memory, note};
 use super::grid::grids;
 use super::paint::{self, Tone};
 use super::summary::{KnownFailure, SnapshotNote, Summary, Totals};
@@ -93,6 +95,17 @@ fn snapshots(notes: &[SnapshotNote], look: Look) -> String {
 
 fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let totals = &summary.totals;
+    let counts = joined(counts(totals, around, look).into_iter(), " · ", look);
+    let replies = replies(&totals.usage.replies).map(|replies| joined(replies, ", ", look));
+    lines(
+        [empty_shard(totals, around.shard), Some(counts), replies, Some(around.folder.to_owned())]
+            .into_iter()
+            .flatten(),
+    )
+}
+
+/// What the run came to, what it took and what it saved, each a piece.
+pub(super) fn counts(totals: &Totals, around: Around<'_>, look: Look) -> Vec<String> {
     let usage = &totals.usage;
     let failed_snapshots = around.snapshots.iter().filter(|note| note.is_failure).count() as u64;
     let calls = several(usage.calls, "call", "calls");
@@ -100,7 +113,7 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let parts = [
         Some(of_shard(around.shard) + &look.paint(Tone::Heading, &ends(&totals.variants)) + &of_trials(totals)),
         (totals.not_begun > 0).then(|| several(totals.not_begun, "conversation not begun", "conversations not begun")),
-        (skipped > 0).then(|| several(skipped, "conversation", "conversations") + " skipped: the budget is spent"),
+        (skipped > 0).then(|| several(skipped, "conversation", "conversations") + " skipped: " + why_skipped(totals)),
         (failed_snapshots > 0).then(|| several(failed_snapshots, "snapshot failed", "snapshots failed")),
         Some(
             around.wall.map_or_else(|| calls.clone(), |wall| format!("{calls} in {}", with_bound(wall, totals.bound))),
@@ -109,13 +122,7 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
         cost(totals),
         usage.saved().and_then(saved),
     ];
-    let counts = joined(parts.into_iter().flatten(), " · ", look);
-    let replies = replies(&usage.replies).map(|replies| joined(replies, ", ", look));
-    lines(
-        [empty_shard(totals, around.shard), Some(counts), replies, Some(around.folder.to_owned())]
-            .into_iter()
-            .flatten(),
-    )
+    parts.into_iter().flatten().collect()
 }
 
 /// `shard 2/3: `, in front of the counts.
@@ -124,18 +131,29 @@ fn of_shard(shard: Option<Shard>) -> String {
 }
 
 /// Of few scenarios a part may have none, which is no mistake.
-fn empty_shard(totals: &Totals, shard: Option<Shard>) -> Option<String> {
+pub(super) fn empty_shard(totals: &Totals, shard: Option<Shard>) -> Option<String> {
     let is_empty = totals.conversations.total() + totals.not_begun == 0;
     let shard = shard.filter(|_| is_empty)?;
     Some(format!("no scenario or case of the plan falls into shard {shard}: there was nothing to play"))
 }
 
-/// `12.4 s (bound 11.8 s)`. In a run of less than a second it is not calls that take the time.
+/// `12.4 s (bound 11.8 s)`. In a run of less than a second, or without calls, it is not calls that take the time.
 fn with_bound(wall: Duration, bound: Option<Duration>) -> String {
     match bound {
-        Some(bound) if wall >= Duration::from_secs(1) => format!("{} (bound {})", time(wall), time(bound)),
+        Some(bound) if wall >= Duration::from_secs(1) && !bound.is_zero() => {
+            format!("{} (bound {})", time(wall), time(bound))
+        }
         _ => time(wall),
     }
+}
+
+/// A budget of nothing is none that could be spent.
+fn why_skipped(totals: &Totals) -> &'static str {
+    if has_nothing_to_spend(totals) { "the budget is $0" } else { "the budget is spent" }
+}
+
+fn has_nothing_to_spend(totals: &Totals) -> bool {
+    totals.max_cost_usd.is_some_and(|cap| cap <= 0.0)
 }
 
 /// `$0.012`, and with a budget `$4.98 of $5.00, $0.020 more reserved for calls of unknown usage`.
@@ -143,6 +161,9 @@ fn cost(totals: &Totals) -> Option<String> {
     let cost = totals.usage.cost_usd;
     let Some(cap) = totals.max_cost_usd else { return cost.map(money) };
     let reserved = totals.usage.reserved_usd.filter(|usd| *usd > 0.0);
+    if has_nothing_to_spend(totals) && reserved.is_none() && cost.is_none_or(|cost| cost <= 0.0) {
+        return Some("nothing spent: the budget is $0".to_owned());
+    }
     let reserved =
         reserved.map_or_else(String::new, |usd| format!(", {} more reserved for calls of unknown usage", money(usd)));
     Some(format!("{} of {}{reserved}", money(cost.unwrap_or(0.0)), money(cap)))
@@ -183,7 +204,7 @@ fn ends(ends: &EndCounts) -> String {
 }
 
 /// Replies by where they came from; `None` without any.
-fn replies(replies: &SourceCounts) -> Option<impl Iterator<Item = String>> {
+pub(super) fn replies(replies: &SourceCounts) -> Option<impl Iterator<Item = String>> {
     let words = replies.each().into_iter().filter(|(_, number)| *number > 0).map(|(source, number)| match source {
         Source::Builtin => format!("{} builtin (a measuring instrument, no language model)", grouped(number)),
         other => format!("{} {other}", grouped(number)),

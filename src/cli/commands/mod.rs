@@ -1,8 +1,10 @@
 //! One file a command.
 
 pub mod check;
+pub mod diff;
 pub mod init;
 pub mod merge;
+pub mod prune;
 pub mod report;
 pub mod resume;
 pub mod review;

@@ -68,10 +68,15 @@ fn said(changes: &Changes) -> Vec<Line> {
         0 => "unchanged".to_owned(),
         moved => format!("{moved} moved"),
     };
-    let script = if changes.script.is_empty() { "unchanged".to_owned() } else { one_line(&changes.script.join(", ")) };
+    let script = if changes.script.is_empty() { "unchanged" } else { "changed" };
     let (sent, words) = (turns(&changes.sent), turns(&changes.words));
     let summary = format!("verdicts: {verdicts} · sent: {sent} · script: {script} · words: {words}");
     let mut lines = vec![Line::new(Tone::Strong, summary)];
+    // First, since the rest may follow from it.
+    let beside = Changes { checks: Vec::new(), sent: Vec::new(), words: Vec::new(), ..changes.clone() }.to_string();
+    if !beside.is_empty() {
+        lines.push(Line::new(Tone::Plain, format!("  {}", one_line(&beside))));
+    }
     for change in changes.checks.iter().take(NAMED) {
         let tone = match change.new.as_deref() {
             Some(new) if new.starts_with('✓') => Tone::Added,
@@ -256,6 +261,23 @@ mod tests {
         for (numbers, named) in table {
             assert_eq!(turns(numbers), named);
         }
+    }
+
+    #[test]
+    fn a_script_that_changed_or_a_file_edited_by_hand_is_said_before_the_verdicts() {
+        let old = transcript(["Noted.", "a", "b", "c"], "✓ forgets name · forgotten");
+        let new = old.replace("Question 2.", "Question two.").replace("✓", "✗").replace("# s", "elsewhere\n\n# s");
+        let lines = View::of(&pending(Some(&old), &new), None).lines;
+        let said: Vec<&str> = lines.iter().map(|line| line.text.as_str()).take(4).collect();
+        assert_eq!(
+            said,
+            [
+                "verdicts: 1 moved · sent: unchanged · script: changed · words: unchanged",
+                "  outdated-script: turn 2's user message changed; edited by hand: elsewhere",
+                "  turn 4: forgets name ✓ forgotten → ✗ forgotten",
+                "",
+            ]
+        );
     }
 
     #[test]
