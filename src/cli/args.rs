@@ -65,7 +65,7 @@ Examples:
   chat-eval merge shards/* -o results/merged     what `run --shard` played in parts, as one run
   chat-eval run --rerun failed                   once more what failed in the latest run
   chat-eval diff origin/main                     what changed in the snapshots, for a pull request
-  chat-eval review --list                        snapshots that wait for a decision
+  chat-eval review                               decide on snapshots that are new or differ
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
 
@@ -93,7 +93,7 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Read and check scenario files; send nothing
     Check(CheckArgs),
-    /// Decide on snapshots that are new or differ
+    /// Decide on snapshots that are new or differ: on a terminal one by one, key by key
     Review(ReviewArgs),
     /// Write the reports of a run again, from its journal
     Report(ReportArgs),
@@ -298,11 +298,15 @@ pub struct CheckArgs {
 /// `review`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-#[command(group = clap::ArgGroup::new("decision").required(true).multiple(true))]
+#[command(group = clap::ArgGroup::new("decision").multiple(true))]
 pub struct ReviewArgs {
     /// The folder to look in
     #[arg(value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
+    /// Only snapshots that match, as for `run`: a glob over scenario names, or persona=, model=, window= or case= with a
+    /// glob; `!` in front leaves out
+    #[arg(short = 'k', long, value_name = "EXPR", conflicts_with = "prune")]
+    pub filter: Vec<Filter>,
     /// Show what waits, with its differences
     #[arg(long, group = "decision", conflicts_with_all = ["accept", "reject"])]
     pub list: bool,

@@ -158,6 +158,26 @@ impl Console {
         !self.is_quiet && io::stderr().is_terminal() && !is_dumb()
     }
 
+    /// Whether a person can be shown a screen and asked for keys. Else what stands in the way.
+    ///
+    /// # Errors
+    /// What is no terminal, or that it is one which moves no cursor.
+    pub fn attended(&self) -> Result<(), &'static str> {
+        match (io::stdin().is_terminal(), self.has_terminal) {
+            (false, _) => Err("standard input is no terminal"),
+            (_, false) => Err("standard output is no terminal"),
+            _ if is_dumb() => Err("this terminal moves no cursor (`TERM=dumb`)"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Rows and columns of the terminal at the moment.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let (rows, columns) = Term::stdout().size();
+        (rows.into(), columns.into())
+    }
+
     /// Columns of standard output.
     #[must_use]
     pub fn width(&self) -> usize {

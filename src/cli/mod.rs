@@ -18,6 +18,7 @@ mod models;
 mod opening;
 mod progress;
 mod rerun;
+mod review;
 mod runs;
 mod signals;
 mod snapshots;

@@ -36,7 +36,7 @@ impl Asked {
 
 /// What a signal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heard {
+pub(super) enum Heard {
     /// Somebody wants an end: Ctrl-C, SIGTERM.
     Stop,
     /// The terminal has gone away. The system says so, and often the shell once more: that is no second wish.
@@ -90,8 +90,9 @@ fn end_at_once(console: Console, last_words: impl FnOnce() -> String + Send + 's
     std::process::exit(Exit::Interrupted.code().into());
 }
 
+/// The signals that want an end. From its making on they end nothing by themselves.
 #[cfg(unix)]
-struct Signals {
+pub(super) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     /// None where hangups are to be ignored.
@@ -100,7 +101,7 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         // Listened to once, it ends no process any more: the write that is too much fails instead, and says why.
         drop(signal(SignalKind::from_raw(SIGXFSZ))?);
@@ -111,7 +112,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Heard {
+    pub(super) async fn next(&mut self) -> Heard {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => drop(hangup.recv().await),

@@ -253,7 +253,7 @@ fn drawn(old: &str, new: &str) -> String {
     let mut text = String::new();
     let mut room = ONE;
     let mut shown = 0;
-    for Line { sign, text: line } in &lines {
+    for Line { sign, text: line, .. } in &lines {
         let line = with_short_lines(line, LINE);
         let Some(rest) = room.checked_sub(line.chars().count() + 2) else { break };
         room = rest;

@@ -28,5 +28,6 @@ mod wording;
 pub use counts::{EndCounts, OutcomeCounts, SourceCounts, VerdictCounts};
 pub use error::ReportError;
 pub use failure::{Evidence, Failure, FailureKind, Request};
+pub use paint::ascii;
 pub use summary::{FAILURES_IN_FULL, KnownFailure, Row, SnapshotNote, Summary, SummaryBuilder, Totals};
 pub use tally::{Tally, Usage};

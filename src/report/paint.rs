@@ -97,8 +97,9 @@ pub(super) fn of_outcome(outcome: Outcome) -> (char, Tone) {
     }
 }
 
-/// One sign or line in ASCII, of the same width.
-fn ascii(sign: char) -> char {
+/// One sign or line in ASCII, of the same width; a character that is none stays.
+#[must_use]
+pub fn ascii(sign: char) -> char {
     match sign {
         '✓' => '+',
         '✗' | '×' => 'x',

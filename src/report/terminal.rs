@@ -87,8 +87,9 @@ fn snapshots(notes: &[SnapshotNote], look: Look) -> String {
     let more = notes.len().saturating_sub(SNAPSHOTS_SHOWN);
     let more = (more > 0).then(|| format!("  … and {more} more snapshots"));
     let is_pending = notes.iter().any(|note| note.is_pending);
-    let help =
-        is_pending.then(|| "  help: `chat-eval review --list` shows what waits, `--accept` accepts it".to_owned());
+    let help = is_pending.then(|| {
+        "  help: `chat-eval review` goes through what waits; `--list` shows it, `--accept` accepts it".to_owned()
+    });
     lines(shown.chain(more).chain(help))
 }
 

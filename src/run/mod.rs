@@ -16,7 +16,7 @@ mod so_far;
 mod tape;
 
 pub use dispatch::{Ended, Job, dispatch};
-pub use filter::{Filter, FilterError};
+pub use filter::{Filter, FilterError, is_selected};
 pub use models::{Model, Models};
 pub use outlet::{JournalLost, Note, Notes, Outlet, Watcher, consume};
 pub use overflow::overflows;

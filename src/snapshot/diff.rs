@@ -1,16 +1,17 @@
 //! The difference of two transcripts as lines for people: what changed with three lines around it, and each stretch
 //! under the headings that say in which turn it is. Colours are the caller's.
 
-use std::time::Duration;
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
-use similar::{ChangeTag, TextDiff};
+use similar::{ChangeTag, InlineChange, TextDiff};
 
 use super::body::INDENT;
 
 /// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 3;
-/// How long to look for the shortest difference before a longer one will do.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long to look for the shortest difference before a longer one will do: of lines, and then of words within lines.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,9 @@ pub struct Line {
     pub sign: Sign,
     /// The line, without its line end.
     pub text: String,
+    /// Which bytes of the text are not in the line that this one stands for or is replaced by; empty for a line that has
+    /// no counterpart alike enough.
+    pub words: Vec<Range<usize>>,
 }
 
 /// The difference between the contents of two snapshots; empty for equal ones. With an empty `old`, all of `new` is
@@ -41,6 +45,7 @@ pub fn diff(old: &str, new: &str) -> Vec<Line> {
     let old: Vec<&str> = if old.is_empty() { Vec::new() } else { old.split('\n').collect() };
     let new: Vec<&str> = if new.is_empty() { Vec::new() } else { new.split('\n').collect() };
     let diff = TextDiff::configure().timeout(PATIENCE).diff_slices(&old, &new);
+    let deadline = Instant::now() + PATIENCE;
     let mut lines = Vec::new();
     let mut shown = 0;
     for group in diff.grouped_ops(CONTEXT) {
@@ -50,8 +55,8 @@ pub fn diff(old: &str, new: &str) -> Vec<Line> {
             lines.push(line(Sign::Gap, ""));
         }
         lines.extend(headings.into_iter().map(|text| line(Sign::Same, text)));
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            lines.push(line(sign(change.tag()), change.value()));
+        for op in &group {
+            lines.extend(diff.iter_inline_changes_deadline(op, Some(deadline)).map(|change| changed(&change)));
         }
         shown = group.last().map_or(shown, |op| op.new_range().end);
     }
@@ -62,7 +67,27 @@ pub fn diff(old: &str, new: &str) -> Vec<Line> {
 }
 
 fn line(sign: Sign, text: &str) -> Line {
-    Line { sign, text: text.to_owned() }
+    Line { sign, text: text.to_owned(), words: Vec::new() }
+}
+
+fn changed(change: &InlineChange<'_, str>) -> Line {
+    let mut line = line(sign(change.tag()), "");
+    // Where all that is left is blanks and stops, there is nothing that the words could stand out from.
+    let stays = |(is_emphasised, part): &(bool, &str)| !is_emphasised && part.contains(char::is_alphanumeric);
+    if !change.values().iter().any(stays) {
+        line.text = change.values().iter().map(|(_, part)| *part).collect();
+        return line;
+    }
+    for &(is_emphasised, part) in change.values() {
+        let start = line.text.len();
+        line.text.push_str(part);
+        match line.words.last_mut() {
+            Some(last) if is_emphasised && last.end == start => last.end = line.text.len(),
+            _ if is_emphasised => line.words.push(start..line.text.len()),
+            _ => {}
+        }
+    }
+    line
 }
 
 const fn sign(tag: ChangeTag) -> Sign {
@@ -137,6 +162,35 @@ mod tests {
     fn equal_transcripts_have_no_difference_and_a_new_one_is_all_added() {
         assert_eq!(drawn("a\nb", "a\nb"), "");
         assert_eq!(drawn("", "a\nb"), "+ a\n+ b\n");
+    }
+
+    #[test]
+    fn words_that_changed_are_marked_where_others_in_their_line_stay() {
+        for (old, new, marked) in [
+            ("you told me the name", "you told me your name", "-[the] +[your]"),
+            ("a b", "a b c", "+[ c]"),
+            ("no word is alike.", "another sentence stands.", ""),
+            ("我叫普里亚。", "我叫阿丽亚。", "-[普里] +[阿丽]"),
+        ] {
+            let lines = diff(old, new);
+            let marks = lines.iter().filter(|line| !line.words.is_empty()).map(|line| {
+                let words: Vec<&str> = line.words.iter().map(|word| &line.text[word.clone()]).collect();
+                format!("{}[{}]", if line.sign == Sign::Removed { '-' } else { '+' }, words.join("]["))
+            });
+            assert_eq!(marks.collect::<Vec<_>>().join(" "), marked, "{old:?} {new:?}");
+        }
+    }
+
+    #[test]
+    fn two_transcripts_that_have_nothing_in_common_take_no_more_than_their_time() {
+        let text = |seed: usize| {
+            let word = |n: usize| format!("w{}{}", n * seed % 7919, if n.is_multiple_of(9) { "\n" } else { " " });
+            (0..100_000).map(word).collect::<String>()
+        };
+        let begun = Instant::now();
+        assert!(!diff(&text(7), &text(11)).is_empty());
+        // Twice the time to search; the rest is room for a machine with other things to do.
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     }
 
     proptest! {

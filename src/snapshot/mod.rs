@@ -31,6 +31,6 @@ pub use insta_stub::{STUB_MANIFEST, stub_manifest};
 pub use name::{clashes, file_name, path};
 pub use outdated::ScriptPart;
 pub use redact::RedactError;
-pub use review::{Pending, find};
+pub use review::{Files, Pending, discard, find, variant_of};
 pub use store::{Mode, SnapshotError, Status, check, pending_path, read};
 pub use unreferenced::{Gone, Known, Unreferenced, scenario_folders, unreferenced};

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
+use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
 use crate::model::VariantKey;
@@ -54,6 +55,48 @@ pub fn file_name(variant: &VariantKey) -> String {
         }
     }
     name + ".snap"
+}
+
+/// The variant that a file name was made of: [`file_name`] the other way round, with `.new` behind it or without.
+///
+/// `None` for a name that this tool does not give, and for one that was cut. A case whose name begins with `{` is taken
+/// for the values of a matrix where it stands alone.
+pub(super) fn variant(file_name: &str) -> Option<VariantKey> {
+    let name = file_name.strip_suffix(".new").unwrap_or(file_name).strip_suffix(".snap")?;
+    let (scenario, rest) = name.split_once('@')?;
+    let decoded = |part: &str| percent_decode_str(part).decode_utf8().ok().map(String::from);
+    let parts: Vec<String> = rest.split('.').map(decoded).collect::<Option<_>>()?;
+    let (persona, model, window, optional) = match parts.as_slice() {
+        _ if name.contains('~') => return None,
+        [persona, model, window, optional @ ..] => (persona, model, window, optional),
+        _ => return None,
+    };
+    let (case, vars) = match optional {
+        [] => ("", ""),
+        [vars] if vars.starts_with('{') => ("", vars.as_str()),
+        [case] => (case.as_str(), ""),
+        [case, vars] => (case.as_str(), vars.as_str()),
+        _ => return None,
+    };
+    let [persona, model, window, case, vars] = [persona, model, window, case, vars].map(str::to_owned);
+    Some(VariantKey { scenario: decoded(scenario)?, case, persona, model, window, vars })
+}
+
+/// The variant that a snapshot's description names, for a file whose name was cut: `scenario / case / persona / model /
+/// window 2 / vars`. Without a case, its name is empty.
+pub(super) fn described_variant(description: &str) -> Option<VariantKey> {
+    let parts: Vec<&str> = description.split(" / ").collect();
+    let at = parts.iter().rposition(|part| part.starts_with("window "))?;
+    let (before, behind) = parts.split_at(at);
+    let (scenario, case, persona, model) = match before {
+        [scenario, persona, model] => (*scenario, "", *persona, *model),
+        [scenario, case, persona, model] => (*scenario, *case, *persona, *model),
+        _ => return None,
+    };
+    let window = behind.first()?.strip_prefix("window ")?;
+    let vars = behind[1..].join(" / ");
+    let [scenario, case, persona, model, window] = [scenario, case, persona, model, window].map(str::to_owned);
+    Some(VariantKey { scenario, case, persona, model, window, vars })
 }
 
 /// Cuts an encoded name without leaving half an escape at its end.
@@ -164,7 +207,44 @@ mod tests {
         assert_eq!(clashes(2, |_| variants[0].clone()), []);
     }
 
+    #[test]
+    fn a_name_that_is_not_ours_or_was_cut_names_no_variant() {
+        for name in
+            ["s@p.m.snap.new", "s@p.m.2.c.{}.x.snap", "s@p.m.2.txt", "s.snap", "s@p.m~0123.snap", "s@%FF.m.2.snap"]
+        {
+            assert_eq!(super::variant(name), None, "{name}");
+        }
+        assert!(super::variant("a%2Eb@p.m.full.%7B%22gap%22%3A1%7D.snap.new").is_some_and(|variant| {
+            (variant.scenario.as_str(), variant.case.as_str(), variant.vars.as_str()) == ("a.b", "", r#"{"gap":1}"#)
+        }));
+    }
+
+    #[test]
+    fn a_description_names_the_variant_that_its_file_name_had_no_room_for() {
+        for (description, expected) in [
+            ("s / p / org/m / window 2", Some(variant("s", "p", "org/m", "2", "", ""))),
+            ("s / row 1 / p / m / window 2-drop", Some(variant("s", "p", "m", "2-drop", "row 1", ""))),
+            (r#"s / p / m / window full / {"a":" / "}"#, Some(variant("s", "p", "m", "full", "", r#"{"a":" / "}"#))),
+            ("s / p / m", None),
+            ("s / p / window 2", None),
+            ("", None),
+        ] {
+            assert_eq!(described_variant(description), expected, "{description}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_name_that_was_not_cut_names_its_variant(parts in prop::array::uniform6("[^{\0-\u{1f}]{1,8}"), optional in 0..4) {
+            let [scenario, persona, model, window, case, vars] = &parts;
+            let case = if optional & 1 == 1 { case } else { "" };
+            let vars = if optional & 2 == 2 { format!("{{{vars}}}") } else { String::new() };
+            let variant = variant(scenario, persona, model, window, case, &vars);
+            let name = file_name(&variant);
+            prop_assume!(!name.contains('~'));
+            prop_assert_eq!(super::variant(&format!("{name}.new")), Some(variant));
+        }
+
         #[test]
         fn a_name_is_short_ascii_and_one_plain_file_name(parts in prop::array::uniform6(any::<String>())) {
             let [scenario, persona, model, window, case, vars] = &parts;

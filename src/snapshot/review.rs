@@ -1,11 +1,18 @@
 //! Pending snapshots: find them, look at one, accept or reject it. What people see of it is the caller's.
 
 use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::compare::{Difference, compare};
 use super::format::Snapshot;
-use super::store::{SnapshotError, accept_as, pending_path, read, remove};
+use super::name::{described_variant, variant};
+use super::store::{SnapshotError, accept_as, pending_path, read, remove, write};
+use crate::model::VariantKey;
+
+/// Bytes of a file in which its metadata are looked for.
+const LONGEST_HEAD: u64 = 64 << 10;
 
 /// A snapshot that waits for review.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,10 +67,28 @@ fn is_ours(path: &Path) -> bool {
     let lies_in_snapshots = std::path::absolute(path)
         .is_ok_and(|path| path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "snapshots"));
     let is_of_a_rust_test = || {
-        let source = read(path).ok().flatten().and_then(|snapshot| snapshot.metadata.source);
+        let source = head(path).and_then(|head| Snapshot::parse(&head).ok()?.metadata.source);
         source.is_some_and(|source| Path::new(&source).extension().is_some_and(|extension| extension == "rs"))
     };
     lies_in_snapshots && name.contains('@') && name.ends_with(".snap.new") && !is_of_a_rust_test()
+}
+
+/// The variant whose snapshot waits at `path`: told by the file's name, which says what accepting it replaces; of a name
+/// that was cut, by its description.
+#[must_use]
+pub fn variant_of(path: &Path) -> Option<VariantKey> {
+    variant(path.file_name()?.to_str()?).or_else(|| {
+        let description = Snapshot::parse(&head(path)?).ok()?.metadata.description?;
+        described_variant(&description)
+    })
+}
+
+/// The beginning of a file, with the metadata of any snapshot that a tool writes: there may be a great many of them, and
+/// replies may be long.
+fn head(path: &Path) -> Option<String> {
+    let mut head = Vec::new();
+    fs::File::open(path).ok()?.take(LONGEST_HEAD).read_to_end(&mut head).ok()?;
+    Some(String::from_utf8_lossy(&head).into_owned())
 }
 
 impl Pending {
@@ -103,6 +128,63 @@ impl Pending {
     /// When it cannot be removed.
     pub fn reject(self) -> Result<(), SnapshotError> {
         remove(&self.path)
+    }
+}
+
+/// Throws away the pending file at `path`, whatever it holds.
+///
+/// # Errors
+/// When it is no pending file's path, or it cannot be removed.
+pub fn discard(path: &Path) -> Result<(), SnapshotError> {
+    if path.extension() != Some(OsStr::new("new")) {
+        return Err(SnapshotError::NotPending { path: path.to_owned() });
+    }
+    remove(path)
+}
+
+/// The two files of a pending snapshot as they stood at a moment, byte for byte: to see whether they are still what was
+/// shown, and to take a decision back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    path: PathBuf,
+    pending: Option<Vec<u8>>,
+    accepted: Option<Vec<u8>>,
+}
+
+impl Files {
+    /// As they stand now.
+    ///
+    /// # Errors
+    /// When one is there and cannot be read.
+    pub fn now(path: &Path) -> Result<Self, SnapshotError> {
+        let bytes = |path: &Path| match fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(SnapshotError::Unreadable { path: path.to_owned(), source }),
+        };
+        Ok(Self { path: path.to_owned(), pending: bytes(path)?, accepted: bytes(&path.with_extension(""))? })
+    }
+
+    /// Whether the pending one is there.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Brings both back as they were.
+    ///
+    /// # Errors
+    /// When one cannot be written or removed.
+    pub fn restore(&self) -> Result<(), SnapshotError> {
+        // The pending one first: a crash between the two leaves something to decide on.
+        let target = self.path.with_extension("");
+        for (path, bytes) in [(&self.path, &self.pending), (&target, &self.accepted)] {
+            match bytes {
+                Some(bytes) => write(path, bytes)?,
+                None => remove(path)?,
+            }
+        }
+        Ok(())
     }
 }
 

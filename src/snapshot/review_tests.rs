@@ -100,6 +100,37 @@ fn rejecting_leaves_the_old_one_as_it_was() {
 }
 
 #[test]
+fn both_files_come_back_as_they_were_whatever_they_hold() {
+    let (old, new) = ("---\r\nsource: s.yaml\n---\nold", "no snapshot at all");
+    let folder = folder_with(&[("snapshots/s@p.m.2.snap", old), ("snapshots/s@p.m.2.snap.new", new)]);
+    let path = folder.path().join("snapshots/s@p.m.2.snap.new");
+    let before = Files::now(&path).unwrap();
+    assert!(before.is_pending());
+    discard(&path).unwrap();
+    fs::write(path.with_extension(""), "other").unwrap();
+    assert!(!Files::now(&path).unwrap().is_pending());
+    before.restore().unwrap();
+    assert_eq!(Files::now(&path).unwrap(), before);
+    // What was not there goes again.
+    fs::remove_file(path.with_extension("")).unwrap();
+    let before = Files::now(&path).unwrap();
+    fs::rename(&path, path.with_extension("")).unwrap();
+    before.restore().unwrap();
+    assert!(Files::now(&path).unwrap() == before && !path.with_extension("").exists());
+    assert!(matches!(discard(&path.with_extension("")), Err(SnapshotError::NotPending { .. })));
+}
+
+#[test]
+fn of_a_long_file_only_the_beginning_says_whose_it_is() {
+    let long = "\u{e4}".repeat(1 << 20);
+    let folder = folder_with(&[
+        ("snapshots/s@p.m.2.snap.new", &pending_file("s.yaml", &long)),
+        ("snapshots/of@rust.snap.new", &pending_file("src/lib.rs", &long)),
+    ]);
+    assert_eq!(find(folder.path()).unwrap(), [folder.path().join("snapshots/s@p.m.2.snap.new")]);
+}
+
+#[test]
 fn what_is_not_pending_or_gone_cannot_be_loaded() {
     let folder = folder_with(&[("snapshots/s@p.m.2.snap", &pending_file("s.yaml", "x"))]);
     let load = |name: &str| Pending::load(&folder.path().join("snapshots").join(name)).unwrap_err();

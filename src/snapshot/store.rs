@@ -124,7 +124,7 @@ pub fn check(path: &Path, new: &Snapshot, mode: Mode) -> Result<Status, Snapshot
         (_, difference) => {
             let pending = (mode == Mode::New).then(|| pending_path(path));
             if let Some(pending) = &pending {
-                write(pending, &new.to_string())?;
+                write(pending, new.to_string().as_bytes())?;
             }
             Ok(match difference {
                 Some(difference) => Status::Differs { difference, pending },
@@ -150,7 +150,7 @@ pub fn read(path: &Path) -> Result<Option<Snapshot>, SnapshotError> {
 
 /// Makes `snapshot` the accepted one at `path`, in the form that `cargo insta accept` gives it.
 pub(super) fn accept_as(path: &Path, snapshot: Snapshot) -> Result<(), SnapshotError> {
-    write(path, &snapshot.accepted().to_string())
+    write(path, snapshot.accepted().to_string().as_bytes())
 }
 
 /// Removes a file that may not be there.
@@ -164,14 +164,14 @@ pub(super) fn remove(path: &Path) -> Result<(), SnapshotError> {
 }
 
 /// Writes a file whole, with the folders above it, unless it says so already.
-fn write(path: &Path, text: &str) -> Result<(), SnapshotError> {
-    if fs::read(path).is_ok_and(|present| present == text.as_bytes()) {
+pub(super) fn write(path: &Path, text: &[u8]) -> Result<(), SnapshotError> {
+    if fs::read(path).is_ok_and(|present| present == text) {
         return Ok(());
     }
     write_atomically(path, text).map_err(|source| SnapshotError::Unwritable { path: path.to_owned(), source })
 }
 
-fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
+fn write_atomically(path: &Path, text: &[u8]) -> io::Result<()> {
     // The parent of a bare file name is the empty path, which no system call takes.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
@@ -181,7 +181,7 @@ fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(text)?;
     file.persist(path)?;
     Ok(())
 }

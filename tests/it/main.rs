@@ -38,6 +38,7 @@ mod requests;
 mod rerun;
 mod resume;
 mod resume_settings;
+mod review;
 mod scale;
 mod settings;
 mod shards;

@@ -46,7 +46,7 @@ fn a_new_snapshot_waits_for_review_is_accepted_and_matches_from_then_on() {
     let sandbox = Sandbox::new();
     sandbox.write("s/one.yaml", SCENARIO);
     let ran = sandbox.run(&["run", "s"]).expect(0);
-    says(&ran, &format!("{ACCEPTED}: new, waits for review\n  help: `chat-eval review --list` shows what waits"));
+    says(&ran, &format!("{ACCEPTED}: new, waits for review\n  help: `chat-eval review` goes through what waits"));
     assert_eq!(sandbox.files("s/snapshots"), ["one@default.builtin.full.snap.new"]);
 
     let listed = sandbox.run(&["review", "s", "--list"]).expect(0);

@@ -5,13 +5,22 @@ use std::path::Path;
 use super::super::args::ReviewArgs;
 use super::super::console::Console;
 use super::super::exit::Exit;
+use super::super::review::{review as review_on_terminal, shown};
 use super::check::plural;
-use crate::snapshot::{self, Difference, Pending, Sign, SnapshotError};
-use crate::text::escape::{no_command, visible};
+use crate::model::VariantKey;
+use crate::run::{Filter, is_selected};
+use crate::snapshot::{self, Difference, Pending, Sign, SnapshotError, variant_of};
+use crate::text::escape::visible;
 
-/// Lists, accepts or rejects what waits.
+/// Lists, accepts or rejects what waits, or asks the person at the terminal about each.
 pub fn review(args: &ReviewArgs, console: &Console) -> Exit {
-    let paths = match snapshot::find(&args.folder) {
+    let is_asking = !(args.list || args.accept || args.reject);
+    if let Some(reason) = console.attended().err().filter(|_| is_asking) {
+        console.fatal(format!("review asks on a terminal, and {reason}"));
+        console.error("help: `--list` shows what waits, `--accept` and `--reject` decide on it");
+        return Exit::BadInput;
+    }
+    let mut paths = match snapshot::find(&args.folder) {
         Ok(paths) => paths,
         Err(error) => {
             console.fatal(error);
@@ -21,6 +30,16 @@ pub fn review(args: &ReviewArgs, console: &Console) -> Exit {
     if paths.is_empty() {
         console.line("no snapshot waits for review");
         return Exit::Passed;
+    }
+    let waiting = paths.len();
+    paths.retain(|path| is_wanted(&args.filter, path));
+    if paths.is_empty() {
+        console
+            .fatal(format!("none of the {} that wait for review is left by the filters", plural(waiting, "snapshot")));
+        return Exit::NothingToDo;
+    }
+    if is_asking {
+        return review_on_terminal(paths, console);
     }
     let mut failed = 0;
     for path in &paths {
@@ -49,10 +68,14 @@ fn decide(args: &ReviewArgs, pending: Pending, console: &Console) -> Result<(), 
     result.inspect(|()| console.line(&format!("{sign} {target}")))
 }
 
-/// The path as `run` shows it. Folders come from strangers too, and their names may hold anything.
-fn shown(path: &Path) -> String {
-    let path = path.strip_prefix(".").unwrap_or(path).to_string_lossy();
-    no_command(&visible(&path)).replace('\n', "‹U+000A›")
+/// Whether the filters leave a snapshot. One whose name tells no variant goes by the name of its file.
+fn is_wanted(filters: &[Filter], path: &Path) -> bool {
+    let named_after_file = || {
+        let [case, persona, model, window, vars] = [const { String::new() }; 5];
+        let scenario = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        VariantKey { scenario, case, persona, model, window, vars }
+    };
+    filters.is_empty() || is_selected(filters, &variant_of(path).unwrap_or_else(named_after_file))
 }
 
 fn listing(pending: &Pending, is_coloured: bool) -> String {

@@ -119,7 +119,7 @@ fn note(path: &str, what: &str, is_failure: bool) -> SnapshotNote {
 
 #[test]
 fn a_snapshot_that_waits_is_told_with_the_command_that_decides_on_it() {
-    let help = "  help: `chat-eval review --list` shows what waits, `--accept` accepts it\n";
+    let help = "  help: `chat-eval review` goes through what waits; `--list` shows it, `--accept` accepts it\n";
     for is_pending in [true, false] {
         let notes = [SnapshotNote { is_pending, ..note("a.snap", "new", false) }];
         let around = Around { folder: "results/r", wall: None, snapshots: &notes, shard: None };

@@ -3,5 +3,7 @@
 pub mod answer;
 pub mod child;
 pub mod priced;
+#[cfg(unix)]
+pub mod pty;
 pub mod sandbox;
 pub mod server;
