@@ -21,16 +21,16 @@ fn steady(text: &str) -> String {
 }
 
 #[test]
-fn the_session_in_the_readme_is_what_the_binary_prints() {
+fn the_sessions_in_the_readme_are_what_the_binary_prints() {
     let readme = file("README.md");
-    let (_, session) = readme.split_once("```\n$ chat-eval ").expect("a session");
-    let (session, _) = session.split_once("```").expect("its end");
-    let (arguments, shown) = session.split_once('\n').expect("a command with its output");
-    let sandbox = Sandbox::new();
-    let scenario = "scenarios/whats-my-name.yaml";
-    sandbox.write(scenario, file(scenario));
-    let ran = sandbox.run(&arguments.split(' ').collect::<Vec<_>>()).expect(1);
-    assert_eq!(steady(shown), steady(&(ran.stderr + &ran.stdout)));
+    let mut sessions = readme.split("```\n$ chat-eval ").skip(1);
+    for code in [1, 0] {
+        let (session, _) = sessions.next().and_then(|session| session.split_once("```")).expect("a session");
+        let (arguments, shown) = session.split_once('\n').expect("a command with its output");
+        let ran = Sandbox::shipped().run(&arguments.split(' ').collect::<Vec<_>>()).expect(code);
+        assert_eq!(steady(shown), steady(&(ran.stderr + &ran.stdout)));
+    }
+    assert_eq!(sessions.next(), None);
 }
 
 #[test]

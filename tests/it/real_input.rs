@@ -14,22 +14,6 @@ use crate::support::answer::Answer;
 use crate::support::sandbox::Sandbox;
 use crate::support::server::Server;
 
-/// A copy of the shipped scenarios and their config, so that no test writes beside them.
-fn shipped() -> Sandbox {
-    let sandbox = Sandbox::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    sandbox.write("chat-eval.yaml", std::fs::read(root.join("chat-eval.yaml")).unwrap());
-    let root = root.join("scenarios");
-    for entry in ignore::WalkBuilder::new(&root).build().map(Result::unwrap) {
-        let name = entry.path().strip_prefix(&root).unwrap().to_str().unwrap();
-        // A pending snapshot is its author's own; only accepted ones are shipped.
-        if entry.path().is_file() && !name.ends_with(".snap.new") {
-            sandbox.write(&format!("scenarios/{name}"), std::fs::read(entry.path()).unwrap());
-        }
-    }
-    sandbox
-}
-
 /// The paths of its scenarios.
 fn scenario_files(sandbox: &Sandbox) -> Vec<String> {
     let files = sandbox.files("scenarios").into_iter();
@@ -45,7 +29,7 @@ fn left_out(what: &str, variable: &str) {
 
 #[test]
 fn every_shipped_scenario_passes_and_its_accepted_snapshots_match() {
-    let again = shipped().env("CI", "true");
+    let again = Sandbox::shipped().env("CI", "true");
     again.run(&["check", "scenarios"]).expect(0);
     for how in [["-j", "16", "--no-stream"], ["-j", "1", "--stream"]] {
         let ran = again.run(&[&["run", "scenarios"][..], &how].concat()).expect(0);
@@ -72,7 +56,7 @@ fn verdicts(sandbox: &Sandbox) -> BTreeMap<String, usize> {
 #[test]
 fn a_fresh_copy_replays_a_real_models_words_and_calls_nobody() {
     let nobody = Server::saying("Nobody asked me.");
-    let copy = shipped().env("CI", "true");
+    let copy = Sandbox::shipped().env("CI", "true");
     let config = copy.read("chat-eval.yaml");
     assert!(config.contains("http://127.0.0.1:8089/v1"));
     copy.write("chat-eval.yaml", config.replace("http://127.0.0.1:8089/v1", &nobody.base_url()));
@@ -90,7 +74,7 @@ fn a_fresh_copy_replays_a_real_models_words_and_calls_nobody() {
 
 #[test]
 fn what_the_shipped_scenarios_mark_as_known_failures_fails() {
-    let marked = shipped();
+    let marked = Sandbox::shipped();
     marked.run(&["run", "scenarios/", "--snapshots", "off"]).expect(0);
     let known = verdicts(&marked)["known_failure"];
     assert!(known >= 10, "{known}");
@@ -108,7 +92,7 @@ fn what_the_shipped_scenarios_mark_as_known_failures_fails() {
     assert_eq!(memory("default"), ["retained", "forgotten"]);
 
     // Without a mark, each of them is a failure, and nothing else is.
-    let unmarked = shipped();
+    let unmarked = Sandbox::shipped();
     let mut marks = 0;
     for path in scenario_files(&unmarked) {
         let text = unmarked.read(&path);
@@ -126,7 +110,7 @@ fn what_the_shipped_scenarios_mark_as_known_failures_fails() {
 /// Plays all shipped scenarios on a live model, streaming and not. Whatever it says, every conversation must be whole.
 fn play_shipped(base_url: &str, model: &str) {
     for stream in ["--no-stream", "--stream"] {
-        let sandbox = shipped();
+        let sandbox = Sandbox::shipped();
         let config = json!({"models": {"live": {
             "provider": "openai", "model": model, "base_url": base_url, "api_key_env": "none",
         }}});
@@ -241,7 +225,7 @@ fn a_published_conversation_is_visible_as_a_plain_loop_says() {
 
 #[test]
 fn the_committed_sample_is_what_a_run_of_the_shipped_scenarios_writes() {
-    let sandbox = shipped();
+    let sandbox = Sandbox::shipped();
     sandbox.run(&["run", "scenarios/"]).expect(0);
     let sample = |file: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("results/sample").join(file);
     let varies = |column: &String| {

@@ -37,6 +37,22 @@ impl Sandbox {
         sandbox
     }
 
+    /// A copy of the shipped scenarios and their config, so that no test writes beside them.
+    pub fn shipped() -> Self {
+        let sandbox = Self::new();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        sandbox.write("chat-eval.yaml", std::fs::read(root.join("chat-eval.yaml")).expect("the config"));
+        let root = root.join("scenarios");
+        for entry in ignore::WalkBuilder::new(&root).build().map(|entry| entry.expect("a file or folder")) {
+            let name = entry.path().strip_prefix(&root).expect("below").to_string_lossy();
+            // A pending snapshot is its author's own; only accepted ones are shipped.
+            if entry.path().is_file() && !name.ends_with(".snap.new") {
+                sandbox.write(&format!("scenarios/{name}"), std::fs::read(entry.path()).expect("a file"));
+            }
+        }
+        sandbox
+    }
+
     /// With an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
