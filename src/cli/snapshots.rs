@@ -67,6 +67,7 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
         match snapshot::check(&path, &snapshot, settings.mode) {
             Ok(status) => compared.notes.extend(note(&path, &record, status, settings)),
             Err(SnapshotError::Malformed { source, .. }) => compared.notes.push(SnapshotNote {
+                plan: Some(record.begin.plan),
                 path: path.display().to_string(),
                 what: format!("no snapshot: {source}; remove it, or bring back the one under version control"),
                 is_failure: true,
@@ -98,7 +99,8 @@ fn note(path: &Path, record: &Record, status: Status, settings: &SnapshotSetting
         Status::Written { difference: Some(difference) } => (format!("overwritten: {difference}"), false),
         Status::Written { difference: None } => ("written".to_owned(), false),
     };
-    Some(SnapshotNote { path: path.display().to_string(), what, is_failure, is_pending })
+    let plan = Some(record.begin.plan);
+    Some(SnapshotNote { plan, path: path.display().to_string(), what, is_failure, is_pending })
 }
 
 /// A path as a snapshot names it: relative to `base` where it lies below, with `/` on every system.

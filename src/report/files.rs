@@ -1,10 +1,10 @@
-//! The only writer of result files: the tables and `run.json` of a run's folder, and the link to the latest run.
+//! The only writer of result files: the tables, `junit.xml` and `run.json` of a run's folder, and the link to the latest run.
 //!
 //! All are written beside their places first and renamed only when every one is whole, so that a disk that is full
 //! leaves what was there. Two calls on one journal give the same bytes.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::csv::{Sheets, TableError, Tables};
+use super::junit::{Junit, Whole};
 use super::summary::{Summary, SummaryBuilder, Totals};
 use super::{EndCounts, ReportError, SourceCounts, VerdictCounts};
 use crate::event::Manifest;
@@ -22,6 +23,9 @@ use crate::model::without_dust;
 pub const LATEST_LINK: &str = "latest";
 /// The file that names the latest run, where links do not work.
 pub const LATEST_FILE: &str = "LATEST";
+
+/// How much of `junit.xml` is written at once, in bytes.
+const SPOOLED: usize = 128 * 1024;
 
 /// `run.json`: the manifest, and what the run came to.
 #[derive(Serialize)]
@@ -35,8 +39,9 @@ struct RunFile<'a> {
     bound_ms: Option<u64>,
 }
 
+/// The sums of a run, as other programs read them.
 #[derive(Serialize)]
-struct RunTotals {
+pub(super) struct RunTotals {
     conversations: EndCounts,
     not_begun: u64,
     checks: VerdictCounts,
@@ -52,7 +57,7 @@ struct RunTotals {
 }
 
 impl RunTotals {
-    fn of(totals: &Totals) -> Self {
+    pub(super) fn of(totals: &Totals) -> Self {
         let usage = &totals.usage;
         Self {
             conversations: totals.conversations,
@@ -102,9 +107,14 @@ pub fn write_all(folder: &Path, journal: &Reader) -> Result<Summary, ReportError
     let not_written = |TableError { file, source }| ReportError::NotWritten { path: folder.join(file), source };
     let mut tables = Tables::new(&journal.manifest().run, drafts).map_err(not_written)?;
     let mut summary = SummaryBuilder::new();
+    let mut junit = draft("junit.xml")?;
+    let no_junit = |source| ReportError::NotWritten { path: folder.join("junit.xml"), source };
+    let spool = BufWriter::with_capacity(SPOOLED, draft("junit.xml")?);
+    let mut suites = Junit::new(journal.manifest(), journal.snapshots()?, spool);
     for record in journal.records() {
         let record = record?;
         tables.add(&record).map_err(not_written)?;
+        suites.add(&record).map_err(no_junit)?;
         summary.add(&record);
     }
     let sheets = tables.finish().map_err(not_written)?;
@@ -114,15 +124,27 @@ pub fn write_all(folder: &Path, journal: &Reader) -> Result<Summary, ReportError
     summary.totals.not_begun = u64::from(manifest.conversations).saturating_sub(begun);
     summary.totals.bound = journal.concurrency().map(|concurrency| summary.totals.work.bound(concurrency));
     summary.totals.max_cost_usd = journal.max_cost_usd();
+    let whole = suites.finish(summary.totals.not_begun, journal.wall()).map_err(no_junit)?;
+    put_together(whole, &mut junit).map_err(no_junit)?;
     let mut run = draft("run.json")?;
     let text = run_file(manifest, &summary.totals, journal.wall());
     text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;
-    let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, run];
+    let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, junit, run];
     for draft in &drafts {
         draft.file.as_file().sync_all().map_err(|source| draft.not_written(source))?;
     }
     drafts.into_iter().try_for_each(Draft::persist)?;
     Ok(summary)
+}
+
+/// The suites stood aside until the counts in front of them were known.
+fn put_together(whole: Whole<BufWriter<Draft>>, junit: &mut Draft) -> io::Result<()> {
+    let Whole { front, suites, behind } = whole;
+    let mut spool = suites.into_inner().map_err(io::IntoInnerError::into_error)?;
+    spool.file.rewind()?;
+    junit.write_all(front.as_bytes())?;
+    io::copy(&mut spool.file, &mut junit.file)?;
+    junit.write_all(behind.as_bytes())
 }
 
 fn run_file(manifest: &Manifest, totals: &Totals, wall: Option<Duration>) -> io::Result<Vec<u8>> {

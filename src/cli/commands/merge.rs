@@ -1,6 +1,6 @@
 //! `merge`: puts the shards of one plan together into a run of its own.
 //!
-//! The new run's folder is made beside its place and renamed when all is in it: a merge that fails leaves nothing.
+//! The new run's folder is made beside its place and renamed when all is in it: a merge that fails leaves no run.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 
 use super::super::args::{Global, MergeArgs};
 use super::super::console::Console;
-use super::super::ending::{conclude, with_causes};
+use super::super::ending::{compared, conclude, with_causes};
 use super::super::exit::Exit;
 use super::super::missing::Missing;
 use super::super::opening::arguments;
+use super::super::output::say_again;
 use super::super::runs::{self, JOURNAL};
-use super::super::snapshots::SnapshotSettings;
+use super::super::snapshots::{Compared, SnapshotSettings};
 use super::super::{config, environment, show_diagnostics};
 use super::check::plural;
 use crate::event::{Event, Manifest};
@@ -62,15 +63,20 @@ fn put_together(args: &MergeArgs, global: &Global, console: &Console) -> Result<
     }
     let conversations = plural(manifest.conversations as usize, "conversation");
     console.remark(&format!("{}, {conversations}", plural(runs.len(), "run")));
-    let written = write(&place, &merge, manifest).map_err(|error| {
+    let written = write(&place, &merge, manifest, &settings).map_err(|error| {
         console.fatal(with_causes(&error));
-        console.error("nothing was written");
+        console.error("no run was written");
         Exit::NotWritten
     });
-    let (summary, journal) = written?;
-    let link = if place.is_among_runs(args.out.as_deref()) { files::point_latest(&place.folder).err() } else { None };
-    let wrong = link.map(|error| error.to_string());
-    Ok(conclude(&args.into, (&summary, &journal), wrong, &settings, console))
+    let (summary, mut compared, journal) = written?;
+    if place.is_among_runs(args.out.as_deref()) {
+        compared.errors.extend(files::point_latest(&place.folder).err().map(|error| error.to_string()));
+    }
+    say_again(&journal, &args.into.display().to_string(), args.format, console).map_err(|error| {
+        console.fatal(with_causes(&error));
+        Exit::NotWritten
+    })?;
+    Ok(conclude(&args.into, (&summary, &compared, &journal), None, args.format, console))
 }
 
 /// Where the merged run will be.
@@ -155,7 +161,12 @@ fn absent_scenario(manifest: &Manifest) -> Option<&str> {
 }
 
 /// Writes the run beside its place and moves it there.
-fn write(place: &Place, merge: &Merge<'_>, manifest: Manifest) -> anyhow::Result<(Summary, Reader)> {
+fn write(
+    place: &Place,
+    merge: &Merge<'_>,
+    manifest: Manifest,
+    settings: &SnapshotSettings,
+) -> anyhow::Result<(Summary, Compared, Reader)> {
     use anyhow::Context;
     let cannot = || format!("cannot make the folder `{}`", place.folder.display());
     fs::create_dir_all(&place.parent).with_context(cannot)?;
@@ -168,9 +179,11 @@ fn write(place: &Place, merge: &Merge<'_>, manifest: Manifest) -> anyhow::Result
     let path = draft.path().join(JOURNAL);
     let mut journal = Writer::create(&path, &Event::Run(Box::new(manifest)))?;
     merge.write(&mut journal)?;
+    let (compared, reader) = compared(Reader::open(&path)?, &mut journal, settings)?;
+    let summary = files::write_all(draft.path(), &reader)?;
+    drop(reader);
     // Closed before the folder is moved: an open file keeps some systems from that.
     drop(journal);
-    let summary = files::write_all(draft.path(), &Reader::open(&path)?)?;
     // Nothing but an empty folder can be there; some systems move nothing onto it.
     match fs::remove_dir(&place.folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).with_context(cannot),
@@ -179,5 +192,5 @@ fn write(place: &Place, merge: &Merge<'_>, manifest: Manifest) -> anyhow::Result
     fs::rename(draft.path(), &place.folder).with_context(cannot)?;
     // There is nothing left to remove.
     let _ = draft.keep();
-    Ok((summary, Reader::open(place.folder.join(JOURNAL))?))
+    Ok((summary, compared, Reader::open(place.folder.join(JOURNAL))?))
 }

@@ -3,7 +3,7 @@
 use super::super::sample::{RUN, journal, story};
 use super::*;
 
-const NAMES: [&str; 5] = ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv", "run.json"];
+const NAMES: [&str; 6] = ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv", "junit.xml", "run.json"];
 
 fn contents(folder: &Path) -> Vec<(String, String)> {
     let mut files: Vec<_> = fs::read_dir(folder)
