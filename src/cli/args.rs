@@ -102,6 +102,7 @@ pub enum Command {
     Init(InitArgs),
 }
 
+// Whatever takes a number takes a negative one too, and says itself that it is none: clap would call it an unknown argument.
 /// `run`.
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -126,14 +127,15 @@ pub struct RunArgs {
     #[arg(skip)]
     pub given: Vec<String>,
     /// Conversations in flight [default: 16]
-    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(short = 'j', long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: Option<u32>,
     /// Only conversations that match: a glob over scenario names, or persona=, model=, window= or case= with a glob;
     /// `!` in front leaves out
     #[arg(short = 'k', long, value_name = "EXPR")]
     pub filter: Vec<Filter>,
     /// Only the K-th of N parts of the plan, told from the names of scenario and case; `merge` puts the parts together
-    #[arg(long, value_name = "K/N")]
+    #[arg(long, value_name = "K/N", allow_hyphen_values = true)]
     pub shard: Option<Shard>,
     /// Only scenarios with this tag
     #[arg(long, value_name = "TAG")]
@@ -145,10 +147,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "PERSONA")]
     pub persona: Vec<String>,
     /// This window instead of the files' own: full, none, 2, 2-drop, past-2, messages-5, tokens-4000, each with -pin-1
-    #[arg(long, value_name = "WINDOW")]
+    #[arg(long, value_name = "WINDOW", allow_negative_numbers = true)]
     pub window: Vec<Window>,
     /// Repetitions of every variant, instead of the files' own
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub trials: Option<u32>,
     /// Stream every reply
     #[arg(long, overrides_with = "no_stream")]
@@ -169,27 +172,44 @@ pub struct RunArgs {
     /// is `no` where CI is set, else `new`
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Snapshots::Auto)]
     pub snapshots: Snapshots,
+    /// What becomes of recordings: `auto` replays what is recorded and calls for the rest, `record` calls and writes, `only`
+    /// replays and calls nobody, `off` neither replays nor writes
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Cassettes::Auto)]
+    pub cassettes: Cassettes,
+    /// Short for `--cassettes only`: nobody is called
+    #[arg(long, conflicts_with = "cassettes")]
+    pub offline: bool,
+    /// Remove recordings that nothing uses any more; takes the whole plan
+    #[arg(long)]
+    pub prune: bool,
+    /// What a turn sees of earlier replies: `live`, what was said in this run; `pinned`, what is recorded; `pinned:RUN`, what was
+    /// said in that run. Pinned, what fails in a turn is that turn's own
+    #[arg(long, value_name = "HISTORY", default_value = "live")]
+    pub history: History,
     /// Seconds for one attempt of a call; for a stream, between two pieces, and ten times as long in all
-    #[arg(long, value_name = "SECONDS", default_value_t = 120.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 120.0, value_parser = seconds)]
     pub timeout: f64,
     /// Attempts of a call after the first
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub retries: u32,
     /// Requests a minute, per provider and model
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub rpm: Option<u32>,
     /// Tokens a minute, per provider and model; estimated before a call, corrected by what the provider counts
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     pub tpm: Option<u32>,
     /// The most that the run may spend: each call reserves the most that it can cost before it is sent. Live models need a
     /// `price` then, their scenarios `params: max_tokens`
-    #[arg(long, value_name = "USD", value_parser = dollars)]
+    #[arg(long, value_name = "USD", allow_negative_numbers = true, value_parser = dollars)]
     pub max_cost: Option<f64>,
     /// Stop at the first failed check: no new turn is begun
     #[arg(long)]
     pub fail_fast: bool,
     /// A larger plan is an error
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = conversations)]
     pub max_conversations: usize,
 }
 
@@ -198,6 +218,10 @@ fn dollars(text: &str) -> Result<f64, String> {
         Ok(dollars) if (0.0..=1e6).contains(&dollars) => Ok(dollars),
         _ => Err("a number of US dollars from 0 to 1000000".to_owned()),
     }
+}
+
+fn conversations(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number of conversations, 0 or more".to_owned())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -222,6 +246,43 @@ pub enum Snapshots {
     Off,
 }
 
+/// `--history`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum History {
+    /// What was said in this run.
+    Live,
+    /// What is recorded.
+    Recorded,
+    /// What was said in a run that is named.
+    Run(String),
+}
+
+impl std::str::FromStr for History {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "live" => Ok(Self::Live),
+            None if text == "pinned" => Ok(Self::Recorded),
+            Some(("pinned", run)) if !run.is_empty() => Ok(Self::Run(run.to_owned())),
+            _ => Err("`live`, `pinned` or `pinned:RUN`".to_owned()),
+        }
+    }
+}
+
+/// `--cassettes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Cassettes {
+    /// Replay what is recorded, else call
+    Auto,
+    /// Call, and write
+    Record,
+    /// Replay; what is not recorded is an error
+    Only,
+    /// Neither replay nor write
+    Off,
+}
+
 /// `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -229,26 +290,30 @@ pub struct CheckArgs {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A larger plan is an error
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = conversations)]
     pub max_conversations: usize,
 }
 
 /// `review`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("decision").required(true))]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(group = clap::ArgGroup::new("decision").required(true).multiple(true))]
 pub struct ReviewArgs {
     /// The folder to look in
     #[arg(value_name = "DIR", default_value = ".")]
     pub folder: PathBuf,
     /// Show what waits, with its differences
-    #[arg(long, group = "decision")]
+    #[arg(long, group = "decision", conflicts_with_all = ["accept", "reject"])]
     pub list: bool,
     /// Accept everything that waits
-    #[arg(long, group = "decision")]
+    #[arg(long, group = "decision", conflicts_with = "reject")]
     pub accept: bool,
     /// Reject everything that waits
     #[arg(long, group = "decision")]
     pub reject: bool,
+    /// Remove the snapshots, waiting ones too, whose scenario or variant is gone; with --list, only show them
+    #[arg(long, group = "decision", conflicts_with_all = ["accept", "reject"])]
+    pub prune: bool,
 }
 
 /// `report`.

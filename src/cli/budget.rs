@@ -9,18 +9,23 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::provider::Budget;
 use crate::run::plan::Plan;
 
-/// The budget of `cap` dollars, where there is a cap.
+/// The budget of `cap` dollars, where there is a cap. Models of `uncalled` cost nothing.
 ///
 /// # Errors
 /// Everything that keeps the most that a call can cost from being known.
-pub fn budget(config: &Config, plan: &Plan, cap: Option<f64>) -> Result<Option<Arc<Budget>>, Vec<Diagnostic>> {
+pub fn budget(
+    config: &Config,
+    plan: &Plan,
+    cap: Option<f64>,
+    uncalled: &HashSet<&str>,
+) -> Result<Option<Arc<Budget>>, Vec<Diagnostic>> {
     let Some(cap) = cap else { return Ok(None) };
     let mut wrong = Vec::new();
     let mut live = HashSet::new();
     for name in plan.models() {
         // A model that is none is said where it is connected.
         let Ok(model) = resolve(config, name) else { continue };
-        if matches!(model.provider, ProviderConfig::Builtin(_)) {
+        if matches!(model.provider, ProviderConfig::Builtin(_)) || uncalled.contains(name) {
             continue;
         }
         live.insert(name);
@@ -30,6 +35,20 @@ pub fn budget(config: &Config, plan: &Plan, cap: Option<f64>) -> Result<Option<A
     }
     wrong.extend(without_longest_reply(plan, &live));
     if wrong.is_empty() { Ok(Some(Budget::new(cap))) } else { Err(wrong) }
+}
+
+/// A warning where nothing may be spent and models that cost are to be called. It is no error: whoever sets the cap to be safe may
+/// have other models in the plan, which are played.
+pub fn nothing_to_spend(config: &Config, plan: &Plan, cap: Option<f64>, uncalled: &HashSet<&str>) -> Option<String> {
+    cap.filter(|cap| *cap <= 0.0)?;
+    let price = |name: &str| resolve(config, name).ok().and_then(|model| model.price);
+    let costs = |name: &&str| price(name).is_some_and(|price| price.input > 0.0 || price.output > 0.0);
+    let called = plan.models().into_iter().filter(|name| !uncalled.contains(name));
+    let names: Vec<String> = called.filter(costs).map(|name| format!("`{name}`")).collect();
+    (!names.is_empty()).then(|| {
+        let names = names.join(", ");
+        format!("warning: the budget is $0: nothing is sent to {names}, and conversations that would are skipped")
+    })
 }
 
 fn without_price(config: &Config, plan: &Plan, name: &str) -> Diagnostic {

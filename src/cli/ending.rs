@@ -13,29 +13,32 @@ use crate::report::terminal::Around;
 use crate::report::{Summary, files};
 use crate::run::Ended;
 
-/// Compares the snapshots, makes the reports from the journal, says what came of the run.
+/// Compares the snapshots, makes the reports from the journal, says what came of the run. `kept` is what became of its
+/// recordings.
 pub fn finish(
     folder: &Path,
-    ended: Ended,
+    (ended, kept): (Ended, Exit),
     journal: &mut Writer,
     (settings, format): (&SnapshotSettings, Format),
     console: &Console,
 ) -> Exit {
-    let interrupted = (ended == Ended::Interrupted).then_some(Exit::Interrupted);
+    let mut outcomes = vec![kept];
+    outcomes.extend((ended == Ended::Interrupted).then_some(Exit::Interrupted));
     let written = Reader::open(folder.join(JOURNAL)).map_err(anyhow::Error::from).and_then(|reader| {
         let (compared, reader) = compared(reader, journal, settings)?;
         Ok((files::write_all(folder, &reader)?, compared, reader))
     });
     let exit = match written {
         Err(error) => {
-            let exit = Exit::worst(&[Exit::NotWritten].into_iter().chain(interrupted).collect::<Vec<_>>());
+            outcomes.push(Exit::NotWritten);
+            let exit = Exit::worst(&outcomes);
             not_written(&[with_causes(&error)], folder, console);
             nothing_known(folder, exit, format, console);
             exit
         }
         Ok((summary, mut compared, reader)) => {
             compared.errors.extend(files::point_latest(folder).err().map(|error| error.to_string()));
-            conclude(folder, (&summary, &compared, &reader), interrupted, format, console)
+            conclude(folder, (&summary, &compared, &reader), outcomes, format, console)
         }
     };
     if ended == Ended::Interrupted {
@@ -73,11 +76,10 @@ pub fn compared(
 pub fn conclude(
     folder: &Path,
     (summary, compared, journal): (&Summary, &Compared, &Reader),
-    ended: Option<Exit>,
+    mut outcomes: Vec<Exit>,
     format: Format,
     console: &Console,
 ) -> Exit {
-    let mut outcomes: Vec<Exit> = ended.into_iter().collect();
     if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {
         outcomes.push(Exit::Failed);
     }

@@ -2,6 +2,7 @@
 
 mod args;
 mod budget;
+mod cassettes;
 mod commands;
 mod config;
 mod console;
@@ -9,6 +10,7 @@ mod earlier;
 mod ending;
 mod environment;
 mod exit;
+mod history;
 mod limits;
 mod missing;
 mod models;
@@ -20,6 +22,7 @@ mod runs;
 mod signals;
 mod snapshots;
 mod sources;
+mod unreferenced;
 
 use std::process::ExitCode;
 
@@ -42,6 +45,7 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Run(args) => commands::run::run(&args, &cli.global, &console),
         Command::Check(args) => commands::check::check(&args, &cli.global, &console),
+        Command::Review(args) if args.prune => commands::prune::prune(&args, &cli.global, &console),
         Command::Review(args) => commands::review::review(&args, &console),
         Command::Report(args) => commands::report::report(&args, &console),
         Command::Merge(args) => commands::merge::merge(&args, &cli.global, &console),

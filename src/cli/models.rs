@@ -1,6 +1,6 @@
 //! From the names of models to providers, with their keys from the environment.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::config::{Config, KeyConfig, ModelConfig, ProviderConfig};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::provider::cassette::Uncalled;
 use crate::provider::openai::{OpenAi, OpenAiSettings, SettingsError, http_client};
 use crate::provider::{Budget, Builtin, ChatModel, Gate, Purse, Rates, RetryPolicy};
 use crate::run::plan::Plan;
@@ -18,7 +19,8 @@ use crate::text::tokens::Tokenizer;
 
 const OPENAI: &str = "https://api.openai.com/v1";
 
-const WAY_OUT: &str = "`--model builtin` plays the scenarios on the embedded model, without a key";
+const WAY_OUT: &str = "`--model builtin` plays the scenarios on the embedded model, `--offline` replays what is recorded: \
+                       neither takes a key";
 
 /// How calls are made.
 #[derive(Debug, Clone)]
@@ -113,17 +115,26 @@ pub fn identities(config: &Config, plan: &Plan) -> BTreeMap<String, String> {
     plan.models().iter().filter_map(identity).collect()
 }
 
-/// Makes the providers of all models of a plan.
+/// Makes the providers of all models of a plan. Those of `uncalled` need none: their replies are recorded.
 ///
 /// # Errors
 /// Everything that keeps one of them from being called: nothing may be sent then.
-pub fn connect(config: &Config, plan: &Plan, settings: &CallSettings) -> Result<Models, Vec<Diagnostic>> {
+pub fn connect(
+    config: &Config,
+    plan: &Plan,
+    settings: &CallSettings,
+    uncalled: &HashSet<&str>,
+) -> Result<Models, Vec<Diagnostic>> {
     let mut models = Models::new();
     let mut wrong = Vec::new();
     let mut shared = Shared::default();
     for name in plan.models() {
         let made = resolve(config, name).and_then(|model| {
-            let chat = provider(name, &model, settings, &mut shared)?;
+            let chat: Arc<dyn ChatModel> = if uncalled.contains(name) {
+                Arc::new(Uncalled)
+            } else {
+                provider(name, &model, settings, &mut shared)?
+            };
             Ok(Model { chat, price: model.price, tokenizer: model.tokenizer })
         });
         match made {
@@ -182,6 +193,6 @@ fn provider(
 }
 
 /// An environment variable that is set and not empty.
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }

@@ -2,7 +2,8 @@
 //! the program at once.
 //!
 //! They are heard on a thread of their own: whatever holds the run up, a terminal that takes nothing for one, Ctrl-C is heard.
-//! From [`listen`] on no signal is lost, and none ends the program by itself: what was done can always be written. That
+//! From [`listen`] on no signal is lost, and none ends the program by itself: what was done can always be written, and what is
+//! not whole be removed. That
 //! holds for a limit on the size of files too, which the system enforces by a signal where nobody listens.
 
 use tokio::sync::watch;
@@ -13,12 +14,17 @@ use super::exit::Exit;
 /// How long the end of the program waits for a terminal that takes nothing.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// Says when the run is to stop. While one is kept, the first signal only asks; afterwards (the run is over, its
-/// journal whole, and only reports are written) the first ends the program.
+/// Says when a command is to stop. While one is kept, the first signal only asks; afterwards (what must be whole is, and only
+/// reports or snapshots are left) the first ends the program.
 #[derive(Debug)]
 pub struct Asked(watch::Receiver<bool>);
 
 impl Asked {
+    /// Whether an end is asked for by now.
+    pub fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Ends when the run is asked to stop.
     pub async fn wait(mut self) {
         if self.0.wait_for(|is_asked| *is_asked).await.is_err() {
@@ -37,8 +43,8 @@ enum Heard {
     Hangup,
 }
 
-/// Listens from now on, until the program ends.
-pub fn listen(console: Console) -> Asked {
+/// Listens from now on, until the program ends. Where that is at once, `last_words` are said before: what it leaves behind.
+pub fn listen(console: Console, last_words: impl FnOnce() -> String + Send + 'static) -> Asked {
     let (asking, asked) = watch::channel(false);
     let (told, is_listening) = std::sync::mpsc::channel::<()>();
     let hear = move || {
@@ -46,7 +52,8 @@ pub fn listen(console: Console) -> Asked {
         runtime.block_on(async move {
             let signals = Signals::new()?;
             drop(told);
-            hear(signals, &asking, &console).await
+            until_the_end(signals, &asking).await;
+            end_at_once(console, last_words)
         })
     };
     // Where it cannot listen, a signal does what the system has it do.
@@ -56,27 +63,30 @@ pub fn listen(console: Console) -> Asked {
     Asked(asked)
 }
 
-async fn hear(mut signals: Signals, asking: &watch::Sender<bool>, console: &Console) -> std::io::Result<()> {
+/// Hears signals until one of them is to end the program.
+async fn until_the_end(mut signals: Signals, asking: &watch::Sender<bool>) {
     let mut is_asked = false;
     loop {
         let heard = signals.next().await;
         let is_going_on = asking.send(true).is_ok();
         if heard == Heard::Stop && (is_asked || !is_going_on) {
-            break;
+            return;
         }
         is_asked = true;
     }
-    // Half a line may be on the screen. Whether anybody takes these words is not waited for long.
+}
+
+/// Ends the program. Half a line may be on the screen. Whether anybody takes the last words is not waited for long.
+fn end_at_once(console: Console, last_words: impl FnOnce() -> String + Send + 'static) -> std::io::Result<()> {
     let (saying, is_said) = std::sync::mpsc::channel::<()>();
-    let last = console.clone();
     let say = move || {
-        last.error("\nended at once: what the journal holds stays, and `--resume` goes on with it");
+        console.error(&format!("\nended at once: {}", last_words()));
         drop(saying);
     };
     if std::thread::Builder::new().spawn(say).is_ok() {
         let _ = is_said.recv_timeout(LAST_WORDS);
     }
-    #[expect(clippy::exit, reason = "asked twice; the journal holds everything that was acknowledged")]
+    #[expect(clippy::exit, reason = "asked for an end, and nothing is left that only this process could keep whole")]
     std::process::exit(Exit::Interrupted.code().into());
 }
 

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Snapshots;
+use super::unreferenced::References;
 use crate::event::Record;
 use crate::journal::{JournalError, Reader};
-use crate::model::Source;
 use crate::report::SnapshotNote;
-use crate::snapshot::{self, Difference, Mode, Snapshot, SnapshotError, Status};
+use crate::snapshot::{self, Difference, Mode, SnapshotError, Status, Transcriber};
 
 /// How snapshots are compared.
 #[derive(Debug, Clone)]
@@ -54,33 +54,46 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
     if settings.mode == Mode::Off {
         return Ok(compared);
     }
+    let (mut transcriber, mut references) = (Transcriber::default(), References::of(journal.manifest()));
     for record in journal.records() {
         let record = record?;
+        if let Some(references) = &mut references {
+            references.add(&record);
+        }
         // A scenario on standard input has no folder that its snapshots could lie in.
         if record.begin.key.trial != 1 || record.begin.file == "-" {
             continue;
         }
-        let Some(snapshot) = Snapshot::from_record(&record, &relative(&record.begin.file, &settings.base)) else {
-            continue;
-        };
         let path = snapshot::path(Path::new(&record.begin.file), &record.begin.key.variant);
+        let snapshot = match transcriber.snapshot(&record, &relative(&record.begin.file, &settings.base)) {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => continue,
+            Err(error) => {
+                compared.notes.push(failure(&path, &record, format!("no snapshot: {error}")));
+                continue;
+            }
+        };
         match snapshot::check(&path, &snapshot, settings.mode) {
             Ok(status) => compared.notes.extend(note(&path, &record, status, settings)),
-            Err(SnapshotError::Malformed { source, .. }) => compared.notes.push(SnapshotNote {
-                plan: Some(record.begin.plan),
-                path: path.display().to_string(),
-                what: format!("no snapshot: {source}; remove it, or bring back the one under version control"),
-                is_failure: true,
-                is_pending: false,
-            }),
+            Err(SnapshotError::Malformed { source, .. }) => compared.notes.push(failure(
+                &path,
+                &record,
+                format!("no snapshot: {source}; remove it, or bring back the one under version control"),
+            )),
             Err(error) => compared.errors.push(error.to_string()),
         }
     }
+    compared.notes.extend(references.into_iter().flat_map(|references| references.notes(journal.manifest())));
     Ok(compared)
 }
 
+fn failure(path: &Path, record: &Record, what: String) -> SnapshotNote {
+    let plan = Some(record.begin.plan);
+    SnapshotNote { plan, path: path.display().to_string(), what, is_failure: true, is_pending: false }
+}
+
 fn note(path: &Path, record: &Record, status: Status, settings: &SnapshotSettings) -> Option<SnapshotNote> {
-    let is_live = |turn: u32| record.turns.iter().any(|done| done.turn == turn && done.source == Source::Live);
+    let is_live = |turn: u32| record.turns.iter().any(|done| done.turn == turn && done.source.is_live());
     let is_pending = matches!(status, Status::Missing { pending: Some(_) } | Status::Differs { pending: Some(_), .. });
     let (what, is_failure) = match status {
         Status::Off | Status::Matched => return None,
@@ -90,17 +103,28 @@ fn note(path: &Path, record: &Record, status: Status, settings: &SnapshotSetting
         }
         Status::Differs { difference, .. } => {
             let is_failure = difference.is_regression(is_live);
-            let kind = match difference {
-                Difference::Words { .. } if !is_failure => "differs in words only, as live replies do: ",
-                _ => "differs: ",
-            };
-            (format!("{kind}{difference}"), is_failure)
+            (different(&difference, is_failure, is_pending), is_failure)
         }
         Status::Written { difference: Some(difference) } => (format!("overwritten: {difference}"), false),
         Status::Written { difference: None } => ("written".to_owned(), false),
     };
     let plan = Some(record.begin.plan);
     Some(SnapshotNote { plan, path: path.display().to_string(), what, is_failure, is_pending })
+}
+
+/// What is said of a transcript that is not the accepted one.
+fn different(difference: &Difference, is_failure: bool, is_pending: bool) -> String {
+    match difference {
+        Difference::Words { .. } if !is_failure => {
+            format!("differs in words only, as live replies do: {difference}")
+        }
+        // Nothing is wrong with the bot: what it was asked is another thing than what was accepted.
+        _ if difference.is_outdated_script() => {
+            let way = if is_pending { "`chat-eval review`" } else { "`run --snapshots new` and `chat-eval review`" };
+            format!("{difference} (the script moved; {way} to accept that)")
+        }
+        _ => format!("differs: {difference}"),
+    }
 }
 
 /// A path as a snapshot names it: relative to `base` where it lies below, with `/` on every system.

@@ -49,8 +49,30 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
             }
         }
     }
+    read_all_of(&found, diagnostics)
+}
+
+/// Reads the scenarios that lie in one folder, not below it. Files that they name must lie in `root`.
+#[must_use]
+pub fn load_beside(folder: &Path, root: &Path) -> Loaded {
+    let (files, diagnostics) = in_folder(folder);
+    let found: Vec<Found> = files.into_iter().map(|file| Found { path: Some(file), root: root.to_owned() }).collect();
+    read_all_of(&found, diagnostics)
+}
+
+/// The files in one folder, not below it, that are scenarios, and what could not be looked at.
+#[must_use]
+pub fn in_folder(folder: &Path) -> (Vec<PathBuf>, Vec<Diagnostic>) {
+    let (mut files, mut diagnostics) = (Vec::new(), Vec::new());
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    walk(folder, Some(1), &mut files, &mut diagnostics);
+    files.sort();
+    (files, diagnostics)
+}
+
+fn read_all_of(found: &[Found], mut diagnostics: Vec<Diagnostic>) -> Loaded {
     let mut scenarios = Vec::with_capacity(found.len());
-    for file in &found {
+    for file in found {
         let (scenario, mut wrong) = read_scenario(file);
         scenarios.extend(scenario);
         diagnostics.append(&mut wrong);
@@ -66,7 +88,7 @@ fn find(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Vec<Found> {
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => {
             let mut files = Vec::new();
-            walk(path, &mut files, diagnostics);
+            walk(path, None, &mut files, diagnostics);
             files.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
             files.into_iter().map(|file| Found { path: Some(file), root: path.to_owned() }).collect()
         }
@@ -94,9 +116,10 @@ fn unreadable(code: Code, path: &Path, error: &std::io::Error) -> Diagnostic {
     }
 }
 
-fn walk(folder: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnostic>) {
+fn walk(folder: &Path, max_depth: Option<usize>, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnostic>) {
     let walker = ignore::WalkBuilder::new(folder)
         .standard_filters(false)
+        .max_depth(max_depth)
         .filter_entry(|entry| {
             let name = entry.file_name().to_string_lossy();
             let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());

@@ -131,6 +131,8 @@ codes! {
     SeveralChecks = "several-checks",
     /// A text that is no regular expression.
     InvalidRegex = "invalid-regex",
+    /// A regular expression that finds nothing at all in every text.
+    EmptyMatch = "empty-match",
     /// More regular expressions than a scenario may have.
     TooManyRegexes = "too-many-regexes",
     /// A text that is no glob.
@@ -173,6 +175,8 @@ codes! {
     MissingPrice = "missing-price",
     /// A scenario for a live model without `max_tokens`, in a run with a budget.
     MissingMaxTokens = "missing-max-tokens",
+    /// Recordings that cannot be replayed, or not as asked.
+    UnusableCassette = "unusable-cassette",
     /// A model that cannot be called as it is configured.
     UnusableModel = "unusable-model",
 }

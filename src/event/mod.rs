@@ -11,10 +11,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::{ConversationKey, End, Outcome, Role, Source, Usage, Verdict, Visibility};
+use crate::model::{ConversationKey, End, Outcome, Role, SnapshotRules, Source, Usage, Verdict, Visibility};
 
 pub use manifest::{Manifest, MergedFrom, ReadFile, Rerun, RerunWhat, ScenarioFile, Shard};
-pub use record::{Record, Unsettled, ranges};
+pub use record::{Lost, Record, Unsettled, ranges};
 
 /// The journal's format. A reader refuses a newer one by name.
 pub const FORMAT: u32 = 1;
@@ -156,6 +156,12 @@ pub struct Begin {
     pub history: Vec<WireMessage>,
     /// How many turns the script has.
     pub turns: u32,
+    /// The sampling parameters that are sent.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub params: Map<String, Value>,
+    /// What the scenario asks of its snapshot, where it asks anything.
+    #[serde(default, skip_serializing_if = "SnapshotRules::is_default")]
+    pub snapshot: SnapshotRules,
 }
 
 /// One try of a call is sent, in a run with a budget. It stays reserved until the `attempt` or the reply behind it says what
@@ -217,6 +223,12 @@ pub struct TurnDone {
     /// What a reasoning model thought, which is neither history nor judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking: Option<String>,
+    /// What later turns see in the reply's place, where that is another: the reply of an earlier run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
+    /// The pieces in which a streamed reply came, by their bytes: only where it is recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunks: Vec<u32>,
     /// Why the reply ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
@@ -327,6 +339,9 @@ pub struct ConversationDone {
     /// Why, where it errored before or beside a turn's own error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// How many checks were decided, in all parts of the run; absent where a defect ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<u32>,
 }
 
 /// What a call waits for before it is sent.

@@ -42,6 +42,17 @@ impl Unsettled {
     }
 }
 
+/// A line that a conversation must have had, told from those that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// Of a turn.
+    #[error("turn {0}")]
+    Turn(u32),
+    /// Of a check, by its index.
+    #[error("the check of `index` {0}")]
+    Check(u32),
+}
+
 impl Record {
     /// A conversation of which nothing but its beginning is known.
     #[must_use]
@@ -84,6 +95,27 @@ impl Record {
         self.done.as_ref().map_or(End::Interrupted, |done| done.end)
     }
 
+    /// The first line that it has lost, where it has lost one: turns and checks are written in their order, and the end says
+    /// how many there were.
+    #[must_use]
+    pub fn lost(&self) -> Option<Lost> {
+        // Where nothing says what cut a conversation short, all of it was played.
+        let (turns, checks) = match &self.done {
+            Some(ConversationDone { end: End::Passed | End::Failed, checks, .. }) => (self.begin.turns, *checks),
+            Some(ConversationDone { end: End::Errored, error: None, checks, .. })
+                if self.turns.last().is_none_or(|turn| turn.error.is_none()) =>
+            {
+                (self.begin.turns, *checks)
+            }
+            Some(ConversationDone { checks, .. }) => (0, *checks),
+            None => (0, None),
+        };
+        // A turn whose call failed was made again before all was played.
+        let played = self.turns.iter().filter(|turn| turns == 0 || turn.reply.is_some()).map(|turn| turn.turn);
+        let turn = gap(played, 1, turns.saturating_add(1)).map(Lost::Turn);
+        turn.or_else(|| gap(self.checks.iter().map(|check| check.index), 0, checks.unwrap_or(0)).map(Lost::Check))
+    }
+
     /// What its calls took of a budget, in USD: what they cost, and what stays reserved for those of unknown usage.
     #[must_use]
     pub fn spent_usd(&self) -> f64 {
@@ -100,12 +132,26 @@ impl Record {
             .map(|(n, message)| Message::new(message.role, Origin::History(n), message.content.as_str()));
         let turns = self.turns.iter().flat_map(|turn| {
             let user = Message::new(Role::User, Origin::User(turn.turn), turn.user.as_str());
+            // Later turns saw what was pinned, and not what was said.
+            let heard = turn.pinned.as_ref().or(turn.reply.as_ref());
             let reply =
-                turn.reply.iter().map(|text| Message::new(Role::Assistant, Origin::Reply(turn.turn), text.as_str()));
+                heard.into_iter().map(|text| Message::new(Role::Assistant, Origin::Reply(turn.turn), text.as_str()));
             std::iter::once(user).chain(reply)
         });
         system.chain(history).chain(turns).collect()
     }
+}
+
+/// The first number that is missing among rising ones that begin with `first`, and go on to `end` at least.
+fn gap(numbers: impl Iterator<Item = u32>, first: u32, end: u32) -> Option<u32> {
+    let mut next = first;
+    for number in numbers {
+        if number > next {
+            return Some(next);
+        }
+        next = number.saturating_add(1);
+    }
+    (next < end).then_some(next)
 }
 
 /// Puts an item where its number belongs: almost always at the end.

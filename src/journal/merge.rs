@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use super::{JournalError, Reader, Writer};
+use super::{JournalError, Reader};
 use crate::event::{Begin, Event, FORMAT, Manifest, MergedFrom, ScenarioFile, Shard, Stopped};
 use crate::model::{ConversationKey, End, without_dust};
 
@@ -113,7 +113,7 @@ fn part(shard: Shard) -> String {
 }
 
 /// `whats-my-name · default · builtin · window 2 · trial 3`.
-fn named(key: &ConversationKey) -> String {
+pub(super) fn named(key: &ConversationKey) -> String {
     format!("{} · trial {}", key.variant, key.trial)
 }
 
@@ -233,19 +233,17 @@ impl<'r> Merge<'r> {
         walls.and_then(|walls| walls.into_iter().max())
     }
 
-    /// Writes every conversation, in plan order, and the end.
-    ///
-    /// # Errors
-    /// When a journal cannot be read, or the new one cannot be written.
-    pub fn write(&self, journal: &mut Writer) -> Result<(), JournalError> {
-        for (place, run) in &self.places {
-            journal.append_lines(&self.runs[*run].journal.lines_of(*place)?)?;
-        }
-        if let Some(wall) = self.wall() {
-            let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-            journal.append(&[Event::Stop(Stopped { wall_ms })])?;
-        }
-        journal.sync()
+    /// The lines of every conversation, in plan order, each read when it is asked for: what stands in the merged journal
+    /// behind the manifest.
+    pub fn conversations(&self) -> impl Iterator<Item = Result<Vec<u8>, JournalError>> + '_ {
+        self.places.iter().map(|(place, run)| self.runs[*run].journal.lines_of(*place))
+    }
+
+    /// What stands behind the conversations: the end, where somebody timed it.
+    #[must_use]
+    pub fn end(&self) -> Option<Event> {
+        let wall_ms = |wall: Duration| u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        self.wall().map(|wall| Event::Stop(Stopped { wall_ms: wall_ms(wall) }))
     }
 }
 

@@ -12,6 +12,10 @@ mod writer;
 use std::io;
 use std::path::PathBuf;
 
+use crate::event::Lost;
+use crate::model::ConversationKey;
+
+use merge::named;
 pub use merge::{Merge, NamedRun, Problem};
 pub use reader::{Reader, Records};
 pub use writer::Writer;
@@ -90,5 +94,17 @@ pub enum JournalError {
         line: u64,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A conversation has lost a line: cut out by hand, or by a disk.
+    #[error("the journal `{}` has lost {lost} of `{}`: {mend}", path.display(), named(key))]
+    Lost {
+        /// The journal.
+        path: PathBuf,
+        /// The conversation.
+        key: Box<ConversationKey>,
+        /// The line.
+        lost: Lost,
+        /// What helps.
+        mend: String,
     },
 }

@@ -5,7 +5,8 @@
 //! what the conversations say, however they were interleaved when they were written.
 //!
 //! A last line without its line feed, or that is no JSON, was torn by a crash: it was never acknowledged, is passed
-//! over, and [`Reader::is_torn`] says so. Anything else that is wrong is an error that names its line.
+//! over, and [`Reader::is_torn`] says so. So it is with empty lines at the end, as an editor may leave them. Anything else that
+//! is wrong is an error that names its line.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -18,7 +19,7 @@ use serde::Deserialize;
 
 use super::JournalError;
 use super::blocks::Blocks;
-use crate::event::{Event, FORMAT, Manifest, Record, SnapshotNote};
+use crate::event::{Begin, Event, FORMAT, Lost, Manifest, Record, SnapshotNote};
 
 /// How much of the file is read at a time when the index is made.
 const READ_AHEAD: usize = 256 * 1024;
@@ -154,13 +155,13 @@ impl Reader {
         }
     }
 
-    /// Whether the last line was torn and passed over.
+    /// Whether the last line was torn, or empty lines stand at the end: either is passed over.
     #[must_use]
     pub fn is_torn(&self) -> bool {
         self.is_torn
     }
 
-    /// How many bytes its whole lines have: where a torn last line begins.
+    /// How many bytes its whole lines have: where begins what is passed over at the end.
     #[must_use]
     pub fn whole_length(&self) -> u64 {
         self.whole_length
@@ -217,7 +218,19 @@ impl Reader {
         }
         let mut record = record.ok_or_else(|| JournalError::NoBeginning { path: self.path.clone() })?;
         record.checks.sort_by_key(|check| check.index);
-        Ok(record)
+        match record.lost() {
+            None => Ok(record),
+            Some(lost) => Err(self.lost(record.begin, lost)),
+        }
+    }
+
+    fn lost(&self, begin: Begin, lost: Lost) -> JournalError {
+        let mend = if self.manifest.merged_from.is_empty() {
+            format!("remove all lines of `\"plan\":{}`, and `--resume` plays it again", begin.plan)
+        } else {
+            "merge its runs again".to_owned()
+        };
+        JournalError::Lost { path: self.path.clone(), key: Box::new(begin.key), lost, mend }
     }
 
     fn event(&self, line: Line) -> Result<Event, JournalError> {
@@ -343,6 +356,10 @@ impl<'a> Pass<'a> {
             self.lines.push(Line::new(plan, self.offset));
             return Ok(true);
         }
+        if self.text.trim_ascii().is_empty() {
+            self.is_torn = self.is_rest_empty()?;
+            return if self.is_torn { Ok(false) } else { Err(self.damaged("it is empty".to_owned())) };
+        }
         match serde_json::from_slice::<Head<'_>>(&self.text) {
             Ok(Head { event, plan: None, concurrency, max_cost_usd, .. }) if event == "resume" => {
                 self.parts.begun += 1;
@@ -375,6 +392,19 @@ impl<'a> Pass<'a> {
             Ok(rest) => Ok(rest.is_empty()),
             Err(source) => Err(JournalError::NotRead { path: self.path.to_owned(), source }),
         }
+    }
+
+    /// Whether nothing but empty lines stands behind the line at hand. Nothing can be read behind that any more.
+    fn is_rest_empty(&mut self) -> Result<bool, JournalError> {
+        while !self.is_last()? {
+            let rest = self.source.buffer();
+            if !rest.trim_ascii().is_empty() {
+                return Ok(false);
+            }
+            let length = rest.len();
+            self.source.consume(length);
+        }
+        Ok(true)
     }
 
     fn torn_or_damaged(&mut self, error: &serde_json::Error) -> Result<(), JournalError> {

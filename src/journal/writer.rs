@@ -54,8 +54,8 @@ impl Writer {
         }
     }
 
-    /// Opens the journal of a run that goes on, and reads it. A torn last line is cut off; [`Reader::is_torn`] of the
-    /// reader says whether one was.
+    /// Opens the journal of a run that goes on, and reads it. A torn last line is cut off, and so are empty ones at the
+    /// end; [`Reader::is_torn`] of the reader says whether there was such.
     ///
     /// # Errors
     /// When another process writes it, when it cannot be read, and when it cannot be written.

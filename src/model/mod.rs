@@ -12,6 +12,7 @@ mod plan;
 mod price;
 mod reply;
 mod script;
+mod snapshot;
 mod verdict;
 mod window;
 
@@ -24,5 +25,6 @@ pub use plan::{ConversationId, ConversationKey, VariantKey};
 pub use price::{Price, without_dust};
 pub use reply::{Reply, Source, Usage};
 pub use script::{EachReply, Persona, Position, Script, Turn};
+pub use snapshot::{Redaction, SnapshotMode, SnapshotRules};
 pub use verdict::{End, Outcome, Verdict, Visibility};
 pub use window::{OrphanReply, Tail, Window, WindowLabelError};

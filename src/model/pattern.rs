@@ -1,6 +1,7 @@
 //! A regular expression together with the text that it was written as.
 
 use std::fmt;
+use std::ops::Range;
 
 use regex::{Regex, RegexBuilder};
 
@@ -42,6 +43,18 @@ impl Pattern {
         })
     }
 
+    /// Where it matches in `text`, one match behind the other.
+    pub fn find_all<'t>(&'t self, text: &'t str) -> impl Iterator<Item = Range<usize>> + 't {
+        self.0.find_iter(text).map(|found| found.range())
+    }
+
+    /// Whether it matches the empty text somewhere: `a*`, `x|`, `^`.
+    #[must_use]
+    pub fn may_match_nothing(&self) -> bool {
+        // One that matches no text at all has no shortest match.
+        regex_syntax::parse(self.as_str()).is_ok_and(|expression| expression.properties().minimum_len() == Some(0))
+    }
+
     /// The first match in `text`.
     #[must_use]
     pub fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
@@ -66,6 +79,23 @@ impl fmt::Display for Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expression_that_may_match_nothing_is_told() {
+        for (source, expected) in [
+            ("a*", true),
+            ("x|", true),
+            ("^", true),
+            (r"\b", true),
+            (r"(\d+)?", true),
+            ("a+", false),
+            (r"\b\d{4}\b", false),
+            ("^a", false),
+            ("[a&&b]", false),
+        ] {
+            assert_eq!(Pattern::new(source).unwrap().may_match_nothing(), expected, "{source}");
+        }
+    }
 
     #[test]
     fn a_match_is_certain_only_where_nothing_that_follows_can_undo_it() {

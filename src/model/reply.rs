@@ -49,9 +49,19 @@ pub enum Source {
     Canned,
     /// The embedded model.
     Builtin,
+    /// A recording was replayed.
+    Cassette,
+    /// A call of the same run that sent the same.
+    Shared,
 }
 
 impl Source {
+    /// Whether a provider said it in this very run.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Live | Self::Shared)
+    }
+
     /// The word used in every output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -59,6 +69,8 @@ impl Source {
             Self::Live => "live",
             Self::Canned => "canned",
             Self::Builtin => "builtin",
+            Self::Cassette => "cassette",
+            Self::Shared => "shared",
         }
     }
 }

@@ -70,7 +70,7 @@ impl fmt::Display for Usd {
 
 /// The budget has not enough left for what a call can cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the budget is spent: this call can cost {most}, and {left} of {cap} is left")]
+#[error("{}", self.in_words())]
 pub struct OverBudget {
     /// What the call can cost.
     pub most: Usd,
@@ -78,6 +78,17 @@ pub struct OverBudget {
     pub left: Usd,
     /// The whole budget.
     pub cap: Usd,
+}
+
+impl OverBudget {
+    fn in_words(&self) -> String {
+        let Self { most, left, cap } = self;
+        // What was never there is not spent.
+        if *cap == Usd::default() {
+            return format!("the budget is $0, and this call can cost {most}");
+        }
+        format!("the budget is spent: this call can cost {most}, and {left} of {cap} is left")
+    }
 }
 
 type Waiter = oneshot::Sender<Result<Held, OverBudget>>;

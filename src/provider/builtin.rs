@@ -116,6 +116,7 @@ impl ChatModel for Builtin {
             Ok(ChatReply {
                 usage: Some(usage(request.messages, &text)),
                 reply: Reply { text, finish_reason: Some("stop".to_owned()) },
+                chunks: Vec::new(),
                 thinking: None,
                 latency: start.elapsed(),
                 ttft,

@@ -26,6 +26,8 @@ pub struct ChatRequest<'a> {
 pub struct ChatReply {
     /// Text and finish reason.
     pub reply: Reply,
+    /// The pieces in which a streamed reply came, by their bytes.
+    pub chunks: Vec<u32>,
     /// What a reasoning model thought (`reasoning_content`, or a leading `<think>` block), kept out of the text.
     pub thinking: Option<String>,
     /// Token counts as the provider reports them; `None` where it reports none.
@@ -123,6 +125,9 @@ pub enum CallError {
     /// The call was not sent: the run stops.
     #[error("not sent, since the run stops")]
     Interrupted,
+    /// The request is not recorded, and nothing may be sent: why not, and in what it differs from the nearest recording.
+    #[error("{0}")]
+    NotRecorded(String),
 }
 
 impl CallError {
@@ -154,6 +159,7 @@ impl CallError {
             | Self::Connection(_)
             | Self::Malformed(_)
             | Self::ModelStopped(_)
+            | Self::NotRecorded(_)
             | Self::Interrupted => None,
             Self::RateLimited { status, .. }
             | Self::Server { status, .. }

@@ -2,6 +2,7 @@
 
 mod budget;
 mod builtin;
+pub mod cassette;
 mod chat_model;
 mod gate;
 pub mod openai;

@@ -149,6 +149,7 @@ mod tests {
     fn reply() -> ChatReply {
         ChatReply {
             reply: Reply { text: "Hello".to_owned(), finish_reason: None },
+            chunks: Vec::new(),
             thinking: None,
             usage: None,
             latency: Duration::ZERO,

@@ -89,6 +89,10 @@ counts! {
     SourceCounts of Source {
         /// From a provider.
         live = Live,
+        /// From calls of the same run that sent the same.
+        shared = Shared,
+        /// From recordings.
+        cassette = Cassette,
         /// From the embedded model.
         builtin = Builtin,
         /// From the script.

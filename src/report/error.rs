@@ -19,4 +19,7 @@ pub enum ReportError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// Whoever wanted the files wants them no longer.
+    #[error("stopped before all was written")]
+    Stopped,
 }

@@ -97,6 +97,18 @@ pub fn sweep(folder: &Path) -> Result<(), ReportError> {
 /// When the journal cannot be read or a file cannot be written; then none of them is changed, unless renaming itself
 /// fails.
 pub fn write_all(folder: &Path, journal: &Reader) -> Result<Summary, ReportError> {
+    write_all_unless(folder, journal, &|| false)
+}
+
+/// Does what [`write_all`] does, unless it is to stop, which is asked before each conversation is read.
+///
+/// # Errors
+/// As those of [`write_all`], and [`ReportError::Stopped`]; none of the files is changed then.
+pub fn write_all_unless(
+    folder: &Path,
+    journal: &Reader,
+    is_to_stop: &dyn Fn() -> bool,
+) -> Result<Summary, ReportError> {
     let draft = |file| Draft::new(folder, file);
     let drafts = Sheets {
         transcripts: draft("transcripts.csv")?,
@@ -112,6 +124,9 @@ pub fn write_all(folder: &Path, journal: &Reader) -> Result<Summary, ReportError
     let spool = BufWriter::with_capacity(SPOOLED, draft("junit.xml")?);
     let mut suites = Junit::new(journal.manifest(), journal.snapshots()?, spool);
     for record in journal.records() {
+        if is_to_stop() {
+            return Err(ReportError::Stopped);
+        }
         let record = record?;
         tables.add(&record).map_err(not_written)?;
         suites.add(&record).map_err(no_junit)?;

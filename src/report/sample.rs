@@ -32,13 +32,15 @@ pub(super) fn record(plan: u32, scenario: &str) -> Record {
         system: Some("You are a helpful assistant.".into()),
         history: Vec::new(),
         turns: 1,
+        params: serde_json::Map::new(),
+        snapshot: crate::model::SnapshotRules::default(),
     });
     ended(&mut record, End::Passed);
     record
 }
 
 pub(super) fn ended(record: &mut Record, end: End) {
-    record.done = Some(ConversationDone { plan: record.begin.plan, end, error: None });
+    record.done = Some(ConversationDone { plan: record.begin.plan, end, error: None, checks: None });
 }
 
 pub(super) fn key(record: &mut Record) -> &mut VariantKey {
@@ -56,6 +58,8 @@ pub(super) fn turn<'a>(record: &'a mut Record, user: &str, reply: &str) -> &'a m
         sent: vec![(0, positions)],
         source: Source::Builtin,
         reply: Some(reply.into()),
+        pinned: None,
+        chunks: Vec::new(),
         thinking: None,
         finish_reason: Some("stop".into()),
         usage: Some(Usage { sent: 100, reply: 10, estimated: false }),

@@ -99,7 +99,7 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let parts = [
         Some(of_shard(around.shard) + &look.paint(Tone::Heading, &ends(&totals.variants)) + &of_trials(totals)),
         (totals.not_begun > 0).then(|| several(totals.not_begun, "conversation not begun", "conversations not begun")),
-        (skipped > 0).then(|| several(skipped, "conversation", "conversations") + " skipped: the budget is spent"),
+        (skipped > 0).then(|| several(skipped, "conversation", "conversations") + " skipped: " + why_skipped(totals)),
         (failed_snapshots > 0).then(|| several(failed_snapshots, "snapshot failed", "snapshots failed")),
         Some(
             around.wall.map_or_else(|| calls.clone(), |wall| format!("{calls} in {}", with_bound(wall, totals.bound))),
@@ -129,12 +129,23 @@ fn empty_shard(totals: &Totals, shard: Option<Shard>) -> Option<String> {
     Some(format!("no scenario or case of the plan falls into shard {shard}: there was nothing to play"))
 }
 
-/// `12.4 s (bound 11.8 s)`. In a run of less than a second it is not calls that take the time.
+/// `12.4 s (bound 11.8 s)`. In a run of less than a second, or without calls, it is not calls that take the time.
 fn with_bound(wall: Duration, bound: Option<Duration>) -> String {
     match bound {
-        Some(bound) if wall >= Duration::from_secs(1) => format!("{} (bound {})", time(wall), time(bound)),
+        Some(bound) if wall >= Duration::from_secs(1) && !bound.is_zero() => {
+            format!("{} (bound {})", time(wall), time(bound))
+        }
         _ => time(wall),
     }
+}
+
+/// A budget of nothing is none that could be spent.
+fn why_skipped(totals: &Totals) -> &'static str {
+    if has_nothing_to_spend(totals) { "the budget is $0" } else { "the budget is spent" }
+}
+
+fn has_nothing_to_spend(totals: &Totals) -> bool {
+    totals.max_cost_usd.is_some_and(|cap| cap <= 0.0)
 }
 
 /// `$0.012`, and with a budget `$4.98 of $5.00, $0.020 more reserved for calls of unknown usage`.
@@ -142,6 +153,9 @@ fn cost(totals: &Totals) -> Option<String> {
     let cost = totals.usage.cost_usd;
     let Some(cap) = totals.max_cost_usd else { return cost.map(money) };
     let reserved = totals.usage.reserved_usd.filter(|usd| *usd > 0.0);
+    if has_nothing_to_spend(totals) && reserved.is_none() && cost.is_none_or(|cost| cost <= 0.0) {
+        return Some("nothing spent: the budget is $0".to_owned());
+    }
     let reserved =
         reserved.map_or_else(String::new, |usd| format!(", {} more reserved for calls of unknown usage", money(usd)));
     Some(format!("{} of {}{reserved}", money(cost.unwrap_or(0.0)), money(cap)))

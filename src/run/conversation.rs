@@ -13,14 +13,17 @@ use globset::Glob;
 use super::call::{CallObserver, Effort};
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
+use super::pins::Replies;
 use super::so_far::{self, SoFar};
+use super::tape::{self, Tape};
 use crate::check::{self, TurnView};
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live, TurnDone, WireMessage, ranges};
 use crate::model::{
-    Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, Source, Turn,
-    Usage, Verdict, Window,
+    Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, SnapshotRules,
+    Source, Turn, Usage, Verdict, Window,
 };
-use crate::provider::{CallError, ChatReply, ChatRequest, OverBudget};
+use crate::provider::cassette::{Key, Keys, Request as Asked};
+use crate::provider::{CallError, ChatReply, ChatRequest, Observer, OverBudget};
 use crate::text::tokens;
 use crate::window;
 
@@ -49,8 +52,14 @@ pub struct Conversation {
     pub params: Params,
     /// Whether replies are streamed.
     pub stream: bool,
+    /// What the scenario asks of its snapshot.
+    pub snapshot: Arc<SnapshotRules>,
     /// Who answers.
     pub model: Model,
+    /// What is recorded of its scenario, or is to be.
+    pub tape: Option<Arc<Tape>>,
+    /// What later turns see in the place of its replies.
+    pub pins: Replies,
     /// What was played of it before the run went on.
     pub so_far: SoFar,
 }
@@ -90,7 +99,14 @@ pub async fn play(conversation: &Conversation, outlet: &Outlet, steering: &dyn S
         (Some(Cut::CallFailed), _) | (None, Some(_)) => (End::Errored, None),
         (None, None) => (End::Passed, None),
     };
-    outlet.keep(Event::Conversation(ConversationDone { plan: conversation.plan, end, error })).await?;
+    outlet
+        .keep(Event::Conversation(ConversationDone {
+            plan: conversation.plan,
+            end,
+            error,
+            checks: Some(stage.next_check),
+        }))
+        .await?;
     Ok(end)
 }
 
@@ -122,6 +138,8 @@ fn begin(conversation: &Conversation) -> Begin {
             .map(|(role, content)| WireMessage { role: *role, content: content.to_string() })
             .collect(),
         turns: u32::try_from(conversation.script.turns.len()).unwrap_or(u32::MAX),
+        params: conversation.params.effective(),
+        snapshot: SnapshotRules::clone(&conversation.snapshot),
     }
 }
 
@@ -139,6 +157,10 @@ struct Stage<'c> {
     worst: Option<Verdict>,
     /// Tokens of each message, counted once, for token windows.
     tokens: HashMap<Origin, usize>,
+    /// The keys of its requests so far, where they are recorded.
+    keys: Keys,
+    /// The parameters that are sent.
+    params: serde_json::Map<String, serde_json::Value>,
 }
 
 impl<'c> Stage<'c> {
@@ -161,6 +183,8 @@ impl<'c> Stage<'c> {
             next_check: 0,
             worst: None,
             tokens: HashMap::new(),
+            keys: Keys::default(),
+            params: conversation.params.effective(),
         }
     }
 
@@ -182,14 +206,17 @@ impl<'c> Stage<'c> {
         let positions: Vec<usize> = known.sent_positions().filter(|at| *at < list.len()).collect();
         let request = Request { messages: positions.iter().map(|at| list[*at].clone()).collect(), positions };
         let reply = so_far::reply(known);
-        self.exchange(number, turn, &request, &reply, so_far::tokens_sent(known))
+        if self.conversation.tape.is_some() {
+            self.key(&request.messages);
+        }
+        let heard = known.pinned.as_deref().unwrap_or(&reply.text);
+        self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known))
     }
 
     /// Plays one live turn. Says why the conversation cannot go on where no reply came.
     async fn live(&mut self, number: u32, turn: &Turn) -> Result<Option<Cut>, JournalLost> {
         let user = Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user));
-        let source = self.conversation.model.chat.source();
-        let mut done = self.turn_done(number, turn, source);
+        let mut done = self.turn_done(number, turn, self.conversation.model.chat.source());
         let request = match self.request(user) {
             Ok(request) => request,
             Err(too_long) => {
@@ -199,12 +226,14 @@ impl<'c> Stage<'c> {
         };
         done.sent = ranges(request.positions.iter().copied());
         self.outlet.live(Live::TurnBegins { plan: self.conversation.plan, turn: number, user: turn.user.to_string() });
-        let (result, effort) = self.call(number, &request.messages).await;
-        done.waited_ms = effort.waited_ms;
+        let Answered { result, source, effort } = self.answer(number, &request.messages).await;
+        (done.source, done.waited_ms) = (source, effort.waited_ms);
         let cut = match result {
             Ok(reply) => {
                 self.keep_reply(done, &request, &reply).await?;
-                self.exchange(number, turn, &request, &reply.reply, reply.usage.map(|usage| usage.sent))?;
+                let said = &reply.reply;
+                let heard = self.conversation.pins.get(&number).map_or(said.text.as_str(), String::as_str);
+                self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent))?;
                 return Ok(None);
             }
             Err(CallError::Interrupted) => Cut::Stopped,
@@ -222,18 +251,18 @@ impl<'c> Stage<'c> {
     }
 
     /// The exchange joins the history before its checks run: a check that panics must not take the evidence with it. The
-    /// checks see the history as it was when the request went out.
+    /// checks see the history as it was when the request went out. `heard` is what later turns see in the reply's place.
     fn exchange(
         &mut self,
         number: u32,
         turn: &Turn,
         request: &Request,
-        reply: &Reply,
+        (reply, heard): (&Reply, &str),
         tokens_sent: Option<u64>,
     ) -> Result<(), JournalLost> {
         let before = self.history.len();
         self.history.push(Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user)));
-        self.history.push(Message::new(Role::Assistant, Origin::Reply(number), reply.text.as_str()));
+        self.history.push(Message::new(Role::Assistant, Origin::Reply(number), heard));
         let sent: Vec<&Message> = request.messages.iter().collect();
         for check in checks_of(self.conversation, self.persona, number, turn) {
             let done = if let Some(why) = self.not_for_this_model(check) {
@@ -280,6 +309,8 @@ impl<'c> Stage<'c> {
             sent: Vec::new(),
             source,
             reply: None,
+            pinned: None,
+            chunks: Vec::new(),
             thinking: None,
             finish_reason: None,
             usage: None,
@@ -316,16 +347,68 @@ impl<'c> Stage<'c> {
         Ok(Request { messages, positions })
     }
 
-    async fn call(&self, number: u32, messages: &[Message]) -> (Result<ChatReply, CallError>, Effort) {
+    /// The reply to a request: from its recording, from whoever sent the same, or from the provider.
+    async fn answer(&mut self, number: u32, messages: &[Message]) -> Answered {
         let observer = CallObserver::new(self.outlet, self.conversation.plan, number);
+        let tape = self.conversation.tape.clone();
+        let (result, source) = match tape.as_deref() {
+            None => (self.call(&observer, messages).await, self.conversation.model.chat.source()),
+            Some(Tape::Record(cells)) => {
+                let (_, key, _) = self.key(messages);
+                let (result, source) = cells.once(&key, self.call(&observer, messages)).await;
+                if let (Ok(reply), Source::Shared) = (&result, source) {
+                    self.show(&observer, [reply.reply.text.as_str()]);
+                }
+                (result, source)
+            }
+            Some(Tape::Replay(cassette)) => {
+                let (sent, key, occurrence) = self.key(messages);
+                match cassette.reply(&key) {
+                    Some(recorded) => {
+                        self.show(&observer, recorded.pieces());
+                        (Ok(tape::replayed(recorded)), Source::Cassette)
+                    }
+                    // Whoever may not be called says so by where its replies come from.
+                    None if self.conversation.model.chat.source() == Source::Cassette => {
+                        let why = tape::missing(cassette, &self.asked(&sent), occurrence);
+                        (Err(CallError::NotRecorded(why)), Source::Cassette)
+                    }
+                    None => (self.call(&observer, messages).await, Source::Live),
+                }
+            }
+        };
+        Answered { result, source, effort: observer.effort() }
+    }
+
+    /// A reply that is there already is shown as it would come.
+    fn show<'p>(&self, observer: &CallObserver<'_>, pieces: impl IntoIterator<Item = &'p str>) {
+        if self.conversation.stream {
+            pieces.into_iter().for_each(|piece| observer.delta(piece));
+        }
+    }
+
+    /// The key of the next request, what of it makes the key, and which occurrence of it this is.
+    fn key(&mut self, messages: &[Message]) -> (Vec<WireMessage>, Key, u32) {
+        let sent = tape::wire(messages);
+        let mut keys = std::mem::take(&mut self.keys);
+        let (key, occurrence) = keys.next(&self.asked(&sent));
+        self.keys = keys;
+        (sent, key, occurrence)
+    }
+
+    fn asked<'m>(&'m self, messages: &'m [WireMessage]) -> Asked<'m> {
+        let key = &self.conversation.key;
+        Asked { model: &key.variant.model, messages, params: &self.params, trial: key.trial }
+    }
+
+    async fn call(&self, observer: &CallObserver<'_>, messages: &[Message]) -> Result<ChatReply, CallError> {
         let request = ChatRequest {
             messages,
             params: &self.conversation.params,
             stream: self.conversation.stream,
             facts: &self.conversation.script.facts,
         };
-        let result = self.conversation.model.chat.chat(request, &observer).await;
-        (result, observer.effort())
+        self.conversation.model.chat.chat(request, observer).await
     }
 
     async fn keep_reply(&self, mut done: TurnDone, request: &Request, reply: &ChatReply) -> Result<(), JournalLost> {
@@ -338,16 +421,23 @@ impl<'c> Stage<'c> {
         let all = self.history.iter().map(estimate).sum::<u64>();
         let sent_history: u64 = request.messages.iter().filter(|m| m.role != Role::System).map(estimate).sum::<u64>()
             - request.messages.last().map_or(0, estimate);
+        done.pinned = self.conversation.pins.get(&done.turn).filter(|pinned| **pinned != reply.reply.text).cloned();
         done.reply = Some(reply.reply.text.clone());
         done.thinking.clone_from(&reply.thinking);
         done.finish_reason.clone_from(&reply.reply.finish_reason);
         done.usage = Some(usage);
         done.tokens_full_history = Some(usage.sent + all.saturating_sub(sent_history));
-        done.cost_usd = self.conversation.model.price.map(|price| price.of(usage));
-        done.reserved_usd = reply.reserved_usd;
-        done.attempts = reply.attempts;
-        done.latency_ms = Some(reply.latency.as_secs_f64() * 1000.0);
-        done.ttft_ms = reply.ttft.map(|ttft| ttft.as_secs_f64() * 1000.0);
+        if matches!(self.conversation.tape.as_deref(), Some(Tape::Record(_))) {
+            done.chunks.clone_from(&reply.chunks);
+        }
+        // What was not asked for cost nothing and took no time.
+        if matches!(done.source, Source::Live | Source::Builtin) {
+            done.cost_usd = self.conversation.model.price.map(|price| price.of(usage));
+            done.reserved_usd = reply.reserved_usd;
+            done.attempts = reply.attempts;
+            done.latency_ms = Some(reply.latency.as_secs_f64() * 1000.0);
+            done.ttft_ms = reply.ttft.map(|ttft| ttft.as_secs_f64() * 1000.0);
+        }
         done.model_reported.clone_from(&reply.model_reported);
         done.fingerprint.clone_from(&reply.fingerprint);
         self.outlet.keep(Event::Turn(Box::new(done))).await
@@ -435,6 +525,13 @@ fn under_mark(check: &Check, verdict: Verdict, detail: String) -> (Verdict, Stri
         }
         (_, verdict) => (verdict, detail),
     }
+}
+
+/// What came of a request.
+struct Answered {
+    result: Result<ChatReply, CallError>,
+    source: Source,
+    effort: Effort,
 }
 
 /// The messages of one request, and their positions in the conversation's own list.

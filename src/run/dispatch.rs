@@ -16,11 +16,13 @@ use super::fail_fast::{FailFast, FailedTrial};
 use super::models::Models;
 use super::order::Order;
 use super::outlet::{JournalLost, Outlet};
+use super::pins::{Pins, Replies};
 use super::plan::Plan;
 use super::so_far::SoFar;
+use super::tape::Tape;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live};
 use crate::journal::Reader;
-use crate::model::{ConversationId, End, Verdict};
+use crate::model::{ConversationId, End, SnapshotRules, Source, Verdict};
 use crate::provider::Budget;
 
 /// How long requests in flight may still take after a run was told to stop.
@@ -34,6 +36,10 @@ pub struct Job {
     pub places: Vec<usize>,
     /// Who answers.
     pub models: Models,
+    /// What is recorded of a scenario, or is to be, by its index in the plan; none where nothing is.
+    pub tapes: HashMap<u32, Arc<Tape>>,
+    /// Earlier replies that later turns see in the place of live ones; none where they see those.
+    pub pins: Option<Pins>,
     /// Conversations in flight.
     pub concurrency: usize,
     /// The journal as it was when the run went on; none where it begins.
@@ -226,9 +232,19 @@ fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
         window: job.plan.window(planned),
         params: scenario.params.clone(),
         stream: job.plan.is_streamed(planned),
+        snapshot: Arc::clone(&scenario.snapshot),
         model: model.clone(),
+        tape: job.tapes.get(&planned.scenario).filter(|_| model.chat.source() != Source::Builtin).cloned(),
+        pins: pinned(job, index)?,
         so_far: so_far(job, index)?,
     })
+}
+
+/// What its later turns see in the place of its live replies.
+fn pinned(job: &Job, index: usize) -> Result<Replies, String> {
+    let Some(pins) = &job.pins else { return Ok(Replies::new()) };
+    let planned = &job.plan.conversations[index];
+    pins.of(planned.scenario, &job.plan.conversation_key(planned)).map_err(|error| error.to_string())
 }
 
 /// What was played of a conversation before the run went on: read when it is begun, so that memory does not grow with
@@ -255,12 +271,16 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
         system: None,
         history: Vec::new(),
         turns: 0,
+        params: scenario.params.effective(),
+        snapshot: SnapshotRules::clone(&scenario.snapshot),
     }
 }
 
 /// Ends a conversation that has begun and cannot be carried through.
 async fn errored(outlet: &Outlet, index: usize, error: String) -> Result<End, JournalLost> {
     let plan = u32::try_from(index).unwrap_or(u32::MAX);
-    outlet.keep(Event::Conversation(ConversationDone { plan, end: End::Errored, error: Some(error) })).await?;
+    outlet
+        .keep(Event::Conversation(ConversationDone { plan, end: End::Errored, error: Some(error), checks: None }))
+        .await?;
     Ok(End::Errored)
 }

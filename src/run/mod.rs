@@ -9,14 +9,18 @@ mod models;
 mod order;
 mod outlet;
 mod overflow;
+mod pins;
 pub mod plan;
 mod shard;
 mod so_far;
+mod tape;
 
 pub use dispatch::{Ended, Job, dispatch};
 pub use filter::{Filter, FilterError};
 pub use models::{Model, Models};
 pub use outlet::{JournalLost, Note, Notes, Outlet, Watcher, consume};
 pub use overflow::overflows;
+pub use pins::{PinnedRun, Pins, Replies};
 pub use shard::ShardError;
 pub use so_far::SoFar;
+pub use tape::{Cells, Tape};

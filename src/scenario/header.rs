@@ -11,7 +11,7 @@ use super::matrix::{self, Case, CasesNode, Variables};
 use super::read_files::Remembered;
 use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
-use super::{Files, Scenario, read_params, read_window};
+use super::{Files, Scenario, read_params, read_snapshot, read_window};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::{Script, Window};
 
@@ -29,6 +29,8 @@ const KEYS: &[&str] = &[
     "stream",
     "trials",
     "pass_rate",
+    "snapshot",
+    "snapshot_redact",
     "facts",
     "turns",
     "history",
@@ -150,6 +152,7 @@ impl Reader<'_> {
             params: fields.get("params").and_then(|node| read_params::params(findings, node)).unwrap_or_default(),
             params_span: self.place_of("params"),
             stream: fields.get("stream").and_then(|node| findings.flag(node, "stream")).unwrap_or(false),
+            snapshot: read_snapshot::rules(findings, fields).into(),
             trials: trials.and_then(|trials| u32::try_from(trials).ok()).unwrap_or(1),
             pass_rate: fields
                 .get("pass_rate")

@@ -9,6 +9,7 @@ mod read_check;
 mod read_fact;
 mod read_files;
 mod read_params;
+mod read_snapshot;
 mod read_turns;
 mod read_window;
 mod template;
@@ -22,7 +23,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::model::{Params, Script, Window};
+use crate::model::{Params, Script, SnapshotRules, Window};
 
 pub use body::Body;
 pub use header::load;
@@ -76,6 +77,8 @@ pub struct Scenario {
     params_span: Range<usize>,
     /// Whether replies are streamed.
     pub stream: bool,
+    /// What it asks of its snapshots.
+    pub snapshot: Arc<SnapshotRules>,
     /// Repetitions of each variant.
     pub trials: u32,
     /// The share of its decided trials in which a check must pass.

@@ -4,13 +4,17 @@
 //! Its layout cannot be forged by a reply: structure begins at the left edge, every line of a text is indented by two
 //! spaces or empty. What a text would hide (control characters, a blank at a line's end) is made visible; blanks and
 //! line ends at the end of a text are left out.
+//!
+//! A snapshot of the structure alone leaves out all that hangs on a reply's words: the replies, how they ended, and
+//! distances. What was sent, verdicts and outcomes stay.
 
 use std::fmt::Write;
 
 use super::format::Snapshot;
 use super::header::Metadata;
+use super::redact::{RedactError, Redactions, Texts};
 use crate::event::{CheckDone, Record, TurnDone};
-use crate::model::{End, Message, Role, Source, Verdict};
+use crate::model::{End, Message, Role, SnapshotMode, Source, Verdict};
 use crate::text::escape::visible;
 
 /// Runs of messages longer than this are written as `u1 … u7`.
@@ -19,29 +23,56 @@ const LONGEST_RUN: usize = 6;
 /// What every line of a text begins with.
 pub(super) const INDENT: &str = "  ";
 
-impl Snapshot {
-    /// The snapshot of a conversation. `source` is its scenario file as the metadata are to name it.
+/// Says below the title that replies are not kept, lest one take them for empty.
+const LEFT_OUT: &str = "replies · left out";
+
+/// Makes snapshots of conversations. Those of one scenario share their redactions, which are made ready once.
+#[derive(Debug, Default)]
+pub struct Transcriber {
+    redactions: Redactions,
+}
+
+impl Transcriber {
+    /// The snapshot of a conversation, as its scenario asks for it. `source` is its scenario file as the metadata are to
+    /// name it.
     ///
-    /// `None` for a conversation that was not carried through to its last turn: errors vary from run to run, and half
-    /// a transcript would hide the rest of an accepted one. A conversation that is `errored` only because a check
-    /// stayed `unknown` has one. Which trial it was is not asked; snapshots are made of trial 1.
+    /// `None` for a scenario that wants none, and for a conversation that was not carried through to its last turn: errors
+    /// vary from run to run, and half a transcript would hide the rest of an accepted one. A conversation that is `errored`
+    /// only because a check stayed `unknown` has one. Which trial it was is not asked; snapshots are made of trial 1.
+    ///
+    /// # Errors
+    /// When a redaction cannot be applied.
+    pub fn snapshot(&mut self, record: &Record, source: &str) -> Result<Option<Snapshot>, RedactError> {
+        let rules = &record.begin.snapshot;
+        if rules.mode == SnapshotMode::Off || !is_whole(record) {
+            return Ok(None);
+        }
+        self.redactions.prepare(&rules.redact)?;
+        let body = Body { text: String::new(), mode: rules.mode, redacted: self.redactions.begin() };
+        Ok(Some(Snapshot::new(metadata(record, source), &body.of(record)?)))
+    }
+}
+
+impl Snapshot {
+    /// The snapshot of a conversation, as [`Transcriber::snapshot`] makes it; `None` also where a redaction cannot be
+    /// applied.
     #[must_use]
     pub fn from_record(record: &Record, source: &str) -> Option<Self> {
-        if !is_whole(record) {
-            return None;
-        }
-        let variant = &record.begin.key.variant;
-        let window = format!("window {}", variant.window);
-        let names = [&variant.scenario, &variant.case, &variant.persona, &variant.model, &window, &variant.vars];
-        let names: Vec<&str> = names.into_iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-        let line = record.checks.iter().map(|check| check.line).find(|&line| line > 0);
-        let metadata = Metadata {
-            source: Some(one_line(source)),
-            assertion_line: Some(line.unwrap_or(1)),
-            description: Some(one_line(&names.join(" / "))),
-            ..Metadata::default()
-        };
-        Some(Self::new(metadata, &body(record)))
+        Transcriber::default().snapshot(record, source).ok().flatten()
+    }
+}
+
+fn metadata(record: &Record, source: &str) -> Metadata {
+    let variant = &record.begin.key.variant;
+    let window = format!("window {}", variant.window);
+    let names = [&variant.scenario, &variant.case, &variant.persona, &variant.model, &window, &variant.vars];
+    let names: Vec<&str> = names.into_iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+    let line = record.checks.iter().map(|check| check.line).find(|&line| line > 0);
+    Metadata {
+        source: Some(one_line(source)),
+        assertion_line: Some(line.unwrap_or(1)),
+        description: Some(one_line(&names.join(" / "))),
+        ..Metadata::default()
     }
 }
 
@@ -55,44 +86,95 @@ fn is_whole(record: &Record) -> bool {
     has_ended && record.turns.len() == record.begin.turns as usize && record.turns.iter().all(is_played)
 }
 
-/// The transcript of a conversation that is whole.
-fn body(record: &Record) -> String {
-    let messages = record.messages();
-    let mut body = format!("# {}\n", one_line(&record.begin.key.variant.to_string()));
-    if let Some(system) = &record.begin.system {
-        body.push('\n');
-        push_text(&mut body, "system", system);
-    }
-    for (n, message) in (1..).zip(&record.begin.history) {
-        if n == 1 {
-            body.push('\n');
-        }
-        push_text(&mut body, &format!("h{n} · {}", message.role), &message.content);
-    }
-    for turn in &record.turns {
-        push_turn(&mut body, turn, &messages);
-        push_checks(&mut body, record.checks.iter().filter(|check| check.turn == Some(turn.turn)));
-    }
-    if record.checks.iter().any(|check| check.turn.is_none()) {
-        body.push_str("\ntranscript\n");
-        push_checks(&mut body, record.checks.iter().filter(|check| check.turn.is_none()));
-    }
-    body
+/// A transcript while it is written.
+struct Body<'r> {
+    text: String,
+    mode: SnapshotMode,
+    redacted: Texts<'r>,
 }
 
-fn push_turn(body: &mut String, turn: &TurnDone, messages: &[Message]) {
-    let sent = match turn.source {
-        Source::Canned => "canned".to_owned(),
-        Source::Live | Source::Builtin => format!("sent: {}", sent(turn, messages)),
-    };
-    // Writing to a String cannot fail.
-    let _ = writeln!(body, "\nturn {} · {sent}", turn.turn);
-    push_text(body, "user", &turn.user);
-    let heading = match turn.finish_reason.as_deref() {
-        None | Some("stop") => "assistant".to_owned(),
-        Some(reason) => format!("assistant · {}", one_line(reason)),
-    };
-    push_text(body, &heading, turn.reply.as_deref().unwrap_or_default());
+impl Body<'_> {
+    /// The transcript of a conversation that is whole.
+    fn of(mut self, record: &Record) -> Result<String, RedactError> {
+        let messages = record.messages();
+        self.line(&format!("# {}", one_line(&record.begin.key.variant.to_string())));
+        if !self.keeps_replies() {
+            self.line(LEFT_OUT);
+        }
+        if let Some(system) = &record.begin.system {
+            self.line("");
+            self.message("system", system)?;
+        }
+        for (n, message) in (1..).zip(&record.begin.history) {
+            if n == 1 {
+                self.line("");
+            }
+            self.message(&format!("h{n} · {}", message.role), &message.content)?;
+        }
+        for turn in &record.turns {
+            self.turn(turn, &messages)?;
+            self.checks(record.checks.iter().filter(|check| check.turn == Some(turn.turn)));
+        }
+        if record.checks.iter().any(|check| check.turn.is_none()) {
+            self.line("\ntranscript");
+            self.checks(record.checks.iter().filter(|check| check.turn.is_none()));
+        }
+        Ok(self.text)
+    }
+
+    fn keeps_replies(&self) -> bool {
+        self.mode != SnapshotMode::Structure
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn turn(&mut self, turn: &TurnDone, messages: &[Message]) -> Result<(), RedactError> {
+        let is_canned = turn.source == Source::Canned;
+        let sent = if is_canned { "canned".to_owned() } else { format!("sent: {}", sent(turn, messages)) };
+        self.line(&format!("\nturn {} · {sent}", turn.turn));
+        self.message("user", &turn.user)?;
+        // A canned reply is of the script. Of any other not even its end is kept: whether it was cut off or empty
+        // hangs on its words.
+        if !is_canned && !self.keeps_replies() {
+            return Ok(());
+        }
+        let heading = match turn.finish_reason.as_deref() {
+            None | Some("stop") => "assistant".to_owned(),
+            Some(reason) => format!("assistant · {}", one_line(reason)),
+        };
+        self.message(&heading, turn.reply.as_deref().unwrap_or_default())
+    }
+
+    /// A heading and the text below it; `· empty` behind the heading where there is none.
+    fn message(&mut self, heading: &str, text: &str) -> Result<(), RedactError> {
+        self.text.push_str(heading);
+        let text = self.redacted.redact(text)?;
+        let text = visible(&text);
+        let text = text.trim_end();
+        if text.is_empty() {
+            self.text.push_str(" · empty\n");
+            return Ok(());
+        }
+        self.text.push('\n');
+        for line in text.split('\n') {
+            push_line(&mut self.text, line);
+        }
+        Ok(())
+    }
+
+    fn checks<'a>(&mut self, checks: impl Iterator<Item = &'a CheckDone>) {
+        let mut checks = checks.peekable();
+        if checks.peek().is_some() {
+            self.line("checks");
+        }
+        let with_distance = self.keeps_replies();
+        for check in checks {
+            push_line(&mut self.text, &check_line(check, with_distance));
+        }
+    }
 }
 
 /// The messages sent: `system, a2, u3, a3, u4`; a run of more than six that follow one another as `u1 … u7`.
@@ -112,21 +194,6 @@ fn sent(turn: &TurnDone, messages: &[Message]) -> String {
     names.join(", ")
 }
 
-/// A heading and the text below it; `· empty` behind the heading where there is none.
-fn push_text(body: &mut String, heading: &str, text: &str) {
-    body.push_str(heading);
-    let text = visible(text);
-    let text = text.trim_end();
-    if text.is_empty() {
-        body.push_str(" · empty\n");
-        return;
-    }
-    body.push('\n');
-    for line in text.split('\n') {
-        push_line(body, line);
-    }
-}
-
 /// Editors and commit hooks drop blanks at the end of a line, and a snapshot must survive them: the last one is shown.
 fn push_line(body: &mut String, line: &str) {
     if !line.is_empty() {
@@ -142,19 +209,11 @@ fn push_line(body: &mut String, line: &str) {
     body.push('\n');
 }
 
-fn push_checks<'a>(body: &mut String, checks: impl Iterator<Item = &'a CheckDone>) {
-    let mut checks = checks.peekable();
-    if checks.peek().is_some() {
-        body.push_str("checks\n");
-    }
-    for check in checks {
-        push_line(body, &check_line(check));
-    }
-}
-
-/// `✓ forgets name (its name for the user) · forgotten · distance 2`
-fn check_line(check: &CheckDone) -> String {
+/// `✓ forgets name (its name for the user) · forgotten · distance 2`. A distance hangs on the words of replies that mention
+/// the fact, and is left out with them.
+fn check_line(check: &CheckDone, with_distance: bool) -> String {
     let mut line = format!("{} {} {}", sign(check.verdict), check.check, check.expected);
+    // Writing to a String cannot fail.
     if let Some(name) = &check.name {
         let _ = write!(line, " ({name})");
     }
@@ -162,7 +221,7 @@ fn check_line(check: &CheckDone) -> String {
         if let Some(outcome) = retention.outcome {
             let _ = write!(line, " · {outcome}");
         }
-        if let Some(distance) = retention.distance {
+        if let Some(distance) = retention.distance.filter(|_| with_distance) {
             let _ = write!(line, " · distance {distance}");
         }
     }

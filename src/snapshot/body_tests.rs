@@ -106,6 +106,90 @@ checks
     assert_eq!(snapshot.to_string(), expected);
 }
 
+fn structure(mut record: Record) -> Record {
+    record.begin.snapshot.mode = SnapshotMode::Structure;
+    record
+}
+
+#[test]
+fn the_structure_has_all_but_what_the_bot_says() {
+    let mut record = structure(whats_my_name());
+    record.turns[1].source = Source::Canned;
+    record.turns[1].reply = Some("Good for you.".into());
+    let expected = "\
+# whats-my-name · default · builtin · window 2
+replies · left out
+
+system
+  You are a helpful assistant.
+
+turn 1 · sent: system, u1
+user
+  My name is Priya.
+
+turn 2 · canned
+user
+  I work at Google.
+assistant
+  Good for you.
+
+turn 3 · sent: system, a1, u2, a2, u3
+user
+  I'm learning ML.
+
+turn 4 · sent: system, a2, u3, a3, u4
+user
+  What's my name?
+checks
+  ✓ forgets name · forgotten";
+    assert_eq!(body_of(&record), expected);
+}
+
+#[test]
+fn off_has_no_snapshot() {
+    let mut record = whats_my_name();
+    record.begin.snapshot.mode = SnapshotMode::Off;
+    assert_eq!(Snapshot::from_record(&record, "s.yaml"), None);
+}
+
+#[test]
+fn redactions_are_for_the_texts_of_system_user_and_assistant_and_for_nothing_else() {
+    let mut record = whats_my_name();
+    record.begin.history = serde_json::from_value(
+        json!([{"role": "user", "content": "name 1"}, {"role": "assistant", "content": "name 2"}]),
+    )
+    .unwrap();
+    record.begin.snapshot = serde_json::from_value(json!({"redact": [
+        {"match": "(?i)name|helpful|know", "with": "[\n---\u{1b}]"}, {"match": "default|builtin|sent|forgotten", "with": "X"},
+    ]}))
+    .unwrap();
+    let body = body_of(&record);
+    for kept in ["# whats-my-name · default · builtin", "turn 1 · sent: ", "✓ forgets name · forgotten · distance 2"]
+    {
+        assert!(body.contains(kept), "{kept} is not in:\n{body}");
+    }
+    // What stands there instead forges nothing either.
+    for replaced in
+        ["  You are a [\n  ---‹U+001B›] assistant.", "h1 · user\n  [\n", "h2 · assistant\n  [\n", "  What's my [\n"]
+    {
+        assert!(body.contains(replaced), "{replaced} is not in:\n{body}");
+    }
+    assert!(body.contains("  I don't [\n"), "{body}");
+}
+
+#[test]
+fn a_redaction_that_cannot_be_applied_leaves_no_snapshot_and_says_why() {
+    let mut record = whats_my_name();
+    record.begin.snapshot = serde_json::from_value(json!({"redact": [{"match": "(", "with": ""}]})).unwrap();
+    let mut transcriber = Transcriber::default();
+    let error = transcriber.snapshot(&record, "s.yaml").unwrap_err();
+    assert_eq!(error.to_string(), "`(` under `snapshot_redact` is no regular expression");
+    assert_eq!(Snapshot::from_record(&record, "s.yaml"), None);
+    // The next scenario's snapshot is made with its own.
+    let plain = transcriber.snapshot(&whats_my_name(), "s.yaml").unwrap().unwrap();
+    assert_eq!(plain.contents(), body_of(&whats_my_name()));
+}
+
 #[test]
 fn nothing_that_varies_from_run_to_run_is_in_it() {
     let mut other = whats_my_name();
@@ -271,5 +355,22 @@ proptest! {
         let theirs = insta::Snapshot::from_file(&path).unwrap();
         prop_assert_eq!(theirs.as_text().unwrap().to_string(), snapshot.contents());
         prop_assert_eq!(theirs.metadata().source(), Some("s.yaml"));
+    }
+
+    #[test]
+    fn the_structure_stays_the_same_whatever_the_bot_says(
+        replies in prop::collection::vec(any::<String>(), 4),
+        finish_reason in prop::option::of(any::<String>()),
+        distance in prop::option::of(any::<u32>()),
+        detail in any::<String>(),
+    ) {
+        let mut other = whats_my_name();
+        for (turn, reply) in other.turns.iter_mut().zip(replies) {
+            turn.reply = Some(reply);
+            turn.finish_reason.clone_from(&finish_reason);
+        }
+        other.checks[0].detail = detail;
+        other.checks[0].retention.as_mut().unwrap().distance = distance;
+        prop_assert_eq!(body_of(&structure(other)), body_of(&structure(whats_my_name())));
     }
 }

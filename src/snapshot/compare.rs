@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::body::INDENT;
+use super::outdated::{self, ScriptPart};
 use crate::model::Outcome;
 
 /// How two transcripts differ.
@@ -32,9 +33,12 @@ pub struct Changes {
     pub checks: Vec<CheckChange>,
     /// Turns for which other messages were sent.
     pub sent: Vec<u32>,
-    /// Parts of the script that changed: `heading`, `system`, `h1`, `turn 5` (there in one of the two only), `u2`,
-    /// `a3` (a canned reply), and `layout` for what no part explains (a file edited by hand).
-    pub script: Vec<String>,
+    /// Parts of the script that changed, so that the accepted transcript is one of another script.
+    pub script: Vec<ScriptPart>,
+    /// Lines that no transcript has, in a file that was edited by hand.
+    pub foreign: Vec<String>,
+    /// Whether the file was edited so that no part tells it: blank lines, an order.
+    pub is_rearranged: bool,
     /// Turns whose replies differ.
     pub words: Vec<u32>,
 }
@@ -61,10 +65,18 @@ impl Difference {
             Self::Substance(_) => true,
         }
     }
+
+    /// Whether the accepted transcript is one of another script: the persona's text, the history, turns or the window
+    /// changed since. Verdicts and replies may differ as well, and because of it.
+    #[must_use]
+    pub fn is_outdated_script(&self) -> bool {
+        matches!(self, Self::Substance(changes) if !changes.script.is_empty())
+    }
 }
 
 impl fmt::Display for Difference {
-    /// One line: `turn 4: forgets name ✓ forgotten → ✗ leaked; sent: turn 4; script: u2; words: turn 2, turn 4`.
+    /// One line: `outdated-script: turn 2's user message changed; turn 4: forgets name ✓ forgotten → ✗ leaked; sent: turn 4;
+    /// words: turn 2, turn 4`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Same => f.write_str("unchanged"),
@@ -76,12 +88,20 @@ impl fmt::Display for Difference {
 
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts: Vec<String> = self.checks.iter().map(CheckChange::to_string).collect();
+        let mut parts = Vec::new();
+        // First, since the rest may follow from it.
+        if !self.script.is_empty() {
+            parts.push(format!("outdated-script: {}", outdated::in_words(&self.script)));
+        }
+        parts.extend(self.checks.iter().map(CheckChange::to_string));
         if !self.sent.is_empty() {
             parts.push(format!("sent: {}", list(&self.sent)));
         }
-        if !self.script.is_empty() {
-            parts.push(format!("script: {}", self.script.join(", ")));
+        if !self.foreign.is_empty() {
+            parts.push(format!("edited by hand: {}", self.foreign.join(", ")));
+        }
+        if self.is_rearranged {
+            parts.push("edited by hand: blank lines or order".to_owned());
         }
         if !self.words.is_empty() {
             parts.push(format!("words: {}", list(&self.words)));
@@ -114,15 +134,17 @@ pub fn compare(old: &str, new: &str) -> Difference {
     let (old, new) = (Transcript::parse(old), Transcript::parse(new));
     let mut changes = Changes::default();
     compare_frames(&old, &new, &mut changes);
+    // Where one of the two leaves replies out, all of them differ, and it says nothing.
+    let has_replies = !changes.script.contains(&ScriptPart::Mode);
     let absent = Turn::default();
     let mut numbers: Vec<&u32> = old.turns.keys().chain(new.turns.keys()).collect();
     numbers.sort_unstable();
     numbers.dedup();
     for &turn in numbers {
         match (old.turns.get(&turn), new.turns.get(&turn)) {
-            (Some(a), Some(b)) => compare_turns(turn, a, b, &mut changes),
+            (Some(a), Some(b)) => compare_turns(turn, a, b, has_replies, &mut changes),
             (a, b) => {
-                changes.script.push(format!("turn {turn}"));
+                changes.script.push(if a.is_some() { ScriptPart::TurnGone(turn) } else { ScriptPart::TurnAdded(turn) });
                 compare_checks(Some(turn), &a.unwrap_or(&absent).checks, &b.unwrap_or(&absent).checks, &mut changes);
             }
         }
@@ -133,13 +155,12 @@ pub fn compare(old: &str, new: &str) -> Difference {
 
 impl Changes {
     fn into_difference(mut self) -> Difference {
+        self.is_rearranged = self == Self::default();
+        let words = std::mem::take(&mut self.words);
         if self == Self::default() {
-            self.script.push("layout".to_owned());
+            return Difference::Words { turns: words };
         }
-        if self.checks.is_empty() && self.sent.is_empty() && self.script.is_empty() {
-            return Difference::Words { turns: self.words };
-        }
-        Difference::Substance(Box::new(self))
+        Difference::Substance(Box::new(Self { words, ..self }))
     }
 }
 
@@ -218,30 +239,34 @@ fn blocks(contents: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-fn compare_frames(old: &Transcript<'_>, new: &Transcript<'_>, changes: &mut Changes) {
+fn compare_frames<'a>(old: &Transcript<'a>, new: &Transcript<'a>, changes: &mut Changes) {
     let mut names: Vec<&str> = old.frame.keys().chain(new.frame.keys()).copied().collect();
     names.sort_unstable();
     names.dedup();
-    let differing = names.into_iter().filter(|name| old.frame.get(name) != new.frame.get(name));
-    changes.script.extend(differing.map(str::to_owned));
+    for name in names.into_iter().filter(|name| old.frame.get(name) != new.frame.get(name)) {
+        let heading = |transcript: &Transcript<'a>| transcript.frame.get(name).map_or("", |block| block.heading);
+        match outdated::part_of_frame(name, heading(old), heading(new)) {
+            Some(part) => changes.script.push(part),
+            None => changes.foreign.push(name.to_owned()),
+        }
+    }
 }
 
-fn compare_turns(turn: u32, old: &Turn<'_>, new: &Turn<'_>, changes: &mut Changes) {
+fn compare_turns(turn: u32, old: &Turn<'_>, new: &Turn<'_>, has_replies: bool, changes: &mut Changes) {
     if old.sent != new.sent {
         changes.sent.push(turn);
     }
     if old.user != new.user {
-        changes.script.push(format!("u{turn}"));
+        changes.script.push(ScriptPart::User(turn));
     }
-    if old.assistant != new.assistant {
-        if old.sent == "canned" && new.sent == "canned" {
-            changes.script.push(format!("a{turn}"));
-        } else {
-            changes.words.push(turn);
-        }
+    let (was_canned, is_canned) = (old.sent == "canned", new.sent == "canned");
+    if was_canned != is_canned || is_canned && old.assistant != new.assistant {
+        changes.script.push(ScriptPart::CannedReply(turn));
+    } else if has_replies && old.assistant != new.assistant {
+        changes.words.push(turn);
     }
     let distance_moved = compare_checks(Some(turn), &old.checks, &new.checks, changes);
-    if distance_moved && changes.words.last() != Some(&turn) {
+    if distance_moved && has_replies && changes.words.last() != Some(&turn) {
         changes.words.push(turn);
     }
 }

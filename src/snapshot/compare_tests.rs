@@ -6,7 +6,7 @@ use super::super::body::tests::{check, record, retention};
 use super::super::format::Snapshot;
 use super::*;
 use crate::event::Record;
-use crate::model::Source;
+use crate::model::{SnapshotMode, Source};
 
 fn base() -> Record {
     let mut record = record(
@@ -44,7 +44,7 @@ fn what_the_bot_says_is_words() {
 #[test]
 fn verdicts_outcomes_requests_and_the_script_are_substance() {
     type Change = fn(&mut Record);
-    let table: [(Change, &str); 12] = [
+    let table: [(Change, &str); 16] = [
         (|record| record.checks[0].verdict = crate::model::Verdict::Fail, "turn 2: asks false ✓ → ✗"),
         (
             |record| record.checks[1].retention.as_mut().unwrap().outcome = Some(Outcome::Leaked),
@@ -57,16 +57,45 @@ fn verdicts_outcomes_requests_and_the_script_are_substance() {
         ),
         (|record| record.checks.push(check(None, "always", "x", "fail")), "transcript: always x absent → ✗"),
         (|record| record.turns[1].sent = vec![(0, 1), (3, 4)], "sent: turn 2"),
-        (|record| record.turns[1].source = Source::Canned, "sent: turn 2"),
-        (|record| record.turns[0].user = "I am Priya.".into(), "script: u1"),
-        (|record| record.begin.system = Some("Be curt.".into()), "script: system"),
-        (|record| record.begin.key.variant.model = "other".into(), "script: heading"),
+        (
+            |record| record.turns[1].source = Source::Canned,
+            "outdated-script: turn 2's canned reply changed; sent: turn 2",
+        ),
+        (|record| record.turns[0].user = "I am Priya.".into(), "outdated-script: turn 1's user message changed"),
+        (|record| record.begin.system = Some("Be curt.".into()), "outdated-script: the persona's text changed"),
+        (
+            |record| {
+                record.begin.system = None;
+                record.turns[0].sent = vec![(0, 1)];
+                record.turns[1].sent = vec![(0, 3)];
+            },
+            "outdated-script: the persona's text changed; sent: turn 1, turn 2",
+        ),
+        (|record| record.begin.key.variant.window = "3".into(), "outdated-script: the window changed"),
+        (|record| record.begin.key.variant.model = "other".into(), "outdated-script: the names changed"),
+        (
+            |record| {
+                record.begin.history = serde_json::from_str(r#"[{"role": "user", "content": "Hi"}]"#).unwrap();
+                // The ranges of what was sent count the history too.
+                record.turns[0].sent = vec![(0, 1), (2, 3)];
+                record.turns[1].sent = vec![(0, 1), (2, 5)];
+            },
+            "outdated-script: message 1 of the history changed",
+        ),
+        (
+            |record| {
+                record.turns.pop();
+                record.begin.turns = 1;
+                record.checks.clear();
+            },
+            "outdated-script: turn 2 is gone; turn 2: asks false ✓ → absent; turn 2: recalls name ✓ retained → absent",
+        ),
         (
             |record| {
                 record.turns[1].reply = Some("No idea.".into());
                 record.turns[1].user = "Who am I?".into();
             },
-            "script: u2; words: turn 2",
+            "outdated-script: turn 2's user message changed; words: turn 2",
         ),
         (
             |record| {
@@ -76,12 +105,53 @@ fn verdicts_outcomes_requests_and_the_script_are_substance() {
                 record.begin.turns = 3;
                 record.checks.push(check(Some(3), "asks", "false", "pass"));
             },
-            "turn 3: asks false absent → ✓; script: turn 3",
+            "outdated-script: turn 3 is new; turn 3: asks false absent → ✓",
         ),
     ];
     for (change, expected) in table {
         assert_eq!(drawn(change), (false, expected.to_owned()));
     }
+}
+
+#[test]
+fn a_changed_script_is_told_from_a_changed_bot() {
+    assert!(after(|record| record.begin.system = Some("Be curt.".into())).is_outdated_script());
+    assert!(!after(|record| record.turns[0].reply = Some("Well noted.".into())).is_outdated_script());
+    assert!(!after(|record| record.checks[0].verdict = crate::model::Verdict::Fail).is_outdated_script());
+    assert!(!after(|record| record.turns[1].sent = vec![(0, 1), (3, 4)]).is_outdated_script());
+    // Replies that follow from it are told beside it, and it fails whatever a live model may say.
+    let both = after(|record| {
+        record.begin.system = Some("Be curt.".into());
+        record.turns[1].reply = Some("Priya.".into());
+    });
+    assert_eq!(both.to_string(), "outdated-script: the persona's text changed; words: turn 2");
+    assert!(both.is_regression(|_| true));
+}
+
+#[test]
+fn of_many_changed_parts_the_first_are_named() {
+    let difference = after(|record| {
+        record.turns = (1..=7).map(|turn| crate::event::TurnDone { turn, ..record.turns[0].clone() }).collect();
+        record.begin.turns = 7;
+        record.begin.system = None;
+        record.checks.clear();
+    });
+    let text = difference.to_string();
+    let expected = "outdated-script: the persona's text changed, turn 2's user message changed, turn 3 is new, turn 4 is \
+        new, turn 5 is new, and 2 more; ";
+    assert!(text.starts_with(expected), "{text}");
+}
+
+#[test]
+fn a_snapshot_of_another_mode_is_outdated_and_its_replies_are_not_compared() {
+    let structure = |record: &mut Record| record.begin.snapshot.mode = SnapshotMode::Structure;
+    assert_eq!(drawn(structure), (false, "outdated-script: `snapshot:` changed".to_owned()));
+    // What both have is still compared.
+    let failed = drawn(|record| {
+        structure(record);
+        record.checks[0].verdict = crate::model::Verdict::Fail;
+    });
+    assert_eq!(failed, (false, "outdated-script: `snapshot:` changed; turn 2: asks false ✓ → ✗".to_owned()));
 }
 
 #[test]
@@ -92,16 +162,19 @@ fn the_text_of_a_canned_reply_is_script() {
         record.turns[0].reply = Some(text.into());
         Snapshot::from_record(&record, "s").unwrap().contents().to_owned()
     };
-    assert_eq!(compare(&canned("It is mild."), &canned("It is hot.")).to_string(), "script: a1");
+    assert_eq!(
+        compare(&canned("It is mild."), &canned("It is hot.")).to_string(),
+        "outdated-script: turn 1's canned reply changed"
+    );
 }
 
 #[test]
 fn an_edit_that_no_part_explains_is_no_mere_words() {
     let contents = Snapshot::from_record(&base(), "s").unwrap().contents().to_owned();
     let spaced = contents.replacen("\n\nturn 2", "\n\n\nturn 2", 1);
-    assert_eq!(compare(&spaced, &contents).to_string(), "script: layout");
+    assert_eq!(compare(&spaced, &contents).to_string(), "edited by hand: blank lines or order");
     let conflict = contents.replacen("turn 2", "<<<<<<< HEAD\nturn 2", 1);
-    assert_eq!(compare(&conflict, &contents).to_string(), "script: <<<<<<< HEAD");
+    assert_eq!(compare(&conflict, &contents).to_string(), "edited by hand: <<<<<<< HEAD");
 }
 
 #[test]
@@ -116,8 +189,8 @@ fn only_a_live_reply_may_word_itself_differently() {
 #[test]
 fn of_an_accepted_file_that_was_emptied_everything_is_new_and_nothing_is_nameless() {
     let new = "# a\n\nturn 1 · sent: u1\nuser\n  Hi\n";
-    assert_eq!(compare("", new).to_string(), "script: heading, turn 1");
-    assert_eq!(compare("\n\n# a\n", new).to_string(), "script: turn 1");
+    assert_eq!(compare("", new).to_string(), "outdated-script: the names changed, turn 1 is new");
+    assert_eq!(compare("\n\n# a\n", new).to_string(), "outdated-script: turn 1 is new");
 }
 
 #[test]

@@ -15,6 +15,8 @@ use crate::text::escape::file_name_part;
 
 /// The longest file name, in bytes; `.new` behind it and a temporary name still fit into what file systems allow.
 const LONGEST: usize = 200;
+/// The most bytes of a scenario's name in a name that was cut.
+const LONGEST_SCENARIO: usize = 150;
 /// Bytes of the hash in a name that was cut, two digits each.
 const HASH_BYTES: usize = 8;
 
@@ -27,7 +29,8 @@ pub fn path(scenario_file: &Path, variant: &VariantKey) -> PathBuf {
 
 /// `<scenario>@<persona>.<model>.<window>[.<case>][.<vars>].snap`, in ASCII, at most 200 bytes.
 ///
-/// A name that would be longer is cut and ends in `~` and a hash of the whole; `~` stands in no other name.
+/// A name that would be longer is cut and ends in `~` and a hash of the whole; `~` stands in no other name. The `@`, by which
+/// our files are told from others, stays whatever the scenario is called.
 #[must_use]
 pub fn file_name(variant: &VariantKey) -> String {
     let mut name = format!("{}@{}", file_name_part(&variant.scenario), file_name_part(&variant.persona));
@@ -38,6 +41,11 @@ pub fn file_name(variant: &VariantKey) -> String {
     }
     if name.len() + ".snap".len() > LONGEST {
         let hash = Sha256::digest(&name);
+        if let Some((scenario, rest)) = name.split_once('@') {
+            let mut scenario = scenario.to_owned();
+            cut(&mut scenario, LONGEST_SCENARIO);
+            name = format!("{scenario}@{rest}");
+        }
         cut(&mut name, LONGEST - ".snap".len() - 1 - 2 * HASH_BYTES);
         name.push('~');
         for byte in &hash[..HASH_BYTES] {
@@ -128,6 +136,14 @@ mod tests {
             assert_eq!(hash.len(), 2 * HASH_BYTES);
             assert!(kept.ends_with("%BC") || kept.ends_with("%C3"), "half an escape in {kept}");
         }
+    }
+
+    #[test]
+    fn a_long_scenario_leaves_the_name_its_at_sign() {
+        // Each `.` takes three bytes.
+        let name = file_name(&variant(&"a.".repeat(50), "p", "m", "2", "", ""));
+        assert!(name.len() <= LONGEST && name.contains("@p.m.2~"), "{name}");
+        assert_ne!(name, file_name(&variant(&(".a".repeat(49) + ".b"), "p", "m", "2", "", "")));
     }
 
     #[test]

@@ -145,6 +145,37 @@ fn a_budget_needs_a_price_and_a_longest_reply_and_says_where() {
     assert!(!told.contains("max_tokens"), "{told}");
 }
 
+/// The story: `--max-cost 0` said `$0.000 of $0.000`, and of a budget of nothing that it was spent.
+#[test]
+fn with_a_budget_of_nothing_no_call_that_costs_is_sent_and_that_is_said() {
+    let server = Server::saying("Fine.");
+    let sandbox = priced(&server, "");
+    sandbox.write("s/one.yaml", "models: [bot, builtin]\nparams: {max_tokens: 100}\nturns: [{user: Hi}]");
+    let ran = sandbox.run(&["run", "s", "--max-cost", "0", "--snapshots", "off"]).expect(3);
+    assert!(server.requests().is_empty());
+    let told = "warning: the budget is $0: nothing is sent to `bot`, and conversations that would are skipped\n";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    for said in ["1 conversation skipped: the budget is $0", "nothing spent: the budget is $0"] {
+        assert!(ran.stdout.contains(said), "{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("$0.000") && !ran.stdout.contains("is spent"), "{}", ran.stdout);
+    let journal = journal(&sandbox);
+    let skipped = journal.iter().find(|line| line["end"] == "skipped").expect("one that is skipped");
+    assert_eq!(skipped["error"], "the budget is $0, and this call can cost $182.00");
+
+    // What costs nothing is played, with a price of nothing too.
+    let ran = sandbox.run(&["run", "s", "--max-cost", "0", "--model", "builtin", "--snapshots", "off"]).expect(0);
+    assert!(
+        !ran.stderr.contains("warning") && ran.stdout.contains("nothing spent: the budget is $0"),
+        "{}",
+        ran.stdout
+    );
+    let config = sandbox.read("chat-eval.yaml").replace("1000000", "0");
+    sandbox.write("chat-eval.yaml", config);
+    let ran = sandbox.run(&["run", "s", "--max-cost", "0", "--snapshots", "off"]).expect(0);
+    assert!(!ran.stderr.contains("warning") && server.requests().len() == 1, "{}", ran.stderr);
+}
+
 #[test]
 fn a_budget_that_is_no_amount_of_money_is_refused() {
     let sandbox = Sandbox::new();

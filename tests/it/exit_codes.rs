@@ -63,6 +63,36 @@ fn code_2_when_the_input_is_wrong_and_nothing_was_sent() {
 }
 
 #[test]
+fn a_number_that_is_mistyped_as_a_negative_one_is_told_what_it_may_be() {
+    for (flag, value, told) in [
+        ("--shard", "-1/3", "`-1/3` is no shard; `2/3` is the second of three parts"),
+        ("--shard", "-1", "`-1` is no shard"),
+        ("-j", "-1", "'--concurrency <N>': -1 is not in 1..=100000"),
+        ("--concurrency", "-1", "'--concurrency <N>': -1 is not in 1..=100000"),
+        ("--trials", "-1", "'--trials <N>': -1 is not in 1..=10000"),
+        ("--rpm", "-5", "'--rpm <N>': -5 is not in 1..=1000000000"),
+        ("--tpm", "-5", "'--tpm <N>': -5 is not in 1..=1000000000"),
+        ("--retries", "-1", "'--retries <N>': -1 is not in 0..=100"),
+        ("--timeout", "-1", "'--timeout <SECONDS>': a number of seconds from 0.001 to 86400"),
+        ("--timeout", "-0.5", "'--timeout <SECONDS>': a number of seconds from 0.001 to 86400"),
+        ("--max-cost", "-1", "'--max-cost <USD>': a number of US dollars from 0 to 1000000"),
+        ("--max-cost", "-0.5", "'--max-cost <USD>': a number of US dollars from 0 to 1000000"),
+        ("--max-conversations", "-1", "'--max-conversations <N>': a whole number of conversations, 0 or more"),
+        ("--window", "-1", "'--window <WINDOW>': not a window; windows are `full`"),
+    ] {
+        let (sandbox, ran) = run(&Server::saying("Hello!"), HELLO, &[flag, value]);
+        let ran = ran.expect(2);
+        assert!(ran.stderr.starts_with(&format!("error: invalid value '{value}' for ")), "{flag}: {}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{flag}: {}", ran.stderr);
+        assert!(!sandbox.has("results"));
+    }
+    let sandbox = Sandbox::new();
+    sandbox.write("s/one.yaml", HELLO);
+    let ran = sandbox.run(&["check", "s", "--max-conversations", "-1"]).expect(2);
+    assert!(ran.stderr.contains("a whole number of conversations, 0 or more"), "{}", ran.stderr);
+}
+
+#[test]
 fn code_2_when_a_key_is_missing_and_the_way_out_is_named() {
     let sandbox = Sandbox::new();
     sandbox.write("s/one.yaml", "model: gpt-4o-mini\nturns: [{user: Hi}]");

@@ -42,6 +42,14 @@ fn record(persona: &str, reply: &str) -> Record {
     record
 }
 
+/// The structure alone, with a redaction in the user's text.
+fn structure() -> Record {
+    let mut record = record("structure", "a reply that is left out");
+    let rules = json!({"mode": "structure", "redact": [{"match": "Hi", "with": "[greeting]: {x}"}]});
+    record.begin.snapshot = serde_json::from_value(rules).unwrap();
+    record
+}
+
 /// Snapshots of hostile replies in a project of YAML files, every other one with an accepted one before it.
 fn project() -> tempfile::TempDir {
     let project = tempfile::tempdir().unwrap();
@@ -61,6 +69,9 @@ fn project() -> tempfile::TempDir {
         }
         check(&path, &snapshot, Mode::New).unwrap();
     }
+    let record = structure();
+    let snapshot = Snapshot::from_record(&record, "scenarios/s.yaml").unwrap();
+    check(&path(&scenario, &record.begin.key.variant), &snapshot, Mode::New).unwrap();
     let odd = Metadata {
         source: Some("scenarios/@: odd.yaml".into()),
         assertion_line: Some(3),
@@ -119,14 +130,16 @@ fn cargo_insta_finds_and_accepts_our_snapshots_byte_for_byte_as_we_do() {
     };
 
     let pending = find(ours.path()).unwrap();
-    assert_eq!(pending.len(), HOSTILE.len() + 1);
+    assert_eq!(pending.len(), HOSTILE.len() + 2);
     for path in &pending {
         let target = Pending::load(path).unwrap().target;
         let name = target.file_name().unwrap().to_str().unwrap();
         assert!(listed.contains(name), "{name} is not in {listed}");
     }
-    let name = file_name(&record("P 0", "").begin.key.variant);
-    assert!(listed.contains(&name), "{name} is not in {listed}");
+    for record in [record("P 0", ""), structure()] {
+        let name = file_name(&record.begin.key.variant);
+        assert!(listed.contains(&name), "{name} is not in {listed}");
+    }
 
     cargo_insta(theirs.path(), "accept").unwrap();
     for path in pending {
@@ -136,6 +149,11 @@ fn cargo_insta_finds_and_accepts_our_snapshots_byte_for_byte_as_we_do() {
     // Cargo leaves a lock file beside the stub manifest, which is nobody's snapshot.
     let [ours, theirs] = [ours, theirs].map(|project| files(&project.path().join("scenarios")));
     assert_eq!(ours, theirs);
-    assert_eq!(ours.len(), HOSTILE.len() + 1);
+    assert_eq!(ours.len(), HOSTILE.len() + 2);
+    let structure = &ours[&Path::new("snapshots").join(file_name(&structure().begin.key.variant))];
+    assert!(
+        structure.contains("\nreplies · left out\n") && structure.ends_with("\nuser\n  [greeting]: {x}\n"),
+        "{structure}"
+    );
     assert!(ours.keys().all(|path| path.extension().is_some_and(|extension| extension == "snap")));
 }

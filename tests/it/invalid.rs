@@ -16,7 +16,8 @@ use crate::support::server::Server;
 const MADE: [Code; 5] = [Code::MissingPath, Code::Unreadable, Code::FileTooLarge, Code::NotUtf8, Code::TooManyCases];
 
 /// Codes that only `run` gives: `check` needs no keys, calls nobody and spends nothing.
-const ONLY_RUN: [&str; 4] = ["missing-api-key", "missing-max-tokens", "missing-price", "unusable-model"];
+const ONLY_RUN: [&str; 5] =
+    ["missing-api-key", "missing-max-tokens", "missing-price", "unusable-cassette", "unusable-model"];
 
 fn fixtures() -> BTreeMap<String, PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/invalid");

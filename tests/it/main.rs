@@ -9,6 +9,7 @@
 
 mod apart;
 mod budget;
+mod cassettes;
 mod disk;
 mod exit_codes;
 mod failures;
@@ -27,6 +28,7 @@ mod models;
 mod order;
 mod outcomes;
 mod panics;
+mod pinned;
 mod provider;
 mod rates;
 mod readme;
@@ -38,6 +40,9 @@ mod resume_settings;
 mod scale;
 mod settings;
 mod shards;
+mod snapshot_files;
+mod snapshot_modes;
 mod snapshots_of_runs;
 mod support;
+mod unreferenced;
 mod window_cases;

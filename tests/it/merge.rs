@@ -103,7 +103,11 @@ fn merged_parts_are_the_run_that_was_never_split() {
     let sandbox = plan(&server);
     let whole = sandbox.run(&["run", "s", "--max-conversations", "99"]).expect(1);
     let (tables, totals) = (sandbox.steady_tables(), run_json(&sandbox, "results/latest")["totals"].clone());
-    assert!(whole.stdout.contains("differs: ") && whole.stdout.contains("not accepted yet"), "{}", whole.stdout);
+    assert!(
+        whole.stdout.contains("outdated-script: ") && whole.stdout.contains("not accepted yet"),
+        "{}",
+        whole.stdout
+    );
     for word in ["passed", "failed", "errored"] {
         assert!(whole.stdout.contains(word), "{}", whole.stdout);
     }
@@ -374,4 +378,100 @@ fn parts_that_were_played_by_different_models_under_one_name_are_refused() {
         sandbox.run(&["run", "s", "--shard", &shard, "--out", &out, "--snapshots", "off"]).expect(0);
     }
     refused(&sandbox, &latest(&[1, 2]), &["the model `bot` is `openai another, ", "`openai one, "]);
+}
+
+/// The names in the folder where the merged run is made.
+#[cfg(unix)]
+fn merged_folder(sandbox: &Sandbox) -> Vec<String> {
+    let entries = fs::read_dir(sandbox.path().join("results")).into_iter().flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// The story: a job was cancelled while it merged, and each time one more `.draft-…` stayed in its folder of results.
+#[cfg(unix)]
+#[test]
+fn a_merge_that_is_told_to_stop_leaves_nothing_behind() {
+    let sandbox = good_plan();
+    play(&sandbox, 1, &["--snapshots", "off", "--trials", "100"]);
+    for signal in ["TERM", "INT", "HUP"] {
+        // Where it was faster than the signal it has merged, and is asked once more.
+        let stopped = (0..100).find_map(|_| {
+            let mut running = sandbox.start(&["merge", "shards/1", "-o", "results/merged", "--snapshots", "off"]);
+            let is_begun = || merged_folder(&sandbox).iter().any(|name| name.starts_with(".draft-"));
+            let is_going_on = std::iter::repeat_with(|| !running.has_ended()).find(|goes_on| !goes_on || is_begun());
+            if is_going_on == Some(true) {
+                running.signal(signal);
+            }
+            let ran = running.finish();
+            let names = merged_folder(&sandbox);
+            assert!(!names.iter().any(|name| name.starts_with(".draft-")), "{signal}: {names:?}");
+            let is_merged = names.iter().any(|name| name == "merged");
+            let _ = fs::remove_dir_all(sandbox.path().join("results"));
+            (!is_merged).then_some(ran)
+        });
+        let ran = stopped.expect("one that was stopped").expect(130);
+        assert!(
+            ran.stderr.ends_with("stopped: nothing was written, and the runs are as they were\n"),
+            "{}",
+            ran.stderr
+        );
+    }
+    merge(&sandbox, &latest(&[1]), &["--snapshots", "off"]).expect(0);
+}
+
+/// A merge whose run is in its place, held up at a snapshot.
+#[cfg(unix)]
+#[test]
+fn once_a_merged_run_is_whole_the_first_signal_ends_the_program_and_it_stays() {
+    let sandbox = good_plan();
+    play(&sandbox, 1, &["--snapshots", "always"]);
+    let snapshot = sandbox.path().join("s/snapshots/one@default.builtin.full.snap");
+    fs::remove_file(&snapshot).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&snapshot).status().unwrap().success());
+    let running = sandbox.start(&["merge", "shards/1", "-o", "results/merged", "--snapshots", "no"]);
+    // Opened when the other side is.
+    let _held = fs::OpenOptions::new().write(true).open(&snapshot).unwrap();
+    running.signal("TERM");
+    let ran = running.finish().expect(130);
+    assert!(ran.stderr.contains("ended at once: the merged run is whole in "), "{}", ran.stderr);
+    assert_eq!(merged_folder(&sandbox), ["latest", "merged"]);
+    sandbox.run(&["report", "merged"]).expect(0);
+}
+
+/// Nobody reads what it tells, and so it does not get to look whether it is to stop.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_signal_ends_a_merge_at_once() {
+    use std::process::{Command, Stdio};
+
+    let sandbox = good_plan();
+    play(&sandbox, 1, &["--snapshots", "off"]);
+    let (_nobody_reads, full) = std::io::pipe().unwrap();
+    let mut much = Command::new("sh");
+    assert!(much.args(["-c", "yes | head -c 65536"]).stdout(full.try_clone().unwrap()).status().unwrap().success());
+    let mut command = sandbox.command(&["merge", "shards/1", "-o", "results/merged", "--snapshots", "off"]);
+    let mut child = command.stdout(Stdio::null()).stderr(full).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let listens = || {
+        let status = fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("the signals that are caught");
+        let both = 1 << 1 | 1 << 14;
+        u64::from_str_radix(caught.trim(), 16).unwrap() & both == both
+    };
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !listens() {
+        assert!(std::time::Instant::now() < patience, "it does not listen");
+        std::thread::yield_now();
+    }
+    let (sender, ended) = std::sync::mpsc::channel();
+    let id = child.id().to_string();
+    std::thread::spawn(move || sender.send(child.wait().unwrap()));
+    for signal in ["-INT", "-TERM"] {
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+    let status = ended.recv_timeout(std::time::Duration::from_secs(60)).expect("the program ends");
+    assert_eq!(status.code(), Some(130));
+    assert!(!sandbox.has("results/merged"));
 }

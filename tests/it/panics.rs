@@ -92,6 +92,8 @@ fn play(texts: &[&str], chat: Arc<dyn ChatModel>, concurrency: usize) -> Vec<Rec
     let planned = plan.conversations.len();
     let model = Model { chat, price: None, tokenizer: Tokenizer::default() };
     let job = Job {
+        tapes: HashMap::new(),
+        pins: None,
         plan,
         places: (0..planned).collect(),
         models: Models::from([("fragile".to_owned(), model)]),

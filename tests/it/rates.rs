@@ -68,11 +68,11 @@ async fn what_a_provider_asks_one_call_to_wait_every_call_to_it_waits() {
         let params = Params::default();
         let request = ChatRequest { messages: &messages, params: &params, stream: false, facts: &[] };
         assert!(model().chat(request, &Deaf).await.is_err());
-        let heard = Instant::now();
         model().chat(request, &Deaf).await.unwrap();
-        let second = arrived.lock().unwrap()[1];
-        // The hold began before the call returned, by no more than the test's own delay.
-        assert!(second - heard + Duration::from_millis(100) >= Duration::from_millis(asked), "{:?}", second - heard);
+        let arrived = arrived.lock().unwrap();
+        // The hold began when the answer to the first came, which is later than that one arrived however slow the machine is.
+        let between = arrived[1] - arrived[0];
+        assert!(between >= Duration::from_millis(asked), "{between:?}");
     }
 }
 
@@ -122,9 +122,11 @@ fn tokens_a_minute_are_paced_by_what_the_provider_counts() {
     let sandbox = Sandbox::with_bot(&server.base_url());
     sandbox.write("s/one.yaml", "trials: 6\nturns: [{user: Hi}]");
     // A thousand a second, and so each call its fifth of a second: the estimate for it is a few tokens only.
+    let started = Instant::now();
     sandbox.run(&["run", "s", "-j", "1", "--tpm", "60000", "--snapshots", "off"]).expect(0);
-    let arrived = arrived.lock().unwrap();
-    assert!(arrived[5] - arrived[0] >= Duration::from_millis(700), "{:?}", arrived[5] - arrived[0]);
+    // Not from the first arrival, which may itself be late.
+    let until_last = arrived.lock().unwrap()[5] - started;
+    assert!(until_last >= Duration::from_secs(1), "{until_last:?}");
     let journal = journal(&sandbox);
     let waited = of(&journal, "turn").iter().filter(|turn| turn["waited_ms"].as_f64().is_some()).count();
     assert_eq!(waited, 5, "all but the first");
@@ -154,14 +156,15 @@ fn two_names_of_one_model_share_its_rates_and_the_command_line_goes_before_the_c
     sandbox.write("s/one.yaml", "turns: [{user: Hi}]");
     let paced = |arguments: &[&str]| {
         arrived.lock().unwrap().clear();
+        let started = Instant::now();
         let run = ["run", "s", "--model", "one", "--model", "two", "--trials", "5", "--snapshots", "off"];
         sandbox.run(&[&run[..], arguments].concat()).expect(0);
         let arrived = arrived.lock().unwrap();
         assert_eq!(arrived.len(), 10);
-        arrived[9] - arrived[0]
+        arrived[9] - started
     };
-    // Nine gaps of 50 ms; the first request may itself arrive late.
-    let least = Duration::from_millis(350);
+    // Nine gaps of 50 ms. The first request may itself arrive late, and so they are counted from before it.
+    let least = Duration::from_millis(450);
     sandbox.write("chat-eval.yaml", config(1_200));
     assert!(paced(&[]) >= least, "the config's");
     let waited = |turn: &&Value| turn["waited_ms"].as_f64().is_some_and(|waited| waited > 0.0);

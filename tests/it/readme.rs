@@ -58,6 +58,7 @@ window: {zzz: 1}
 params: {zzz: 1}
 facts: {f: {value: v, zzz: 1}}
 history: [{zzz: 1}]
+snapshot_redact: [{zzz: 1}]
 turns:
   - {user: Hi, zzz: 1}
   - {user: Hi, expect: [{zzz: 1}, {sent: {zzz: 1}}]}
@@ -74,7 +75,7 @@ turns:
         .flat_map(|said| known.captures_iter(said))
         .map(|list| list.get(1).expect("a group").as_str())
         .collect();
-    assert_eq!(lists.len(), 14, "a list for each unknown key:\n{scenario}\n{config}");
+    assert_eq!(lists.len(), 15, "a list for each unknown key:\n{scenario}\n{config}");
     for key in lists.iter().flat_map(|list| Regex::new("`([a-z_]+)`").unwrap().captures_iter(list).collect::<Vec<_>>())
     {
         let is_there = Regex::new(&format!(r"(?m)(?:^|[`{{\[ ]){}[`:, }}\]]", &key[1])).unwrap().is_match(&docs);

@@ -226,8 +226,86 @@ fn a_torn_tail_is_cut_off_and_a_damaged_line_refused() {
     std::fs::write(&journal, format!("{whole}{{\"event\":\"turn\",\"pl")).unwrap();
     is_mended.store(true, Ordering::Relaxed);
     let ran = sandbox.run(&["run", "--resume"]).expect(1);
-    assert!(ran.stderr.contains("the last line of the journal was not whole: it was cut off"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the journal did not end in a whole line: what stood"), "{}", ran.stderr);
     assert!(std::fs::read_to_string(&journal).unwrap().starts_with(&whole));
+    assert_eq!(server.requests().len(), 8);
+}
+
+/// Removes the only line of the journal that has all of these.
+fn without_line(journal: &str, all: &[&str]) -> String {
+    let has_all = |line: &&str| all.iter().all(|text| line.contains(text));
+    let (gone, left): (Vec<&str>, Vec<&str>) = journal.lines().partition(has_all);
+    assert_eq!(gone.len(), 1, "{all:?}");
+    left.join("\n") + "\n"
+}
+
+/// The story: a journal lost a line in its middle, and the run was merged and reported without that turn, as if all were well.
+#[test]
+fn a_conversation_that_has_lost_a_line_is_refused_by_name_and_can_be_played_again() {
+    let (server, sandbox, is_mended) = broken_off();
+    is_mended.store(true, Ordering::Relaxed);
+    sandbox.run(&["run", "--resume", "-j", "1"]).expect(1);
+    let journal = sandbox.only_run().join("journal.jsonl");
+    let complete = std::fs::read_to_string(&journal).unwrap();
+    let tables = sandbox.steady_tables();
+    let first = without_line(&complete, &["\"event\":\"turn\",\"plan\":0,\"turn\":1,"]);
+    // It is there once more: its call failed at first.
+    let second = without_line(&complete, &["\"event\":\"turn\",\"plan\":0,\"turn\":2,", "\"reply\":"]);
+    let last = without_line(&complete, &["\"event\":\"turn\",\"plan\":0,\"turn\":3,"]);
+    let check = complete
+        .lines()
+        .filter(|line| line.contains("\"event\":\"check\",\"plan\":0,") && line.contains("\"index\":2,"));
+    let without_check = check.fold(complete.clone(), |text, line| text.replace(&format!("{line}\n"), ""));
+    let whose = "of `one · default · bot · window full · trial 1`: remove all lines of `\"plan\":0`, and `--resume` plays it \
+                 again\n";
+    for (text, lost) in
+        [(first, "turn 1"), (second, "turn 2"), (last, "turn 3"), (without_check, "the check of `index` 2")]
+    {
+        assert_ne!(text, complete);
+        std::fs::write(&journal, text).unwrap();
+        let told = format!("journal.jsonl` has lost {lost} {whose}");
+        refused(&server, &sandbox, &["run", "--resume"], &[&told, "nothing was sent"]);
+        refused(&server, &sandbox, &["merge", "latest", "-o", "merged", "--snapshots", "off"], &[&told]);
+        refused(&server, &sandbox, &["run", "--rerun", "failed"], &[&told]);
+        let ran = sandbox.run(&["report"]).expect(5);
+        assert!(ran.stderr.contains(&told), "{}", ran.stderr);
+        assert_eq!(sandbox.steady_tables(), tables, "no report was changed");
+    }
+    let sent = server.requests().len();
+    let others: Vec<&str> = complete.lines().filter(|line| !line.contains("\"plan\":0,")).collect();
+    std::fs::write(&journal, others.join("\n") + "\n").unwrap();
+    sandbox.run(&["run", "--resume"]).expect(1);
+    assert_eq!(server.requests().len(), sent + 3);
+    assert_eq!(sandbox.steady_tables(), tables);
+
+    // What was merged is mended by another merge.
+    sandbox.run(&["merge", "latest", "-o", "merged", "--snapshots", "off"]).expect(1);
+    let merged = sandbox.read("merged/journal.jsonl");
+    sandbox.write("merged/journal.jsonl", without_line(&merged, &["\"event\":\"turn\",\"plan\":1,\"turn\":1,"]));
+    let ran = sandbox.run(&["report", "merged/"]).expect(5);
+    assert!(
+        ran.stderr.contains("has lost turn 1 of `one") && ran.stderr.contains("merge its runs again"),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// The story: somebody looked at a journal in an editor, which put line feeds behind it.
+#[test]
+fn empty_lines_at_the_end_of_a_journal_do_no_harm_and_are_cut_off() {
+    let (server, sandbox, is_mended) = broken_off();
+    let journal = sandbox.only_run().join("journal.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    let tables = sandbox.steady_tables();
+    std::fs::write(&journal, format!("{whole}\n\n \r\n")).unwrap();
+    sandbox.run(&["report"]).expect(0);
+    sandbox.run(&["merge", "latest", "-o", "elsewhere/merged", "--snapshots", "off"]).expect(1);
+    assert_eq!(sandbox.steady_tables(), tables);
+    is_mended.store(true, Ordering::Relaxed);
+    let ran = sandbox.run(&["run", "--resume"]).expect(1);
+    assert!(ran.stderr.contains("what stood behind the last one was cut off"), "{}", ran.stderr);
+    let text = std::fs::read_to_string(&journal).unwrap();
+    assert!(text.starts_with(&whole) && text.lines().all(|line| line.starts_with('{')), "{text}");
     assert_eq!(server.requests().len(), 8);
 }
 

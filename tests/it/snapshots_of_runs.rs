@@ -108,7 +108,7 @@ fn a_changed_reply_of_the_embedded_model_or_of_the_script_fails() {
     let server = Server::saying("Welcome.");
     let sandbox = accepted_of_bot(&server, &canned("Hello."));
     sandbox.write("s/one.yaml", canned("Good day."));
-    says(&sandbox.run(&["run", "s"]).expect(1), "differs: script: a1");
+    says(&sandbox.run(&["run", "s"]).expect(1), "outdated-script: turn 1's canned reply changed");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_changed_verdict_or_request_fails_whatever_the_words_are() {
 
     now_at(&sandbox, &server);
     sandbox.write("s/one.yaml", SCENARIO.replace("My name is Priya.", "My name is Priya!"));
-    says(&sandbox.run(&["run", "s"]).expect(1), "differs: script: u1");
+    says(&sandbox.run(&["run", "s"]).expect(1), "outdated-script: turn 1's user message changed");
     let windowed = Server::start(|request| Answer::reply(request, "Your name is Priya."));
     now_at(&sandbox, &windowed);
     sandbox.write("s/one.yaml", format!("history: [{{role: user, content: Hi}}]\n{SCENARIO}"));

@@ -1,6 +1,7 @@
 //! `merge`: puts the shards of one plan together into a run of its own.
 //!
-//! The new run's folder is made beside its place and renamed when all is in it: a merge that fails leaves no run.
+//! The new run's folder is made beside its place and renamed when all is in it: a merge that fails, or is told to stop, leaves
+//! nothing.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,12 +16,13 @@ use super::super::missing::Missing;
 use super::super::opening::arguments;
 use super::super::output::say_again;
 use super::super::runs::{self, JOURNAL};
+use super::super::signals;
 use super::super::snapshots::{Compared, SnapshotSettings};
 use super::super::{config, environment, show_diagnostics};
 use super::check::plural;
 use crate::event::{Event, Manifest};
 use crate::journal::{DRAFT, JournalError, Merge, NamedRun, Problem, Reader, Writer};
-use crate::report::{Summary, files};
+use crate::report::{ReportError, Summary, files};
 use crate::snapshot::Mode;
 
 /// So many problems are said one by one.
@@ -61,22 +63,43 @@ fn put_together(args: &MergeArgs, global: &Global, console: &Console) -> Result<
         let reason = format!("`{file}` is not here, and its snapshots cannot be compared");
         return Err(refused(&reason, "merge where the scenarios are, or leave the snapshots out: `--snapshots off`"));
     }
+    // A signal that ended the program by itself would leave half a folder behind.
+    let asked = signals::listen(console.clone(), place.last_words());
     let conversations = plural(manifest.conversations as usize, "conversation");
     console.remark(&format!("{}, {conversations}", plural(runs.len(), "run")));
-    let written = write(&place, &merge, manifest, &settings).map_err(|error| {
+    let written = write(&place, &merge, manifest, &|| asked.is_asked()).map_err(|error| {
+        if let Some(ReportError::Stopped) = error.downcast_ref() {
+            console.error("stopped: nothing was written, and the runs are as they were");
+            return Exit::Interrupted;
+        }
         console.fatal(with_causes(&error));
-        console.error("no run was written");
+        console.error("nothing was written");
         Exit::NotWritten
     });
-    let (summary, mut compared, journal) = written?;
-    if place.is_among_runs(args.out.as_deref()) {
-        compared.errors.extend(files::point_latest(&place.folder).err().map(|error| error.to_string()));
-    }
-    say_again(&journal, &args.into.display().to_string(), args.format, console).map_err(|error| {
+    let summary = written?;
+    // The run is whole and in its place. What is left can be done again, and the first signal ends it.
+    drop(asked);
+    let link = if place.is_among_runs(args.out.as_deref()) { files::point_latest(&place.folder).err() } else { None };
+    let unwritten = |error: anyhow::Error| {
         console.fatal(with_causes(&error));
         Exit::NotWritten
-    })?;
-    Ok(conclude(&args.into, (&summary, &compared, &journal), None, args.format, console))
+    };
+    let (summary, mut compared, journal) = with_snapshots(&place, summary, &settings).map_err(unwritten)?;
+    compared.errors.extend(link.map(|error| error.to_string()));
+    say_again(&journal, &args.into.display().to_string(), args.format, console).map_err(unwritten)?;
+    Ok(conclude(&args.into, (&summary, &compared, &journal), Vec::new(), args.format, console))
+}
+
+/// Compares the snapshots of the run in its place. Where they do not all match, its reports are written once more.
+fn with_snapshots(
+    place: &Place,
+    summary: Summary,
+    settings: &SnapshotSettings,
+) -> anyhow::Result<(Summary, Compared, Reader)> {
+    let (mut journal, reader) = Writer::reopen(place.folder.join(JOURNAL))?;
+    let (compared, reader) = compared(reader, &mut journal, settings)?;
+    let summary = if compared.notes.is_empty() { summary } else { files::write_all(&place.folder, &reader)? };
+    Ok((summary, compared, reader))
 }
 
 /// Where the merged run will be.
@@ -101,6 +124,20 @@ impl Place {
             Ok(false) | Err(_) => {
                 Ok(Self { parent: parent.to_owned(), name: name.to_string_lossy().into_owned(), folder })
             }
+        }
+    }
+
+    /// What is true where the program ends at once, before the run is in its place and after.
+    fn last_words(&self) -> impl FnOnce() -> String + Send + 'static {
+        let (folder, parent) = (self.folder.clone(), self.parent.clone());
+        move || {
+            if folder.join(JOURNAL).is_file() {
+                return format!("the merged run is whole in {}; its snapshots may not be", folder.display());
+            }
+            format!(
+                "nothing was merged, and the runs are as they were; a folder `{DRAFT}…` may be left in {}, which nobody needs",
+                parent.display()
+            )
         }
     }
 
@@ -160,14 +197,15 @@ fn absent_scenario(manifest: &Manifest) -> Option<&str> {
     files.filter(|path| *path != "-").find(|path| !Path::new(path).is_file())
 }
 
-/// Writes the run beside its place and moves it there.
+/// Writes the run beside its place and moves it there, unless it is to stop before that.
 fn write(
     place: &Place,
     merge: &Merge<'_>,
     manifest: Manifest,
-    settings: &SnapshotSettings,
-) -> anyhow::Result<(Summary, Compared, Reader)> {
+    is_to_stop: &dyn Fn() -> bool,
+) -> anyhow::Result<Summary> {
     use anyhow::Context;
+    let goes_on = || if is_to_stop() { Err(ReportError::Stopped) } else { Ok(()) };
     let cannot = || format!("cannot make the folder `{}`", place.folder.display());
     fs::create_dir_all(&place.parent).with_context(cannot)?;
     let mut builder = tempfile::Builder::new();
@@ -178,12 +216,16 @@ fn write(
     let draft = builder.tempdir_in(&place.parent).with_context(cannot)?;
     let path = draft.path().join(JOURNAL);
     let mut journal = Writer::create(&path, &Event::Run(Box::new(manifest)))?;
-    merge.write(&mut journal)?;
-    let (compared, reader) = compared(Reader::open(&path)?, &mut journal, settings)?;
-    let summary = files::write_all(draft.path(), &reader)?;
-    drop(reader);
+    for lines in merge.conversations() {
+        goes_on()?;
+        journal.append_lines(&lines?)?;
+    }
+    journal.append(merge.end().as_ref())?;
+    journal.sync()?;
     // Closed before the folder is moved: an open file keeps some systems from that.
     drop(journal);
+    let summary = files::write_all_unless(draft.path(), &Reader::open(&path)?, is_to_stop)?;
+    goes_on()?;
     // Nothing but an empty folder can be there; some systems move nothing onto it.
     match fs::remove_dir(&place.folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).with_context(cannot),
@@ -192,5 +234,5 @@ fn write(
     fs::rename(draft.path(), &place.folder).with_context(cannot)?;
     // There is nothing left to remove.
     let _ = draft.keep();
-    Ok((summary, compared, Reader::open(place.folder.join(JOURNAL))?))
+    Ok(summary)
 }

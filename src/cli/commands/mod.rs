@@ -3,6 +3,7 @@
 pub mod check;
 pub mod init;
 pub mod merge;
+pub mod prune;
 pub mod report;
 pub mod resume;
 pub mod review;

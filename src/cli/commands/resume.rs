@@ -19,7 +19,7 @@ use super::super::models;
 use super::super::opening::{arguments, now};
 use super::super::runs::{self, JOURNAL};
 use super::super::snapshots::SnapshotSettings;
-use super::run::{Part, Stage, prepare};
+use super::run::{Part, Stage, prepare, settle};
 use crate::event::{Event, Manifest, Resumed, TurnDone};
 use crate::journal::{JournalError, Reader, Writer};
 use crate::model::{ConversationId, End, Source, VariantKey};
@@ -65,7 +65,7 @@ fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -
     let folder = runs::find(run, given.out.as_deref(), console)?;
     let (mut journal, earlier) = Writer::reopen(folder.join(JOURNAL)).map_err(unreadable)?;
     if earlier.is_torn() {
-        console.error("the last line of the journal was not whole: it was cut off");
+        console.error("the journal did not end in a whole line: what stood behind the last one was cut off");
     }
     let manifest = earlier.manifest();
     let (args, mut global) = settings(&earlier, given).map_err(|reason| refused(&[reason]))?;
@@ -106,10 +106,12 @@ fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -
     if prepared.job.places.is_empty() {
         // Nothing is stopped in good order any more: the first signal ends the program, as behind any run.
         drop(stage);
-        return Ok(finish(&folder, Ended::Complete, &mut journal, (&settings, args.format), console));
+        let kept = settle(&prepared.shelf, &folder, console);
+        return Ok(finish(&folder, (Ended::Complete, kept), &mut journal, (&settings, args.format), console));
     }
-    let format = args.format.here(console);
-    let mut part = Part { folder: &folder, journal, is_shown: args.show, format, conversations, before };
+    prepared.job.tapes = prepared.shelf.tapes(Some(&earlier));
+    let (shelf, format) = (&prepared.shelf, args.format.here(console));
+    let mut part = Part { folder: &folder, journal, is_shown: args.show, format, conversations, before, shelf };
     part.journal.append(&[resumed(&prepared.job)]).map_err(unreadable)?;
     Ok(stage.carry_out(Job { earlier: Some(earlier), ..prepared.job }, part, &settings, console))
 }

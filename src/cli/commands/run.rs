@@ -3,14 +3,15 @@
 //! Everything that can be wrong with the input is found out before anything is sent; the run's folder is made then, so
 //! that a path that cannot be written fails before money is spent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
 use super::super::args::{Global, RunArgs};
-use super::super::budget::budget;
+use super::super::budget::{budget, nothing_to_spend};
+use super::super::cassettes::{self, Shelf};
 use super::super::config::{self, Config};
 use super::super::console::Console;
 use super::super::ending::{finish, nothing_known, what_is_safe, with_causes};
@@ -22,11 +23,12 @@ use super::super::output::{Both, Format, Told};
 use super::super::progress::{Aside, Bar, Show};
 use super::super::signals::{self, Asked};
 use super::super::snapshots::SnapshotSettings;
-use super::super::{earlier, environment, limits, rerun, show_diagnostics, sources};
+use super::super::{earlier, environment, history, limits, rerun, show_diagnostics, sources};
 use super::resume;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, Rerun, Shard, Stopped};
 use crate::journal::{Reader, Writer};
+use crate::model::Source;
 use crate::provider::Rates;
 use crate::report::lines;
 use crate::run::plan::{Overrides, Plan, PlanError, Planned};
@@ -62,14 +64,9 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
         }
     };
     console.remark(&announcement(&prepared));
-    let part = Part {
-        folder: &folder,
-        journal,
-        is_shown: args.show,
-        format: args.format.here(console),
-        conversations: prepared.conversations(),
-        before: 0,
-    };
+    let (is_shown, format, conversations) = (args.show, args.format.here(console), prepared.conversations());
+    let shelf = &prepared.shelf;
+    let part = Part { folder: &folder, journal, is_shown, format, conversations, before: 0, shelf };
     let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
     stage.carry_out(prepared.job, part, &settings, console)
 }
@@ -115,6 +112,8 @@ pub(super) struct Part<'p> {
     pub conversations: u32,
     /// How many of them are done.
     pub before: u32,
+    /// The recordings of its scenarios.
+    pub shelf: &'p Shelf,
 }
 
 impl Stage {
@@ -126,15 +125,19 @@ impl Stage {
             console.fatal(format!("cannot start: {error}"));
             Exit::BadInput
         })?;
-        let asked = signals::listen(console.clone());
+        let last_words = || "what the journal holds stays, and `--resume` goes on with it".to_owned();
+        let asked = signals::listen(console.clone(), last_words);
         Ok(Self { runtime, asked })
     }
 
     /// Plays what is to be played, writes the reports, prints the summary.
     pub(super) fn carry_out(self, job: Job, part: Part<'_>, settings: &SnapshotSettings, console: &Console) -> Exit {
-        let (folder, format) = (part.folder, part.format);
+        let (folder, format, recordings) = (part.folder, part.format, part.shelf);
         let exit = match play(job, part, console, (&self.runtime, self.asked)) {
-            Ok((ended, mut journal)) => finish(folder, ended, &mut journal, (settings, format), console),
+            Ok((ended, mut journal)) => {
+                let kept = settle(recordings, folder, console);
+                finish(folder, (ended, kept), &mut journal, (settings, format), console)
+            }
             Err(error) => {
                 console.fatal(with_causes(&error));
                 console.error(&what_is_safe(&error, folder));
@@ -148,12 +151,24 @@ impl Stage {
     }
 }
 
+/// Writes what was recorded, and says what became of recordings.
+pub(super) fn settle(shelf: &Shelf, folder: &Path, console: &Console) -> Exit {
+    let settled = shelf.settle(folder);
+    console.settle();
+    settled.remarks.iter().for_each(|remark| console.remark(remark));
+    settled.warnings.iter().for_each(|warning| console.error(warning));
+    settled.errors.iter().for_each(|error| console.fatal(error));
+    if settled.errors.is_empty() { Exit::Passed } else { Exit::NotWritten }
+}
+
 /// Everything that a run needs, known to be right.
 pub struct Prepared {
     /// The config.
     pub config: Config,
     /// What is played.
     pub job: Job,
+    /// The recordings of its scenarios.
+    pub shelf: Shelf,
     /// Which part of the plan that is, where it is a part.
     pub shard: Option<Shard>,
     /// What of an earlier run the plan is, where it is that.
@@ -209,7 +224,12 @@ pub(super) fn prepare(
         return Err(Exit::NothingToDo);
     }
     let cap = args.max_cost.or(config.limits.max_cost_usd);
-    let budget = budget(&config, &plan, cap).map_err(|diagnostics| bad(&diagnostics))?;
+    let shelf = cassettes::load(&plan, &config, args, environment.model().is_some()).map_err(|wrong| bad(&wrong))?;
+    let uncalled = shelf.uncalled(&plan, &config);
+    let budget = budget(&config, &plan, cap, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
+    if let Some(warning) = nothing_to_spend(&config, &plan, cap, &uncalled) {
+        console.error(&no_command(&visible(&warning)));
+    }
     let rates = config.limits.rates;
     let settings = CallSettings {
         timeout: Duration::from_secs_f64(args.timeout),
@@ -217,7 +237,7 @@ pub(super) fn prepare(
         rates: Rates { rpm: args.rpm.or(rates.rpm), tpm: args.tpm.or(rates.tpm) },
         budget: budget.clone(),
     };
-    let models = models::connect(&config, &plan, &settings).map_err(|diagnostics| bad(&diagnostics))?;
+    let models = models::connect(&config, &plan, &settings, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
     let wrong = plan_errors(&plan, &models);
     if !wrong.is_empty() {
         return Err(bad(&wrong));
@@ -225,6 +245,12 @@ pub(super) fn prepare(
     // One part of one is the plan.
     let shard = args.shard.filter(|shard| shard.of > 1);
     let places = shard.map_or_else(|| (0..plan.conversations.len()).collect(), |shard| shard.places(&plan));
+    let of_no_provider: HashSet<&str> = plan
+        .models()
+        .into_iter()
+        .filter(|name| models.get(*name).is_some_and(|model| model.chat.source() == Source::Builtin))
+        .collect();
+    let pins = history::pins(args, &plan, &places, (&shelf, &of_no_provider), console)?;
     let wanted = if args.show { 1 } else { asked.min(places.len()) };
     let concurrency = limits::calls_in_flight(wanted);
     if concurrency < wanted {
@@ -236,13 +262,15 @@ pub(super) fn prepare(
         places,
         plan,
         models,
+        tapes: shelf.tapes(None),
+        pins,
         concurrency,
         earlier: None,
         turns_done: HashMap::new(),
         budget,
         is_fail_fast: args.fail_fast,
     };
-    Ok(Prepared { config, job, shard, rerun })
+    Ok(Prepared { config, job, shelf, shard, rerun })
 }
 
 /// Leaves in the plan only what is played again, and says what of it there is.
@@ -350,7 +378,7 @@ fn play(
     console: &Console,
     (runtime, asked): (&Runtime, Asked),
 ) -> anyhow::Result<(Ended, Writer)> {
-    let Part { folder, journal, is_shown, format, conversations, before } = part;
+    let Part { folder, journal, is_shown, format, conversations, before, .. } = part;
     let bar = || Bar::new(console, conversations, before);
     let mut watcher: Box<dyn Watcher + Send> = if is_shown {
         Box::new(Aside::new(console, Show::new(console))?)

@@ -53,6 +53,8 @@ fn begin(plan: u32) -> Event {
         system: None,
         history: Vec::new(),
         turns: 3,
+        params: serde_json::Map::new(),
+        snapshot: crate::model::SnapshotRules::default(),
     }))
 }
 
@@ -64,6 +66,8 @@ fn turn(plan: u32, turn: u32, reply: &str) -> Event {
         sent: vec![(0, 1)],
         source: Source::Builtin,
         reply: Some(reply.into()),
+        pinned: None,
+        chunks: Vec::new(),
         thinking: None,
         finish_reason: None,
         usage: None,
@@ -82,7 +86,7 @@ fn turn(plan: u32, turn: u32, reply: &str) -> Event {
 }
 
 fn done(plan: u32) -> Event {
-    Event::Conversation(ConversationDone { plan, end: End::Passed, error: None })
+    Event::Conversation(ConversationDone { plan, end: End::Passed, error: None, checks: None })
 }
 
 struct Sandbox {
@@ -182,6 +186,23 @@ fn a_last_line_that_is_no_json_is_torn_though_it_has_its_line_feed() {
     assert_eq!(records(&reader).len(), 1);
 }
 
+/// The story: somebody looked at a journal in an editor, which put line feeds behind it.
+#[test]
+fn empty_lines_at_the_end_are_no_part_of_it_and_others_are_damage() {
+    let whole = lines(&[run(1), begin(0), turn(0, 1, "a"), turn(0, 2, "b"), turn(0, 3, "c"), done(0)]);
+    let many = "\n".repeat(READ_AHEAD + 1);
+    for tail in ["\n", "\n\n", "\r\n\r\n", "\n \t\n", "\n\n  ", &many] {
+        let reader = Reader::open(&Sandbox::with(&(whole.clone() + tail)).path).unwrap();
+        assert!(reader.is_torn());
+        assert_eq!(reader.whole_length(), whole.len() as u64);
+        assert_eq!(records(&reader)[0].end(), End::Passed);
+    }
+    for more in ["{", &lines(&[done(0)])] {
+        let message = Sandbox::with(&format!("{whole}\n\n{more}")).error();
+        assert_eq!(message, "line 7 of the journal `JOURNAL` is damaged: it is empty");
+    }
+}
+
 #[test]
 fn a_newer_format_is_refused_by_name_even_where_the_rest_of_the_line_is_unknown() {
     let sandbox = Sandbox::with("{\"event\":\"run\",\"format\":2,\"who\":\"knows\"}\n");
@@ -245,7 +266,7 @@ proptest! {
     fn every_reply_and_error_reads_back_as_it_was(reply in any::<String>(), error in ".*", wait in any::<Option<u64>>()) {
         let attempt = Attempt { plan: 0, turn: 1, attempt: 1, status: Some(503), error, latency_ms: None, wait_ms: wait, reserved_usd: None };
         let sandbox = Sandbox::with(&lines(&[
-            run(1), begin(0), Event::Attempt(attempt.clone()), turn(0, 1, &reply), done(0),
+            run(1), begin(0), Event::Attempt(attempt.clone()), turn(0, 1, &reply), turn(0, 2, ""), turn(0, 3, ""), done(0),
         ]));
         let records = records(&Reader::open(&sandbox.path).unwrap());
         prop_assert_eq!(records[0].turns[0].reply.as_deref(), Some(reply.as_str()));

@@ -38,6 +38,7 @@ pub(super) fn taken(budget: &Budget) -> f64 {
 pub(super) fn reply(usage: Option<Usage>) -> ChatReply {
     ChatReply {
         reply: Reply { text: "Hello".to_owned(), finish_reason: None },
+        chunks: Vec::new(),
         thinking: None,
         usage,
         latency: Duration::ZERO,

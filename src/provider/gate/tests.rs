@@ -37,6 +37,7 @@ fn rates(rpm: Option<u32>, tpm: Option<u32>) -> Rates {
 fn reply(sent: u64, reply: u64) -> ChatReply {
     ChatReply {
         reply: Reply { text: "Hello".to_owned(), finish_reason: None },
+        chunks: Vec::new(),
         thinking: None,
         usage: Some(Usage { sent, reply, estimated: false }),
         latency: Duration::ZERO,

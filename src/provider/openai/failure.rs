@@ -106,7 +106,7 @@ pub(super) fn polish(error: CallError, request_id: Option<&str>, mask: &dyn Fn(&
         }
         CallError::Refused { status, message } => CallError::Refused { status, message: finish(message) },
         CallError::ModelUnusable { status, message } => CallError::ModelUnusable { status, message: finish(message) },
-        unsent @ (CallError::ModelStopped(_) | CallError::Interrupted) => unsent,
+        unsent @ (CallError::ModelStopped(_) | CallError::NotRecorded(_) | CallError::Interrupted) => unsent,
     }
 }
 

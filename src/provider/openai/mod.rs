@@ -164,6 +164,7 @@ impl OpenAi {
         text.push_str(&rest);
         let mut read = Read {
             text,
+            chunks: Vec::new(),
             thinking: choice.thinking,
             finish_reason: choice.finish_reason,
             usage: answer.usage,
@@ -252,6 +253,7 @@ impl ChatModel for OpenAi {
 #[derive(Debug, Default)]
 struct Read {
     text: String,
+    chunks: Vec<u32>,
     thinking: String,
     finish_reason: Option<String>,
     usage: Option<Usage>,
@@ -288,6 +290,7 @@ impl Read {
     fn into_reply(self) -> ChatReply {
         ChatReply {
             reply: Reply { text: self.text, finish_reason: self.finish_reason },
+            chunks: self.chunks,
             thinking: Some(self.thinking).filter(|thinking| !thinking.trim().is_empty()),
             usage: self.usage,
             latency: self.latency.unwrap_or_default(),

@@ -142,6 +142,7 @@ impl<'a> Growing<'a> {
     fn show(&mut self, text: &str) {
         if !text.is_empty() {
             self.read.text.push_str(text);
+            self.read.chunks.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
             self.observer.delta(text);
         }
     }

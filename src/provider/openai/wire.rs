@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::usual;
 
-use crate::model::{Message, Params, Usage};
+use crate::model::{Message, Usage};
 use crate::provider::ChatRequest;
 
 /// The body of a request, written straight from the messages: a copy of a long history would cost as much as to send it.
@@ -24,18 +24,13 @@ pub(super) struct RequestBody<'a> {
 }
 
 impl<'a> RequestBody<'a> {
-    /// What `extra` names replaces what the other parameters say, but never the model, the messages or whether the reply
-    /// is streamed: those are what the run records.
+    /// Of the parameters, what the run records; and whether the reply is streamed.
     pub(super) fn new(model: &'a str, request: &ChatRequest<'a>) -> Self {
-        let mut options: Map<String, Value> = sampling(request.params).collect();
+        let mut options = request.params.effective();
         if request.stream {
             options.insert("stream".to_owned(), true.into());
-            options.insert("stream_options".to_owned(), json!({"include_usage": true}));
-        }
-        for (name, value) in &request.params.extra {
-            if !matches!(name.as_str(), "model" | "messages" | "stream") {
-                options.insert(name.clone(), value.clone());
-            }
+            // A server that knows none is told so under `extra`.
+            options.entry("stream_options").or_insert_with(|| json!({"include_usage": true}));
         }
         Self { model, messages: request.messages, options }
     }
@@ -66,21 +61,6 @@ impl Serialize for WireMessages<'_> {
             self.0.iter().map(|message| WireMessage { role: message.role.as_str(), content: &message.content }),
         )
     }
-}
-
-fn sampling(params: &Params) -> impl Iterator<Item = (String, Value)> {
-    let stop = (!params.stop.is_empty()).then(|| params.stop.clone().into());
-    [
-        ("temperature", params.temperature.map(Value::from)),
-        ("top_p", params.top_p.map(Value::from)),
-        ("max_tokens", params.max_tokens.map(Value::from)),
-        ("seed", params.seed.map(Value::from)),
-        ("stop", stop),
-        ("presence_penalty", params.presence_penalty.map(Value::from)),
-        ("frequency_penalty", params.frequency_penalty.map(Value::from)),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
 }
 
 /// A whole completion, or one chunk of a streamed one.

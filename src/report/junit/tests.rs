@@ -154,11 +154,13 @@ fn a_snapshot_is_a_case_of_its_suite_and_one_of_no_conversation_has_a_suite_of_i
     let mut conversation = record(0, "s");
     turn(&mut conversation, "Hi", "Hello");
     check(&mut conversation, "asks", "true", Verdict::Pass);
+    let unreferenced = note(None, "unreferenced", false, false);
+    assert_eq!(read(&written(std::slice::from_ref(&conversation), vec![unreferenced], 0)).tests, 1);
     for (note, failures, skipped) in [
         (note(Some(0), "differs", true, false), 1, 0),
         (note(Some(0), "new, waits for review", false, true), 0, 1),
         (note(Some(0), "written", false, false), 0, 0),
-        (note(None, "unreferenced", true, false), 1, 0),
+        (note(None, "unreadable", true, false), 1, 0),
         (note(Some(7), "differs", true, false), 1, 0),
     ] {
         let is_own = note.plan == Some(0);

@@ -203,6 +203,9 @@ fn the_time_stands_beside_its_bound_where_calls_took_it() {
 fn a_budget_stands_beside_what_was_spent_of_it() {
     for (cap, cost, reserved, said) in [
         (None, Some(0.5), None, "0 calls · $0.500\n"),
+        (None, Some(0.0), None, "0 calls · $0.000\n"),
+        (Some(0.0), None, None, "0 calls · nothing spent: the budget is $0\n"),
+        (Some(0.0), Some(0.0), None, "0 calls · nothing spent: the budget is $0\n"),
         (Some(5.0), Some(4.98), None, "0 calls · $4.98 of $5.00\n"),
         (Some(5.0), None, Some(0.02), "0 calls\n$0.000 of $5.00, $0.020 more reserved for calls of unknown usage\n"),
     ] {

@@ -1,0 +1,281 @@
+//! Which recordings a run replays, makes, or leaves behind.
+//!
+//! They are read before anything is sent, and written from the journal when the run is over: so they stand in plan order,
+//! whatever came first, and a run that was killed and went on records what one that was left alone would have.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::args::{Cassettes, RunArgs};
+use super::commands::check::plural;
+use super::config::{Config, KeyConfig, ProviderConfig};
+use super::models::{resolve, variable};
+use super::runs::JOURNAL;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::event::Record;
+use crate::journal::Reader;
+use crate::model::{End, Source};
+use crate::provider::cassette::{self, Cassette, CassetteError, Entry, Key, Place};
+use crate::run::plan::Plan;
+use crate::run::{Pins, Tape};
+
+/// What of the command line narrows a plan: a recording that such a run does not use may be another's.
+const NARROWING: [&str; 9] =
+    ["--filter", "--tag", "--persona", "--model", "--window", "--trials", "--shard", "--rerun", "--fail-fast"];
+
+/// How many files are named.
+const NAMED: usize = 20;
+
+/// The recordings of a run's scenarios.
+#[derive(Debug)]
+pub struct Shelf {
+    mode: Cassettes,
+    /// Recordings that nothing uses go.
+    is_pruned: bool,
+    /// The run plays all that its files say.
+    is_whole: bool,
+    kept: Vec<Kept>,
+}
+
+/// One scenario's.
+#[derive(Debug)]
+struct Kept {
+    /// The scenario's index in the plan.
+    scenario: u32,
+    name: String,
+    path: PathBuf,
+    /// `None` where there is no file.
+    cassette: Option<Arc<Cassette>>,
+}
+
+/// What is to be said when a run is over.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// What was recorded.
+    pub remarks: Vec<String>,
+    /// What is used no more.
+    pub warnings: Vec<String>,
+    /// What could not be written.
+    pub errors: Vec<String>,
+}
+
+/// Reads the recordings of all scenarios of a plan that are played on a model that has any.
+///
+/// # Errors
+/// What is wrong with their files.
+pub fn load(plan: &Plan, config: &Config, args: &RunArgs, has_own_model: bool) -> Result<Shelf, Vec<Diagnostic>> {
+    let is_narrowed = has_own_model || args.given.iter().any(|name| NARROWING.contains(&name.as_str()));
+    let mode = if args.offline { Cassettes::Only } else { args.cassettes };
+    let mut shelf = Shelf { mode, is_pruned: args.prune, is_whole: !is_narrowed, kept: Vec::new() };
+    if args.prune && is_narrowed {
+        let message = "`--prune` needs the whole plan: what a part of it does not use, another part may";
+        return Err(vec![
+            Diagnostic::error(Code::UnusableCassette, message).help("leave out the filters, or `--prune`"),
+        ]);
+    }
+    if mode == Cassettes::Off {
+        return Ok(shelf);
+    }
+    let mut wrong = Vec::new();
+    let mut seen = HashSet::new();
+    for planned in &plan.conversations {
+        if !is_called(config, plan.model(planned)) || !seen.insert(planned.scenario) {
+            continue;
+        }
+        let scenario = plan.scenario(planned);
+        let file = Path::new(&scenario.source.path);
+        let path = cassette::path(file, &scenario.name);
+        // A scenario on standard input has no folder.
+        let read = if scenario.source.path == "-" { Ok(None) } else { cassette::read(&path) };
+        match read {
+            Ok(cassette) => {
+                let (scenario, name) = (planned.scenario, scenario.name.clone());
+                shelf.kept.push(Kept { scenario, name, path, cassette: cassette.map(Arc::new) });
+            }
+            Err(error) => wrong.push(unusable(&error)),
+        }
+    }
+    if wrong.is_empty() { Ok(shelf) } else { Err(wrong) }
+}
+
+/// Whether a model is one that is called, and not the embedded one.
+fn is_called(config: &Config, model: &str) -> bool {
+    resolve(config, model).is_ok_and(|model| !matches!(model.provider, ProviderConfig::Builtin(_)))
+}
+
+fn unusable(error: &CassetteError) -> Diagnostic {
+    let diagnostic = Diagnostic::error(Code::UnusableCassette, error.to_string());
+    match error {
+        CassetteError::Damaged { .. } => diagnostic.help(
+            "a recording is never edited: bring the file back from version control, or remove it and record it anew with \
+             `--cassettes record`",
+        ),
+        _ => diagnostic,
+    }
+}
+
+impl Shelf {
+    /// The models of a plan that are never called: under `only` all of them; under `auto` those whose key is not there and of
+    /// which every scenario that names them has recordings.
+    pub fn uncalled<'p>(&self, plan: &'p Plan, config: &Config) -> HashSet<&'p str> {
+        let models = plan.models().into_iter().filter(|model| is_called(config, model));
+        match self.mode {
+            Cassettes::Only => models.collect(),
+            Cassettes::Auto => models.filter(|model| lacks_key(config, model) && self.has_all(plan, model)).collect(),
+            Cassettes::Record | Cassettes::Off => HashSet::new(),
+        }
+    }
+
+    fn has_all(&self, plan: &Plan, model: &str) -> bool {
+        let mut asked = plan.conversations.iter().filter(|planned| plan.model(planned) == model);
+        asked.all(|planned| {
+            let kept = self.kept.iter().find(|kept| kept.scenario == planned.scenario);
+            kept.and_then(|kept| kept.cassette.as_ref()).is_some_and(|cassette| cassette.has_model(model))
+        })
+    }
+
+    /// What the conversations of each scenario replay, or record, by its index in the plan. `earlier` is the journal of a run
+    /// that goes on.
+    pub fn tapes(&self, earlier: Option<&Reader>) -> HashMap<u32, Arc<Tape>> {
+        let tape = |kept: &Kept| match self.mode {
+            Cassettes::Record => {
+                // A line that is damaged was found before anything was sent.
+                let records = earlier.into_iter().flat_map(Reader::records).filter_map(Result::ok);
+                let records = records.filter(|record| record.begin.key.variant.scenario == kept.name);
+                Some(Tape::recording(records))
+            }
+            Cassettes::Only => Some(Tape::Replay(kept.cassette.clone().unwrap_or_default())),
+            Cassettes::Auto => kept.cassette.clone().map(Tape::Replay),
+            Cassettes::Off => None,
+        };
+        self.kept.iter().filter_map(|kept| Some((kept.scenario, Arc::new(tape(kept)?)))).collect()
+    }
+
+    /// What is recorded, as earlier replies for later turns.
+    pub fn pins(&self) -> Pins {
+        let recorded = self.kept.iter().map(|kept| (kept.scenario, kept.cassette.clone().unwrap_or_default()));
+        Pins::Cassettes(recorded.collect())
+    }
+
+    /// Writes what was recorded, and tells what is used no more, from the journal of the run in a folder.
+    pub fn settle(&self, folder: &Path) -> Settled {
+        let mut settled = Settled::default();
+        if self.kept.iter().all(|kept| kept.cassette.is_none()) && self.mode != Cassettes::Record {
+            return settled;
+        }
+        let journal = match Reader::open(folder.join(JOURNAL)) {
+            Ok(journal) => journal,
+            Err(error) => {
+                settled.errors.push(error.to_string());
+                return settled;
+            }
+        };
+        let mut played: HashMap<&str, Played> = HashMap::new();
+        let mut current: Option<&Kept> = None;
+        for record in journal.records() {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    settled.errors.push(error.to_string());
+                    return settled;
+                }
+            };
+            let name = &record.begin.key.variant.scenario;
+            let Some(kept) = self.kept.iter().find(|kept| kept.name == *name) else { continue };
+            // Conversations stand in plan order: those of one scenario behind one another.
+            if let Some(done) = current.filter(|done| done.name != kept.name) {
+                self.close(done, played.remove(done.name.as_str()).unwrap_or_default(), &mut settled);
+            }
+            current = Some(kept);
+            played.entry(&kept.name).or_default().add(&record);
+        }
+        if let Some(done) = current {
+            self.close(done, played.remove(done.name.as_str()).unwrap_or_default(), &mut settled);
+        }
+        let more = settled.remarks.len().saturating_sub(NAMED);
+        if more > 0 {
+            settled.remarks.truncate(NAMED);
+            settled.remarks.push(format!("and {} more", plural(more, "cassette")));
+        }
+        settled
+    }
+
+    fn close(&self, kept: &Kept, played: Played, settled: &mut Settled) {
+        let old = kept.cassette.as_deref().cloned().unwrap_or_default();
+        let recorded = played.new.len();
+        let mut cassette = match self.mode {
+            Cassettes::Record => old.with(played.new, &played.replaced),
+            _ => old.clone(),
+        };
+        let path = kept.path.display();
+        let unused = cassette.entries().iter().filter(|entry| !played.used.contains(&entry.key)).count();
+        if unused > 0 && self.is_whole && played.is_complete {
+            if self.is_pruned {
+                cassette = cassette.only(&played.used);
+                settled.remarks.push(format!("removed {} from {path}", plural(unused, "recording")));
+            } else {
+                settled.warnings.push(format!(
+                    "warning: {} in {path} {} used no more; `--prune` removes {}",
+                    plural(unused, "recording"),
+                    if unused == 1 { "is" } else { "are" },
+                    if unused == 1 { "it" } else { "them" },
+                ));
+            }
+        }
+        if cassette == old {
+            return;
+        }
+        match cassette::write(&kept.path, &kept.name, &cassette) {
+            Ok(()) if recorded > 0 => {
+                settled.remarks.push(format!("recorded {} in {path}", plural_replies(recorded)));
+            }
+            Ok(()) => {}
+            Err(error) => settled.errors.push(error.to_string()),
+        }
+    }
+}
+
+fn plural_replies(number: usize) -> String {
+    if number == 1 { "1 reply".to_owned() } else { format!("{number} replies") }
+}
+
+fn lacks_key(config: &Config, model: &str) -> bool {
+    match resolve(config, model).map(|model| model.provider) {
+        Ok(ProviderConfig::OpenAi { key: KeyConfig::Env(name), .. }) => variable(&name).is_none(),
+        _ => false,
+    }
+}
+
+/// What a run did with the recordings of one scenario.
+#[derive(Debug)]
+struct Played {
+    /// Each once, in plan order.
+    new: Vec<Entry>,
+    used: HashSet<Key>,
+    /// The conversations that were recorded to their end.
+    replaced: HashSet<Place>,
+    /// Every conversation came to its end.
+    is_complete: bool,
+}
+
+impl Default for Played {
+    fn default() -> Self {
+        Self { new: Vec::new(), used: HashSet::new(), replaced: HashSet::new(), is_complete: true }
+    }
+}
+
+impl Played {
+    fn add(&mut self, record: &Record) {
+        let is_done = matches!(record.end(), End::Passed | End::Failed);
+        self.is_complete &= is_done;
+        if is_done {
+            self.replaced.insert(Place::new(&record.begin.key, 0));
+        }
+        for (entry, source) in cassette::recorded(record) {
+            if self.used.insert(entry.key) && source != Source::Cassette {
+                self.new.push(entry);
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! One recording: the line that it is in its file, and how it is made of a conversation.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::request::{Key, Keys, Request};
+use crate::event::{FORMAT, Record, TurnDone, WireMessage};
+use crate::model::{ConversationKey, Source, Usage};
+use crate::text::escape::visible_json;
+
+/// Where in a plan a request was recorded first. It says for whom a recording was made, and is no part of its key: whoever
+/// sends the same gets the same reply.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// The case's name; empty without cases.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub case: String,
+    /// The persona's name.
+    pub persona: String,
+    /// The model's name in the config.
+    pub model: String,
+    /// The window's label.
+    pub window: String,
+    /// JSON of the matrix values; empty without a matrix.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vars: String,
+    /// The repetition, from 1.
+    pub trial: u32,
+    /// The turn; 0 for the whole conversation.
+    pub turn: u32,
+}
+
+impl Place {
+    /// A turn of a conversation.
+    #[must_use]
+    pub fn new(key: &ConversationKey, turn: u32) -> Self {
+        let variant = key.variant.clone();
+        Self {
+            case: variant.case,
+            persona: variant.persona,
+            model: variant.model,
+            window: variant.window,
+            vars: variant.vars,
+            trial: key.trial,
+            turn,
+        }
+    }
+
+    /// The whole conversation.
+    #[must_use]
+    pub fn without_turn(&self) -> Self {
+        Self { turn: 0, ..self.clone() }
+    }
+}
+
+/// What was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// The text.
+    pub text: String,
+    /// The pieces in which it came, by their bytes; empty where it came whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunks: Vec<u32>,
+    /// What a reasoning model thought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
+    /// Why it ended, in the provider's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// Token counts as the provider said them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// The model that the server said it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The server's fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+}
+
+impl Recorded {
+    /// What a turn was answered.
+    #[must_use]
+    pub fn of(turn: &TurnDone) -> Option<Self> {
+        Some(Self {
+            text: turn.reply.clone()?,
+            chunks: turn.chunks.clone(),
+            thinking: turn.thinking.clone(),
+            finish_reason: turn.finish_reason.clone(),
+            usage: turn.usage.filter(|usage| !usage.estimated),
+            model: turn.model_reported.clone(),
+            fingerprint: turn.fingerprint.clone(),
+        })
+    }
+
+    /// The pieces of its text: as they came, or all of it where it came whole.
+    pub fn pieces(&self) -> impl Iterator<Item = &str> {
+        let mut rest = self.text.as_str();
+        let cut = self.chunks.iter().map_while(move |bytes| {
+            let (piece, left) = rest.split_at_checked(*bytes as usize)?;
+            rest = left;
+            Some(piece)
+        });
+        let pieces: Vec<&str> = cut.collect();
+        let is_all = pieces.iter().map(|piece| piece.len()).sum::<usize>() == self.text.len();
+        let pieces = if is_all { pieces } else { vec![self.text.as_str()] };
+        pieces.into_iter().filter(|piece| !piece.is_empty())
+    }
+}
+
+/// One recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// What it is found by.
+    pub key: Key,
+    /// Where it was recorded first.
+    pub place: Place,
+    /// Which occurrence of its request in the conversation it is, from 1.
+    pub occurrence: u32,
+    /// The parameters.
+    pub params: Map<String, Value>,
+    /// The messages.
+    pub messages: Vec<WireMessage>,
+    /// The reply.
+    pub reply: Recorded,
+}
+
+impl Entry {
+    /// What was sent.
+    #[must_use]
+    pub fn request(&self) -> Request<'_> {
+        let Place { model, trial, .. } = &self.place;
+        Request { model, messages: &self.messages, params: &self.params, trial: *trial }
+    }
+}
+
+/// The recordings of a conversation's turns that a provider answered, or a recording did, with where each reply came from.
+#[must_use]
+pub fn recorded(record: &Record) -> Vec<(Entry, Source)> {
+    let mut keys = Keys::default();
+    let (list, begin) = (record.messages(), &record.begin);
+    let asked = record.turns.iter().filter(|turn| turn.source.is_live() || turn.source == Source::Cassette);
+    let entries = asked.filter_map(|turn| {
+        let sent = turn.sent_positions().map(|at| list.get(at));
+        let sent = sent.map(|message| Some(WireMessage { role: message?.role, content: message?.content.to_string() }));
+        let messages: Vec<WireMessage> = sent.collect::<Option<_>>()?;
+        let place = Place::new(&begin.key, turn.turn);
+        let (model, params, trial) = (&place.model, &begin.params, place.trial);
+        let (key, occurrence) = keys.next(&Request { model, messages: &messages, params, trial });
+        let reply = Recorded::of(turn)?;
+        Some((Entry { key, occurrence, params: params.clone(), messages, reply, place }, turn.source))
+    });
+    entries.collect()
+}
+
+/// A recording as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    key: String,
+    place: Place,
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    occurrence: u32,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    params: Map<String, Value>,
+    messages: Vec<WireMessage>,
+    reply: Recorded,
+    /// The first 16 hexadecimal digits of SHA-256 over the reply's JSON: a recording is what a model said.
+    seal: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    cassette: String,
+}
+
+const fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it would write by reference")]
+const fn is_first(occurrence: &u32) -> bool {
+    *occurrence == 1
+}
+
+impl Line {
+    pub(super) fn header(format: u32, scenario: &str) -> String {
+        json(&Header { format, cassette: scenario.to_owned() })
+    }
+
+    pub(super) fn check_header(line: &str) -> Result<(), String> {
+        let header: Header = serde_json::from_str(line)
+            .map_err(|_| "no cassette: its first line says the format, `{\"format\":1,\"cassette\":…}`".to_owned())?;
+        if header.format > FORMAT {
+            return Err(format!("format {} is newer than this version reads ({FORMAT})", header.format));
+        }
+        Ok(())
+    }
+
+    pub(super) fn written(entry: &Entry) -> String {
+        json(&Self {
+            key: entry.key.to_string(),
+            place: entry.place.clone(),
+            occurrence: entry.occurrence,
+            params: entry.params.clone(),
+            messages: entry.messages.clone(),
+            seal: seal(&entry.reply),
+            reply: entry.reply.clone(),
+        })
+    }
+
+    pub(super) fn read(line: &str) -> Result<Entry, String> {
+        let line: Self = serde_json::from_str(line).map_err(|error| {
+            let (column, error) = (error.column(), error.to_string());
+            let what = error.split(" at line ").next().unwrap_or_default();
+            format!("no recording (column {column}: {what})")
+        })?;
+        let Self { key, place, occurrence, params, messages, reply, seal: sealed } = line;
+        let request = Request { model: &place.model, messages: &messages, params: &params, trial: place.trial };
+        let found = request.key(occurrence);
+        if found.to_string() != key {
+            return Err("its request was changed: the key is that of another one".to_owned());
+        }
+        if seal(&reply) != sealed {
+            return Err("its reply was changed: that is not what the model said".to_owned());
+        }
+        Ok(Entry { key: found, place, occurrence, params, messages, reply })
+    }
+}
+
+fn seal(reply: &Recorded) -> String {
+    // A recording is a plain value: it can always be written.
+    let json = serde_json::to_vec(reply).unwrap_or_default();
+    let first = Sha256::digest(json).iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("{first:016x}")
+}
+
+/// JSON on one line in which a reviewer sees every character.
+fn json(value: &impl Serialize) -> String {
+    visible_json(&serde_json::to_string(value).unwrap_or_default()).into_owned()
+}
