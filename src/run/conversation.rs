@@ -4,26 +4,28 @@
 //! takes the turn, the checks are decided. Turns are strictly in sequence and the history belongs to this
 //! conversation alone. Nothing here prints or touches a file.
 
+mod answer;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use globset::Glob;
 
-use super::call::{CallObserver, Effort};
+use self::answer::Answered;
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
 use super::pins::Replies;
 use super::so_far::{self, SoFar};
-use super::tape::{self, Tape};
+use super::tape::Tape;
 use crate::check::{self, TurnView};
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live, TurnDone, WireMessage, ranges};
 use crate::model::{
     Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, SnapshotRules,
     Source, Turn, Usage, Verdict, Window,
 };
-use crate::provider::cassette::{Key, Keys, Request as Asked};
-use crate::provider::{CallError, ChatReply, ChatRequest, Observer, OverBudget};
+use crate::provider::cassette::Keys;
+use crate::provider::{CallError, ChatReply, OverBudget};
 use crate::text::tokens;
 use crate::window;
 
@@ -347,70 +349,6 @@ impl<'c> Stage<'c> {
         Ok(Request { messages, positions })
     }
 
-    /// The reply to a request: from its recording, from whoever sent the same, or from the provider.
-    async fn answer(&mut self, number: u32, messages: &[Message]) -> Answered {
-        let observer = CallObserver::new(self.outlet, self.conversation.plan, number);
-        let tape = self.conversation.tape.clone();
-        let (result, source) = match tape.as_deref() {
-            None => (self.call(&observer, messages).await, self.conversation.model.chat.source()),
-            Some(Tape::Record(cells)) => {
-                let (_, key, _) = self.key(messages);
-                let (result, source) = cells.once(&key, self.call(&observer, messages)).await;
-                if let (Ok(reply), Source::Shared) = (&result, source) {
-                    self.show(&observer, [reply.reply.text.as_str()]);
-                }
-                (result, source)
-            }
-            Some(Tape::Replay(cassette)) => {
-                let (sent, key, occurrence) = self.key(messages);
-                match cassette.reply(&key) {
-                    Some(recorded) => {
-                        self.show(&observer, recorded.pieces());
-                        (Ok(tape::replayed(recorded)), Source::Cassette)
-                    }
-                    // Whoever may not be called says so by where its replies come from.
-                    None if self.conversation.model.chat.source() == Source::Cassette => {
-                        let why = tape::missing(cassette, &self.asked(&sent), occurrence);
-                        (Err(CallError::NotRecorded(why)), Source::Cassette)
-                    }
-                    None => (self.call(&observer, messages).await, Source::Live),
-                }
-            }
-        };
-        Answered { result, source, effort: observer.effort() }
-    }
-
-    /// A reply that is there already is shown as it would come.
-    fn show<'p>(&self, observer: &CallObserver<'_>, pieces: impl IntoIterator<Item = &'p str>) {
-        if self.conversation.stream {
-            pieces.into_iter().for_each(|piece| observer.delta(piece));
-        }
-    }
-
-    /// The key of the next request, what of it makes the key, and which occurrence of it this is.
-    fn key(&mut self, messages: &[Message]) -> (Vec<WireMessage>, Key, u32) {
-        let sent = tape::wire(messages);
-        let mut keys = std::mem::take(&mut self.keys);
-        let (key, occurrence) = keys.next(&self.asked(&sent));
-        self.keys = keys;
-        (sent, key, occurrence)
-    }
-
-    fn asked<'m>(&'m self, messages: &'m [WireMessage]) -> Asked<'m> {
-        let key = &self.conversation.key;
-        Asked { model: &key.variant.model, messages, params: &self.params, trial: key.trial }
-    }
-
-    async fn call(&self, observer: &CallObserver<'_>, messages: &[Message]) -> Result<ChatReply, CallError> {
-        let request = ChatRequest {
-            messages,
-            params: &self.conversation.params,
-            stream: self.conversation.stream,
-            facts: &self.conversation.script.facts,
-        };
-        self.conversation.model.chat.chat(request, observer).await
-    }
-
     async fn keep_reply(&self, mut done: TurnDone, request: &Request, reply: &ChatReply) -> Result<(), JournalLost> {
         let estimate = |message: &Message| tokens::estimate(&message.content) + tokens::PER_MESSAGE as u64;
         let usage = reply.usage.unwrap_or_else(|| Usage {
@@ -525,13 +463,6 @@ fn under_mark(check: &Check, verdict: Verdict, detail: String) -> (Verdict, Stri
         }
         (_, verdict) => (verdict, detail),
     }
-}
-
-/// What came of a request.
-struct Answered {
-    result: Result<ChatReply, CallError>,
-    source: Source,
-    effort: Effort,
 }
 
 /// The messages of one request, and their positions in the conversation's own list.

@@ -12,12 +12,18 @@ use chat_eval::diagnostic::Code;
 use crate::support::sandbox::{Ran, Sandbox};
 use crate::support::server::Server;
 
-/// Codes whose inputs are made by the tests below: too large, no text, or a matter of the file system.
-const MADE: [Code; 5] = [Code::MissingPath, Code::Unreadable, Code::FileTooLarge, Code::NotUtf8, Code::TooManyCases];
+/// Codes whose inputs are made by tests, below and in `cassettes.rs`: too large, no text, or a matter of the file system.
+const MADE: [Code; 6] = [
+    Code::MissingPath,
+    Code::Unreadable,
+    Code::FileTooLarge,
+    Code::NotUtf8,
+    Code::TooManyCases,
+    Code::UnusableCassette,
+];
 
 /// Codes that only `run` gives: `check` needs no keys, calls nobody and spends nothing.
-const ONLY_RUN: [&str; 5] =
-    ["missing-api-key", "missing-max-tokens", "missing-price", "unusable-cassette", "unusable-model"];
+const ONLY_RUN: [&str; 4] = ["missing-api-key", "missing-max-tokens", "missing-price", "unusable-model"];
 
 fn fixtures() -> BTreeMap<String, PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/invalid");

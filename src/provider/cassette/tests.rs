@@ -1,3 +1,5 @@
+//! What of a recording makes its key, what is written and read back, and what is said of one that is missing.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,0 +1,82 @@
+//! How a conversation comes by the reply to a request: from a recording, from another that sent the same, or from the provider.
+
+use super::super::call::{CallObserver, Effort};
+use super::super::tape::{self, Tape};
+use super::Stage;
+use crate::event::WireMessage;
+use crate::model::{Message, Source};
+use crate::provider::cassette::{Key, Request};
+use crate::provider::{CallError, ChatReply, ChatRequest, Observer};
+
+/// What came of a request.
+pub(super) struct Answered {
+    pub(super) result: Result<ChatReply, CallError>,
+    pub(super) source: Source,
+    pub(super) effort: Effort,
+}
+
+impl Stage<'_> {
+    /// The reply to a request: from its recording, from whoever sent the same, or from the provider.
+    pub(super) async fn answer(&mut self, number: u32, messages: &[Message]) -> Answered {
+        let observer = CallObserver::new(self.outlet, self.conversation.plan, number);
+        let tape = self.conversation.tape.clone();
+        let (result, source) = match tape.as_deref() {
+            None => (self.call(&observer, messages).await, self.conversation.model.chat.source()),
+            Some(Tape::Record(cells)) => {
+                let (_, key, _) = self.key(messages);
+                let (result, source) = cells.once(&key, self.call(&observer, messages)).await;
+                if let (Ok(reply), Source::Shared) = (&result, source) {
+                    self.show(&observer, [reply.reply.text.as_str()]);
+                }
+                (result, source)
+            }
+            Some(Tape::Replay(cassette)) => {
+                let (sent, key, occurrence) = self.key(messages);
+                match cassette.reply(&key) {
+                    Some(recorded) => {
+                        self.show(&observer, recorded.pieces());
+                        (Ok(tape::replayed(recorded)), Source::Cassette)
+                    }
+                    // Whoever may not be called says so by where its replies come from.
+                    None if self.conversation.model.chat.source() == Source::Cassette => {
+                        let why = tape::missing(cassette, &self.asked(&sent), occurrence);
+                        (Err(CallError::NotRecorded(why)), Source::Cassette)
+                    }
+                    None => (self.call(&observer, messages).await, Source::Live),
+                }
+            }
+        };
+        Answered { result, source, effort: observer.effort() }
+    }
+
+    /// A reply that is there already is shown as it would come.
+    fn show<'p>(&self, observer: &CallObserver<'_>, pieces: impl IntoIterator<Item = &'p str>) {
+        if self.conversation.stream {
+            pieces.into_iter().for_each(|piece| observer.delta(piece));
+        }
+    }
+
+    /// The key of the next request, what of it makes the key, and which occurrence of it this is.
+    pub(super) fn key(&mut self, messages: &[Message]) -> (Vec<WireMessage>, Key, u32) {
+        let sent = tape::wire(messages);
+        let mut keys = std::mem::take(&mut self.keys);
+        let (key, occurrence) = keys.next(&self.asked(&sent));
+        self.keys = keys;
+        (sent, key, occurrence)
+    }
+
+    fn asked<'m>(&'m self, messages: &'m [WireMessage]) -> Request<'m> {
+        let key = &self.conversation.key;
+        Request { model: &key.variant.model, messages, params: &self.params, trial: key.trial }
+    }
+
+    async fn call(&self, observer: &CallObserver<'_>, messages: &[Message]) -> Result<ChatReply, CallError> {
+        let request = ChatRequest {
+            messages,
+            params: &self.conversation.params,
+            stream: self.conversation.stream,
+            facts: &self.conversation.script.facts,
+        };
+        self.conversation.model.chat.chat(request, observer).await
+    }
+}
