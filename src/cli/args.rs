@@ -58,12 +58,14 @@ fn given(command: &clap::Command, matches: &ArgMatches) -> Vec<String> {
 
 const EXAMPLES: &str = "\
 Examples:
+  chat-eval init                                 a first scenario, a config file, a CI workflow
   chat-eval run scenarios/                       every scenario, on the models that they name
   chat-eval run scenarios/ -k 'whats-*' --show   one of them, word by word
   chat-eval run scenarios/ --model gpt-4o-mini   all of them on another model
   chat-eval run --resume                         go on with the latest run, which did not finish
   chat-eval merge shards/* -o results/merged     what `run --shard` played in parts, as one run
   chat-eval run --rerun failed                   once more what failed in the latest run
+  chat-eval diff origin/main                     what changed in the snapshots, for a pull request
   chat-eval review --list                        snapshots that wait for a decision
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
@@ -98,7 +100,10 @@ pub enum Command {
     Report(ReportArgs),
     /// Put the shards of one plan together
     Merge(MergeArgs),
-    /// Write what other tools need
+    /// Show what changed in the snapshots since a git revision, as Markdown for a pull request; exits 0 whether anything
+    /// did or not
+    Diff(DiffArgs),
+    /// Write a first scenario with its accepted snapshots, a config file and a CI workflow; overwrites nothing
     Init(InitArgs),
 }
 
@@ -351,13 +356,26 @@ pub struct MergeArgs {
     pub out: Option<PathBuf>,
 }
 
+/// `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// What the working tree is compared with: a branch, a tag, a commit. Default: the commit at which HEAD left the main branch
+    /// (origin/HEAD, else origin/main, main, origin/master, master)
+    #[arg(value_name = "REV")]
+    pub revision: Option<String>,
+    /// Only snapshots below these folders, or these snapshots
+    #[arg(last = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
 /// `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Write the stub manifest that lets `cargo insta` review the snapshots
-    #[arg(long, required = true)]
+    /// Write only the stub manifest that lets `cargo insta` review the snapshots
+    #[arg(long)]
     pub insta: bool,
-    /// The folder of the scenarios, from the project's root
-    #[arg(value_name = "DIR", default_value = "scenarios")]
-    pub folder: PathBuf,
+    /// The project's folder, which is made where it is not there [default: the working directory]; with --insta the
+    /// folder of the scenarios, from the project's root [default: scenarios]
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::console::Console;
+use super::environment;
 use super::exit::Exit;
 use super::output::{self, Format, Said};
 use super::runs::JOURNAL;
@@ -10,8 +11,9 @@ use super::snapshots::{self, Compared, SnapshotSettings};
 use crate::event::{Event, SnapshotsDone};
 use crate::journal::{JournalError, Reader, Writer};
 use crate::report::terminal::Around;
-use crate::report::{Summary, files};
+use crate::report::{ReportError, SnapshotNote, Summary, files, markdown};
 use crate::run::Ended;
+use crate::text::escape::{no_command, visible};
 
 /// Compares the snapshots, makes the reports from the journal, says what came of the run. `kept` is what became of its
 /// recordings.
@@ -94,6 +96,10 @@ pub fn conclude(
     let shard = journal.manifest().shard;
     let around = Around { folder: &shown, wall: journal.wall(), snapshots: &compared.notes, shard };
     output::say(&Said { summary: Some(summary), around, exit_code: exit.code() }, format, console);
+    if let Err(error) = show_in_step(summary, journal, &compared.notes) {
+        // The page is a courtesy of the service's: the run has all that is on it.
+        console.error(&format!("warning: {}", no_command(&visible(&error.to_string()))));
+    }
     if !compared.errors.is_empty() {
         not_written(&compared.errors, folder, console);
     }
@@ -105,6 +111,14 @@ pub fn nothing_known(folder: &Path, exit: Exit, format: Format, console: &Consol
     let shown = folder.display().to_string();
     let around = Around { folder: &shown, wall: None, snapshots: &[], shard: None };
     output::say(&Said { summary: None, around, exit_code: exit.code() }, format, console);
+}
+
+/// Shows the run, and what became of its snapshots, where GitHub Actions shows what steps have to say.
+fn show_in_step(summary: &Summary, journal: &Reader, notes: &[SnapshotNote]) -> Result<(), ReportError> {
+    let Some(file) = environment::step_summary() else { return Ok(()) };
+    let around = markdown::Around { manifest: journal.manifest(), wall: journal.wall(), snapshots: Some(notes) };
+    let page = markdown::render(summary, around, |plan| journal.record_of(plan))?;
+    files::append_to_step(&file, &page)
 }
 
 /// Says what could not be written, and where all is that was said.

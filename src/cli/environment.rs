@@ -70,6 +70,11 @@ pub fn out() -> PathBuf {
     std::env::var_os("CHAT_EVAL_OUT").filter(|out| !out.is_empty()).map_or_else(|| "results".into(), PathBuf::from)
 }
 
+/// The file whose Markdown GitHub Actions shows of a step, where there is one.
+pub fn step_summary() -> Option<PathBuf> {
+    std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()).map(PathBuf::from)
+}
+
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }

@@ -10,6 +10,7 @@ mod earlier;
 mod ending;
 mod environment;
 mod exit;
+mod git;
 mod history;
 mod limits;
 mod missing;
@@ -49,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Review(args) => commands::review::review(&args, &console),
         Command::Report(args) => commands::report::report(&args, &console),
         Command::Merge(args) => commands::merge::merge(&args, &cli.global, &console),
+        Command::Diff(args) => commands::diff::diff(&args, &console),
         Command::Init(args) => commands::init::init(&args, &console),
     };
     with_output(exit, !console.is_cut_off()).into()

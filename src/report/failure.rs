@@ -58,6 +58,8 @@ pub struct Request {
 pub struct Failure {
     /// What kind it is.
     pub kind: FailureKind,
+    /// The place in the plan of the conversation that is shown.
+    pub plan: u32,
     /// The variant.
     pub key: VariantKey,
     /// The trial that is shown, where there are several.
@@ -135,6 +137,7 @@ impl Failure {
     fn bare(kind: FailureKind, record: &Record, place: String) -> Self {
         Self {
             kind,
+            plan: record.begin.plan,
             key: record.begin.key.variant.clone(),
             trial: (record.begin.trials > 1).then_some(record.begin.key.trial),
             turn: None,

@@ -1,4 +1,5 @@
-//! The only writer of result files: the tables, `junit.xml` and `run.json` of a run's folder, and the link to the latest run.
+//! The only writer of result files: the tables, `junit.xml`, `run.json` and `summary.md` of a run's folder, the link to the
+//! latest run, and what a CI service shows of a step.
 //!
 //! All are written beside their places first and renamed only when every one is whole, so that a disk that is full
 //! leaves what was there. Two calls on one journal give the same bytes.
@@ -14,7 +15,7 @@ use tempfile::NamedTempFile;
 use super::csv::{Sheets, TableError, Tables};
 use super::junit::{Junit, Whole};
 use super::summary::{Summary, SummaryBuilder, Totals};
-use super::{EndCounts, ReportError, SourceCounts, VerdictCounts};
+use super::{EndCounts, ReportError, SourceCounts, VerdictCounts, markdown};
 use crate::event::Manifest;
 use crate::journal::{DRAFT, Reader};
 use crate::model::without_dust;
@@ -26,6 +27,9 @@ pub const LATEST_FILE: &str = "LATEST";
 
 /// How much of `junit.xml` is written at once, in bytes.
 const SPOOLED: usize = 128 * 1024;
+
+/// What GitHub shows of a step, in bytes.
+const STEP: u64 = 1024 * 1024;
 
 /// `run.json`: the manifest, and what the run came to.
 #[derive(Serialize)]
@@ -144,7 +148,11 @@ pub fn write_all_unless(
     let mut run = draft("run.json")?;
     let text = run_file(manifest, &summary.totals, journal.wall());
     text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;
-    let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, junit, run];
+    let around = markdown::Around { manifest, wall: journal.wall(), snapshots: None };
+    let page = markdown::render(&summary, around, |plan| journal.record_of(plan))?;
+    let mut markdown = draft("summary.md")?;
+    markdown.write_all(page.as_bytes()).map_err(|source| markdown.not_written(source))?;
+    let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, junit, run, markdown];
     for draft in &drafts {
         draft.file.as_file().sync_all().map_err(|source| draft.not_written(source))?;
     }
@@ -170,6 +178,25 @@ fn run_file(manifest: &Manifest, totals: &Totals, wall: Option<Duration>) -> io:
     let mut text = serde_json::to_vec_pretty(&RunFile { manifest, totals: RunTotals::of(totals), wall_ms, bound_ms })?;
     text.push(b'\n');
     Ok(text)
+}
+
+/// Appends a page to what GitHub Actions shows of a step. Nothing is appended that would make it too long: GitHub shows
+/// nothing of the step then.
+///
+/// # Errors
+/// When the file cannot be written, or has no room for the page.
+pub fn append_to_step(file: &Path, page: &str) -> Result<(), ReportError> {
+    let not_written = |source| ReportError::NotWritten { path: file.to_owned(), source };
+    let append = || {
+        let mut file = fs::File::options().append(true).create(true).open(file)?;
+        let length = file.metadata()?.len();
+        let page = if length > 0 { format!("\n{page}") } else { page.to_owned() };
+        if length + page.len() as u64 > STEP {
+            return Err(io::Error::other("GitHub shows 1 MiB of a step, and this would be more"));
+        }
+        file.write_all(page.as_bytes())
+    };
+    append().map_err(not_written)
 }
 
 /// Makes `latest`, beside the run's folder, name this run: a symbolic link, or the file `LATEST` where links do not

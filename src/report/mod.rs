@@ -1,13 +1,15 @@
 //! What people and other programs read of a run: every report is a pure function of the journal's records.
 //!
 //! One pass over the records feeds the CSV tables ([`csv`]) and the [`Summary`], from which the terminal's text
-//! ([`terminal`], with the retention [`grid`]) and the annotations of a CI service ([`github`]) are made. [`files`] is the
-//! only place that writes result files. [`progress`] words what is said while a run is going; [`lines`] says it to programs.
+//! ([`terminal`], with the retention [`grid`]), the page for a pull request ([`markdown`]) and the annotations of a CI service
+//! ([`github`]) are made; [`junit`] is fed beside them. [`files`] is the only place that writes result files. [`progress`]
+//! words what is said while a run is going; [`lines`] says it to programs.
 //!
 //! Texts of models, users and providers are strangers' texts: each writer here escapes them for its own format, as late
 //! as possible.
 
 mod bound;
+pub mod changes;
 mod counts;
 pub mod csv;
 mod error;
@@ -17,6 +19,7 @@ pub mod github;
 pub mod grid;
 mod junit;
 pub mod lines;
+pub mod markdown;
 mod paint;
 pub mod progress;
 #[cfg(test)]

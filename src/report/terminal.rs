@@ -9,7 +9,9 @@ mod table;
 
 use std::time::Duration;
 
+pub(super) use self::evidence::body as failure_body;
 pub(super) use self::evidence::heading;
+pub(super) use self::table::{Cell, case, checks, memory, note};
 use super::grid::grids;
 use super::paint::{self, Tone};
 use super::summary::{KnownFailure, Summary, Totals};
@@ -92,6 +94,17 @@ fn snapshots(notes: &[SnapshotNote], look: Look) -> String {
 
 fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let totals = &summary.totals;
+    let counts = joined(counts(totals, around, look).into_iter(), " · ", look);
+    let replies = replies(&totals.usage.replies).map(|replies| joined(replies, ", ", look));
+    lines(
+        [empty_shard(totals, around.shard), Some(counts), replies, Some(around.folder.to_owned())]
+            .into_iter()
+            .flatten(),
+    )
+}
+
+/// What the run came to, what it took and what it saved, each a piece.
+pub(super) fn counts(totals: &Totals, around: Around<'_>, look: Look) -> Vec<String> {
     let usage = &totals.usage;
     let failed_snapshots = around.snapshots.iter().filter(|note| note.is_failure).count() as u64;
     let calls = several(usage.calls, "call", "calls");
@@ -108,13 +121,7 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
         cost(totals),
         usage.saved().and_then(saved),
     ];
-    let counts = joined(parts.into_iter().flatten(), " · ", look);
-    let replies = replies(&usage.replies).map(|replies| joined(replies, ", ", look));
-    lines(
-        [empty_shard(totals, around.shard), Some(counts), replies, Some(around.folder.to_owned())]
-            .into_iter()
-            .flatten(),
-    )
+    parts.into_iter().flatten().collect()
 }
 
 /// `shard 2/3: `, in front of the counts.
@@ -123,7 +130,7 @@ fn of_shard(shard: Option<Shard>) -> String {
 }
 
 /// Of few scenarios a part may have none, which is no mistake.
-fn empty_shard(totals: &Totals, shard: Option<Shard>) -> Option<String> {
+pub(super) fn empty_shard(totals: &Totals, shard: Option<Shard>) -> Option<String> {
     let is_empty = totals.conversations.total() + totals.not_begun == 0;
     let shard = shard.filter(|_| is_empty)?;
     Some(format!("no scenario or case of the plan falls into shard {shard}: there was nothing to play"))
@@ -196,7 +203,7 @@ fn ends(ends: &EndCounts) -> String {
 }
 
 /// Replies by where they came from; `None` without any.
-fn replies(replies: &SourceCounts) -> Option<impl Iterator<Item = String>> {
+pub(super) fn replies(replies: &SourceCounts) -> Option<impl Iterator<Item = String>> {
     let words = replies.each().into_iter().filter(|(_, number)| *number > 0).map(|(source, number)| match source {
         Source::Builtin => format!("{} builtin (a measuring instrument, no language model)", grouped(number)),
         other => format!("{} {other}", grouped(number)),

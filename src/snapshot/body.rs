@@ -62,6 +62,14 @@ impl Snapshot {
     }
 }
 
+/// The transcript of a conversation, as far as it has replies, with all that was said: for a report, and not for a file that is kept.
+#[must_use]
+pub fn transcript(record: &Record) -> String {
+    let nothing = Redactions::default();
+    // Only a redaction can fail.
+    Body { text: String::new(), mode: SnapshotMode::Full, redacted: nothing.begin() }.of(record).unwrap_or_default()
+}
+
 fn metadata(record: &Record, source: &str) -> Metadata {
     let variant = &record.begin.key.variant;
     let window = format!("window {}", variant.window);
@@ -94,7 +102,7 @@ struct Body<'r> {
 }
 
 impl Body<'_> {
-    /// The transcript of a conversation that is whole.
+    /// The transcript of a conversation.
     fn of(mut self, record: &Record) -> Result<String, RedactError> {
         let messages = record.messages();
         self.line(&format!("# {}", one_line(&record.begin.key.variant.to_string())));

@@ -22,7 +22,7 @@ mod review;
 mod store;
 mod unreferenced;
 
-pub use body::Transcriber;
+pub use body::{Transcriber, transcript};
 pub use compare::{Changes, CheckChange, Difference, compare};
 pub use diff::{Line, Sign, diff};
 pub use format::Snapshot;

@@ -5,6 +5,7 @@
 pub mod count;
 pub mod escape;
 pub mod layout;
+pub mod markdown;
 pub mod nearest;
 pub mod normalise;
 pub mod tokens;

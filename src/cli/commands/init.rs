@@ -1,4 +1,6 @@
-//! `init --insta`: the stub manifest for `cargo insta`.
+//! `init`: what a project needs to begin with; `init --insta`: the stub manifest for `cargo insta`.
+
+mod project;
 
 use std::io::Write;
 use std::path::Path;
@@ -8,19 +10,27 @@ use super::super::console::Console;
 use super::super::exit::Exit;
 use crate::snapshot::{STUB_MANIFEST, stub_manifest};
 
-/// Writes the stub manifest; a file that is there already stays as it is.
+/// Writes what is asked for; a file that is there already stays as it is.
 pub fn init(args: &InitArgs, console: &Console) -> Exit {
-    if !args.folder.is_dir() {
-        console.fatal(format!("`{}` is no folder", args.folder.display()));
+    let folder = args.folder.as_deref();
+    if args.insta {
+        return insta(folder.unwrap_or(Path::new("scenarios")), console);
+    }
+    project::begin(folder.unwrap_or(Path::new(".")), console)
+}
+
+fn insta(folder: &Path, console: &Console) -> Exit {
+    if !folder.is_dir() {
+        console.fatal(format!("`{}` is no folder", folder.display()));
         console.error("help: name the folder of your scenarios: `chat-eval init --insta DIR`");
         return Exit::BadInput;
     }
-    if args.folder.is_absolute() {
-        console.fatal(format!("`{}` must be relative to the working directory", args.folder.display()));
+    if folder.is_absolute() {
+        console.fatal(format!("`{}` must be relative to the working directory", folder.display()));
         return Exit::BadInput;
     }
     let path = Path::new(STUB_MANIFEST);
-    let text = stub_manifest(&args.folder);
+    let text = stub_manifest(folder);
     let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
         let mut file = std::fs::File::create_new(path)?;
         file.write_all(text.as_bytes())

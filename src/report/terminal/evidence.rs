@@ -29,7 +29,14 @@ pub(super) fn failure(failure: &Failure, before: Option<&Failure>, folder: &str,
         let before = if place == 0 { look.paint(tone, &sign.to_string()) } else { " ".into() };
         lines.push(format!("{before} {}", look.paint(Tone::Heading, line)));
     }
-    let room = look.width.saturating_sub(INDENT.len());
+    let body = body(failure, before, folder, look.width.saturating_sub(INDENT.len()));
+    lines.extend(body.into_iter().filter(|line| !line.is_empty()).map(|line| format!("{INDENT}{line}")));
+    lines.push(format!("{INDENT}{}", look.paint(Tone::Quiet, &one_line(&failure.place))));
+    lines.join("\n") + "\n"
+}
+
+/// The lines between a failure's heading and its place.
+pub(in crate::report) fn body(failure: &Failure, before: Option<&Failure>, folder: &str, room: usize) -> Vec<String> {
     let mut body = cut_lines(&visible(&failure.detail), room, DETAIL_LINES).0;
     body.extend(trials(failure));
     body.extend(others(failure, room));
@@ -42,9 +49,7 @@ pub(super) fn failure(failure: &Failure, before: Option<&Failure>, folder: &str,
         }
         Evidence::Request(request) => body.extend(sent(request, room)),
     }
-    lines.extend(body.into_iter().filter(|line| !line.is_empty()).map(|line| format!("{INDENT}{line}")));
-    lines.push(format!("{INDENT}{}", look.paint(Tone::Quiet, &one_line(&failure.place))));
-    lines.join("\n") + "\n"
+    body
 }
 
 fn is_same_exchange(one: &Failure, other: &Failure) -> bool {

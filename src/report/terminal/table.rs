@@ -22,7 +22,7 @@ const INDENT: &str = "  ";
 const GAP: &str = "  ";
 
 /// One cell: pieces of text with their colours.
-type Cell = Vec<(Tone, String)>;
+pub(in crate::report) type Cell = Vec<(Tone, String)>;
 
 /// A column with its cells, a line each.
 type Filled = (Column, Vec<Cell>);
@@ -168,14 +168,14 @@ fn titled(column: Column, rows: &[&Row]) -> Column {
 }
 
 /// `row 7, gap=4`: what tells variants of one scenario apart beside persona, model and window.
-fn case(row: &Row) -> Cell {
+pub(in crate::report) fn case(row: &Row) -> Cell {
     let mut names = vec![one_line(&row.key.case), vars_in_words(&row.key.vars)];
     names.retain(|name| !name.is_empty());
     plain(names.join(", "))
 }
 
 /// `5/6 ~2`: passed of those that were asked and not marked; known failures and skipped ones beside it.
-fn checks(row: &Row) -> Cell {
+pub(in crate::report) fn checks(row: &Row) -> Cell {
     let checks = &row.checks;
     let asked = checks.pass + checks.fail + checks.unknown;
     if checks.total() == 0 {
@@ -191,7 +191,7 @@ fn checks(row: &Row) -> Cell {
 }
 
 /// `●●○` for a few outcomes, `●12 ○3` for more.
-fn memory(row: &Row) -> Cell {
+pub(in crate::report) fn memory(row: &Row) -> Cell {
     let outcomes = row.outcomes.each().into_iter().filter(|(_, number)| *number > 0);
     let are_few = row.outcomes.total() <= 5;
     let mut cell = Cell::new();
@@ -208,7 +208,7 @@ fn memory(row: &Row) -> Cell {
 }
 
 /// What the sign and the numbers do not say by themselves.
-fn note(row: &Row) -> Cell {
+pub(in crate::report) fn note(row: &Row) -> Cell {
     let trials = (row.trials > 1).then(|| format!("{} trials", row.trials));
     let is_cut_short = matches!(row.end, End::Skipped | End::Interrupted) && row.checks.total() > 0;
     let end = is_cut_short.then(|| row.end.to_string());
