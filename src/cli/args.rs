@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::console::Color;
+use super::output::Format;
 use crate::event::Shard;
 use crate::model::Window;
 use crate::run::Filter;
@@ -116,7 +117,7 @@ pub struct RunArgs {
     pub paths: Vec<PathBuf>,
     /// Go on with a run that did not finish: its folder, its id, `latest` (where none is named) or `previous`. Nothing
     /// that its journal holds is sent again; beside it stand only -j, --rpm, --tpm, --timeout, --retries, a higher --max-cost,
-    /// --out and --config, which must be said again where the run began with it: it says where keys go
+    /// --format, --out and --config, which must be said again where the run began with it: it says where keys go
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
     pub resume: Option<String>,
     /// Only what failed, or errored, in an earlier run: its folder, its id, `latest` (where none is named) or `previous`. A
@@ -166,6 +167,9 @@ pub struct RunArgs {
     /// Print the transcripts as they go, word by word when streaming; one conversation at a time
     #[arg(long)]
     pub show: bool,
+    /// What goes to standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto)]
+    pub format: Format,
     /// Where the run's folder is made [default: results]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -327,6 +331,9 @@ pub struct ReportArgs {
     /// The run: its folder, its id, `latest` or `previous`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
+    /// What goes to standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto)]
+    pub format: Format,
     /// Where runs are [default: results]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -345,6 +352,9 @@ pub struct MergeArgs {
     /// What becomes of snapshots, as for `run`; the scenarios must be where they were, seen from here
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Snapshots::Auto)]
     pub snapshots: Snapshots,
+    /// What goes to standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto)]
+    pub format: Format,
     /// Where runs are [default: results]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

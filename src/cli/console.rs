@@ -30,7 +30,7 @@ pub enum Color {
 const EIO: i32 = 5;
 
 /// The width of what is no terminal.
-const PLAIN_WIDTH: usize = 100;
+pub const PLAIN_WIDTH: usize = 100;
 const MIN_WIDTH: usize = 40;
 
 /// Where the program speaks.
@@ -129,10 +129,22 @@ impl Console {
         }
     }
 
+    /// Whether standard output is a terminal.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.has_terminal
+    }
+
     /// Whether standard output takes colours.
     #[must_use]
     pub fn is_coloured(&self) -> bool {
         self.allows_color(io::stdout().is_terminal())
+    }
+
+    /// Whether results take colours that are shown as on a terminal, or as where there is none.
+    #[must_use]
+    pub fn is_coloured_as(&self, is_terminal: bool) -> bool {
+        self.allows_color(is_terminal)
     }
 
     /// Whether standard error takes colours.

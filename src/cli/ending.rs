@@ -5,68 +5,112 @@ use std::path::Path;
 use super::console::Console;
 use super::environment;
 use super::exit::Exit;
-use super::look;
+use super::output::{self, Format, Said};
 use super::runs::JOURNAL;
 use super::snapshots::{self, Compared, SnapshotSettings};
-use crate::journal::{JournalError, Reader};
-use crate::report::{ReportError, SnapshotNote, Summary, files, markdown, terminal};
+use crate::event::{Event, SnapshotsDone};
+use crate::journal::{JournalError, Reader, Writer};
+use crate::report::terminal::Around;
+use crate::report::{ReportError, SnapshotNote, Summary, files, markdown};
 use crate::run::Ended;
 use crate::text::escape::{no_command, visible};
 
-/// Makes the reports from the journal, compares the snapshots, prints the summary.
-pub fn finish(folder: &Path, ended: Ended, settings: &SnapshotSettings, console: &Console) -> Exit {
-    let mut outcomes = Vec::new();
-    if ended == Ended::Interrupted {
-        outcomes.push(Exit::Interrupted);
-    }
-    let written = Reader::open(folder.join(JOURNAL))
-        .map_err(anyhow::Error::from)
-        .and_then(|journal| Ok((files::write_all(folder, &journal)?, journal)));
-    outcomes.push(match written {
-        Err(error) => not_written(&[with_causes(&error)], folder, console),
-        Ok((summary, journal)) => {
-            let link = files::point_latest(folder).err().map(|error| error.to_string());
-            conclude(folder, (&summary, &journal), link, settings, console)
-        }
+/// Compares the snapshots, makes the reports from the journal, says what came of the run. `kept` is what became of its
+/// recordings.
+pub fn finish(
+    folder: &Path,
+    (ended, kept): (Ended, Exit),
+    journal: &mut Writer,
+    (settings, format): (&SnapshotSettings, Format),
+    console: &Console,
+) -> Exit {
+    let mut outcomes = vec![kept];
+    outcomes.extend((ended == Ended::Interrupted).then_some(Exit::Interrupted));
+    let written = Reader::open(folder.join(JOURNAL)).map_err(anyhow::Error::from).and_then(|reader| {
+        let (compared, reader) = compared(reader, journal, settings)?;
+        Ok((files::write_all(folder, &reader)?, compared, reader))
     });
+    let exit = match written {
+        Err(error) => {
+            outcomes.push(Exit::NotWritten);
+            let exit = Exit::worst(&outcomes);
+            not_written(&[with_causes(&error)], folder, console);
+            nothing_known(folder, exit, format, console);
+            exit
+        }
+        Ok((summary, mut compared, reader)) => {
+            compared.errors.extend(files::point_latest(folder).err().map(|error| error.to_string()));
+            conclude(folder, (&summary, &compared, &reader), outcomes, format, console)
+        }
+    };
     if ended == Ended::Interrupted {
         console.error(&format!("`chat-eval run --resume {}` goes on with it", folder.display()));
     }
-    Exit::worst(&outcomes)
+    exit
 }
 
-/// Compares the snapshots of a run whose reports are written, and prints the summary. `wrong` is what could not be written
-/// before.
+/// Compares the snapshots of a run and writes what came of it to its journal, of which the reports are made. Gives the journal
+/// as it then is.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn compared(
+    reader: Reader,
+    journal: &mut Writer,
+    settings: &SnapshotSettings,
+) -> Result<(Compared, Reader), JournalError> {
+    let mut compared = snapshots::compare(&reader, settings)?;
+    // That all match goes without saying, unless it was otherwise when the run came to its end before.
+    if compared.notes == reader.snapshots()? {
+        return Ok((compared, reader));
+    }
+    let done = Event::Snapshots(SnapshotsDone { snapshots: compared.notes.clone() });
+    match journal.append([&done]).and_then(|()| journal.sync()) {
+        Ok(()) => Ok((compared, Reader::open(reader.path())?)),
+        Err(error) => {
+            compared.errors.push(error.to_string());
+            Ok((compared, reader))
+        }
+    }
+}
+
+/// Says what came of a run whose reports are written, and what could not be written.
 pub fn conclude(
     folder: &Path,
-    (summary, journal): (&Summary, &Reader),
-    wrong: Option<String>,
-    settings: &SnapshotSettings,
+    (summary, compared, journal): (&Summary, &Compared, &Reader),
+    mut outcomes: Vec<Exit>,
+    format: Format,
     console: &Console,
 ) -> Exit {
-    let mut outcomes = Vec::new();
-    let compared = snapshots::compare(journal, settings)
-        .unwrap_or_else(|error| Compared { errors: vec![error.to_string()], ..Compared::default() });
-    let shown = folder.display().to_string();
-    let shard = journal.manifest().shard;
-    let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &compared.notes, shard };
-    console.settle();
-    console.print(&terminal::render(summary, around, look(console)));
-    if let Err(error) = show_in_step(summary, journal, &compared.notes) {
-        // The page is a courtesy of the service's: the run has all that is on it.
-        console.error(&format!("warning: {}", no_command(&visible(&error.to_string()))));
-    }
     if summary.totals.has_failures() || compared.notes.iter().any(|note| note.is_failure) {
         outcomes.push(Exit::Failed);
     }
     if summary.totals.has_errors() {
         outcomes.push(Exit::Errored);
     }
-    let wrong: Vec<String> = wrong.into_iter().chain(compared.errors).collect();
-    if !wrong.is_empty() {
-        outcomes.push(not_written(&wrong, folder, console));
+    if !compared.errors.is_empty() {
+        outcomes.push(Exit::NotWritten);
     }
-    Exit::worst(&outcomes)
+    let exit = Exit::worst(&outcomes);
+    let shown = folder.display().to_string();
+    let shard = journal.manifest().shard;
+    let around = Around { folder: &shown, wall: journal.wall(), snapshots: &compared.notes, shard };
+    output::say(&Said { summary: Some(summary), around, exit_code: exit.code() }, format, console);
+    if let Err(error) = show_in_step(summary, journal, &compared.notes) {
+        // The page is a courtesy of the service's: the run has all that is on it.
+        console.error(&format!("warning: {}", no_command(&visible(&error.to_string()))));
+    }
+    if !compared.errors.is_empty() {
+        not_written(&compared.errors, folder, console);
+    }
+    exit
+}
+
+/// The last word on a run of which there are no reports.
+pub fn nothing_known(folder: &Path, exit: Exit, format: Format, console: &Console) {
+    let shown = folder.display().to_string();
+    let around = Around { folder: &shown, wall: None, snapshots: &[], shard: None };
+    output::say(&Said { summary: None, around, exit_code: exit.code() }, format, console);
 }
 
 /// Shows the run, and what became of its snapshots, where GitHub Actions shows what steps have to say.
@@ -78,7 +122,7 @@ fn show_in_step(summary: &Summary, journal: &Reader, notes: &[SnapshotNote]) -> 
 }
 
 /// Says what could not be written, and where all is that was said.
-fn not_written(errors: &[String], folder: &Path, console: &Console) -> Exit {
+fn not_written(errors: &[String], folder: &Path, console: &Console) {
     console.settle();
     for error in errors {
         console.fatal(error);
@@ -88,7 +132,6 @@ fn not_written(errors: &[String], folder: &Path, console: &Console) -> Exit {
         folder.join(JOURNAL).display(),
         folder.display()
     ));
-    Exit::NotWritten
 }
 
 /// What is left of a run that cannot be written any more, and how it goes on.

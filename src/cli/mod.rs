@@ -16,6 +16,7 @@ mod limits;
 mod missing;
 mod models;
 mod opening;
+mod output;
 mod progress;
 mod rerun;
 mod review;
@@ -28,7 +29,6 @@ mod unreferenced;
 use std::process::ExitCode;
 
 use crate::diagnostic::{self, Diagnostic, Severity};
-use crate::report::terminal::Look;
 use args::{Cli, Command};
 use console::Console;
 use exit::Exit;
@@ -64,11 +64,6 @@ fn with_output(exit: Exit, is_printed: bool) -> Exit {
         Exit::BadInput => exit,
         exit => Exit::worst(&[exit, Exit::NotWritten]),
     }
-}
-
-/// How reports look on this console.
-fn look(console: &Console) -> Look {
-    Look { width: console.width(), is_coloured: console.is_coloured(), is_ascii: !console.is_unicode() }
 }
 
 /// Shows what is wrong with the input, and says how much it is.

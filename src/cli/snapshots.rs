@@ -69,7 +69,7 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
             Ok(Some(snapshot)) => snapshot,
             Ok(None) => continue,
             Err(error) => {
-                compared.notes.push(failure(&path, format!("no snapshot: {error}")));
+                compared.notes.push(failure(&path, &record, format!("no snapshot: {error}")));
                 continue;
             }
         };
@@ -77,6 +77,7 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
             Ok(status) => compared.notes.extend(note(&path, &record, status, settings)),
             Err(SnapshotError::Malformed { source, .. }) => compared.notes.push(failure(
                 &path,
+                &record,
                 format!("no snapshot: {source}; remove it, or bring back the one under version control"),
             )),
             Err(error) => compared.errors.push(error.to_string()),
@@ -86,8 +87,9 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
     Ok(compared)
 }
 
-fn failure(path: &Path, what: String) -> SnapshotNote {
-    SnapshotNote { path: path.display().to_string(), what, is_failure: true, is_pending: false }
+fn failure(path: &Path, record: &Record, what: String) -> SnapshotNote {
+    let plan = Some(record.begin.plan);
+    SnapshotNote { plan, path: path.display().to_string(), what, is_failure: true, is_pending: false }
 }
 
 fn note(path: &Path, record: &Record, status: Status, settings: &SnapshotSettings) -> Option<SnapshotNote> {
@@ -106,7 +108,8 @@ fn note(path: &Path, record: &Record, status: Status, settings: &SnapshotSetting
         Status::Written { difference: Some(difference) } => (format!("overwritten: {difference}"), false),
         Status::Written { difference: None } => ("written".to_owned(), false),
     };
-    Some(SnapshotNote { path: path.display().to_string(), what, is_failure, is_pending })
+    let plan = Some(record.begin.plan);
+    Some(SnapshotNote { plan, path: path.display().to_string(), what, is_failure, is_pending })
 }
 
 /// What is said of a transcript that is not the accepted one.

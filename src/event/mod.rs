@@ -29,6 +29,8 @@ pub enum Event {
     Resume(Box<Resumed>),
     /// A run, or the part of it since it was resumed, came to its end in good order.
     Stop(Stopped),
+    /// The snapshots of a run were compared; one that matches is not worth a word. The last word counts.
+    Snapshots(SnapshotsDone),
     /// A conversation begins.
     Begin(Box<Begin>),
     /// One try of a call is sent, in a run with a budget.
@@ -90,6 +92,29 @@ pub struct Resumed {
 pub struct Stopped {
     /// How long it took, in milliseconds, reports not counted.
     pub wall_ms: u64,
+}
+
+/// The snapshots of a run were compared: what they are lies outside of the journal, so what came of it is kept in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotsDone {
+    /// Those that are to be spoken of, in plan order.
+    pub snapshots: Vec<SnapshotNote>,
+}
+
+/// What became of a snapshot, told by who compared it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotNote {
+    /// Place in the plan of the conversation that was compared; absent where it is of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<u32>,
+    /// The snapshot's file.
+    pub path: String,
+    /// What is so: `new, waits for review`.
+    pub what: String,
+    /// Whether it fails the run.
+    pub is_failure: bool,
+    /// Whether there is something for `review` to decide on.
+    pub is_pending: bool,
 }
 
 /// A message as the journal keeps it.

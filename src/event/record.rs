@@ -71,7 +71,7 @@ impl Record {
     /// counts: a second beginning takes the end back, and a turn or a check that is there already is replaced.
     pub fn add(&mut self, event: Event) {
         match event {
-            Event::Run(_) | Event::Resume(_) | Event::Stop(_) => {}
+            Event::Run(_) | Event::Resume(_) | Event::Stop(_) | Event::Snapshots(_) => {}
             Event::Begin(_) => self.done = None,
             Event::Reserve(reserve) => self.unsettled.send(reserve.usd),
             Event::Attempt(attempt) => {

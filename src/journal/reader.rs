@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::JournalError;
 use super::blocks::Blocks;
-use crate::event::{Begin, Event, FORMAT, Lost, Manifest, Record};
+use crate::event::{Begin, Event, FORMAT, Lost, Manifest, Record, SnapshotNote};
 
 /// How much of the file is read at a time when the index is made.
 const READ_AHEAD: usize = 256 * 1024;
@@ -79,6 +79,8 @@ struct Parts {
     concurrency: Option<u32>,
     /// The last word on what the run may spend.
     max_cost_usd: Option<f64>,
+    /// Where the last word on its snapshots stands.
+    snapshots: Option<u64>,
 }
 
 impl Reader {
@@ -137,6 +139,20 @@ impl Reader {
     #[must_use]
     pub fn max_cost_usd(&self) -> Option<f64> {
         self.parts.max_cost_usd
+    }
+
+    /// What became of the snapshots when they were last compared; empty where all matched, or none was compared since the run
+    /// went on.
+    ///
+    /// # Errors
+    /// When that cannot be read, or its line is damaged.
+    pub fn snapshots(&self) -> Result<Vec<SnapshotNote>, JournalError> {
+        let Some(offset) = self.parts.snapshots else { return Ok(Vec::new()) };
+        let line = Line::new(0, offset);
+        match self.event(line)? {
+            Event::Snapshots(done) => Ok(done.snapshots),
+            _ => Err(self.damaged(line, "it is no event `snapshots`")),
+        }
     }
 
     /// Whether the last line was torn, or empty lines stand at the end: either is passed over.
@@ -292,7 +308,7 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn new(path: &'a Path, file: File) -> Self {
         let source = BufReader::with_capacity(READ_AHEAD, file);
-        let parts = Parts { begun: 1, stopped: 0, wall_ms: 0, concurrency: None, max_cost_usd: None };
+        let parts = Parts { begun: 1, stopped: 0, wall_ms: 0, concurrency: None, max_cost_usd: None, snapshots: None };
         Self { path, source, text: Vec::new(), number: 0, offset: 0, lines: Vec::new(), parts, is_torn: false }
     }
 
@@ -349,6 +365,11 @@ impl<'a> Pass<'a> {
                 self.parts.begun += 1;
                 self.parts.concurrency = self.parts.concurrency.max(concurrency);
                 self.parts.max_cost_usd = max_cost_usd;
+                self.parts.snapshots = None;
+                Ok(true)
+            }
+            Ok(Head { event, plan: None, .. }) if event == "snapshots" => {
+                self.parts.snapshots = Some(self.offset);
                 Ok(true)
             }
             Ok(Head { event, plan: None, wall_ms: Some(wall_ms), .. }) if event == "stop" => {

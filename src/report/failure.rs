@@ -78,6 +78,10 @@ pub struct Failure {
     pub others: u64,
     /// File and line.
     pub place: String,
+    /// The scenario file.
+    pub file: String,
+    /// The line in it; none for what concerns the whole conversation.
+    pub line: Option<u32>,
 }
 
 impl Failure {
@@ -103,6 +107,7 @@ impl Failure {
             title: title(check),
             detail: check.detail.clone(),
             evidence,
+            line: Some(check.line),
             ..Self::bare(kind, record, place)
         })
     }
@@ -142,6 +147,8 @@ impl Failure {
             trials: None,
             others: 0,
             place,
+            file: record.begin.file.clone(),
+            line: None,
         }
     }
 }

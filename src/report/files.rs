@@ -1,11 +1,11 @@
-//! The only writer of result files: the tables, `run.json` and `summary.md` of a run's folder, the link to the latest run,
-//! and what a CI service shows of a step.
+//! The only writer of result files: the tables, `junit.xml`, `run.json` and `summary.md` of a run's folder, the link to the
+//! latest run, and what a CI service shows of a step.
 //!
 //! All are written beside their places first and renamed only when every one is whole, so that a disk that is full
 //! leaves what was there. Two calls on one journal give the same bytes.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::csv::{Sheets, TableError, Tables};
+use super::junit::{Junit, Whole};
 use super::summary::{Summary, SummaryBuilder, Totals};
 use super::{EndCounts, ReportError, SourceCounts, VerdictCounts, markdown};
 use crate::event::Manifest;
@@ -23,6 +24,9 @@ use crate::model::without_dust;
 pub const LATEST_LINK: &str = "latest";
 /// The file that names the latest run, where links do not work.
 pub const LATEST_FILE: &str = "LATEST";
+
+/// How much of `junit.xml` is written at once, in bytes.
+const SPOOLED: usize = 128 * 1024;
 
 /// What GitHub shows of a step, in bytes.
 const STEP: u64 = 1024 * 1024;
@@ -39,8 +43,9 @@ struct RunFile<'a> {
     bound_ms: Option<u64>,
 }
 
+/// The sums of a run, as other programs read them.
 #[derive(Serialize)]
-struct RunTotals {
+pub(super) struct RunTotals {
     conversations: EndCounts,
     not_begun: u64,
     checks: VerdictCounts,
@@ -56,7 +61,7 @@ struct RunTotals {
 }
 
 impl RunTotals {
-    fn of(totals: &Totals) -> Self {
+    pub(super) fn of(totals: &Totals) -> Self {
         let usage = &totals.usage;
         Self {
             conversations: totals.conversations,
@@ -118,12 +123,17 @@ pub fn write_all_unless(
     let not_written = |TableError { file, source }| ReportError::NotWritten { path: folder.join(file), source };
     let mut tables = Tables::new(&journal.manifest().run, drafts).map_err(not_written)?;
     let mut summary = SummaryBuilder::new();
+    let mut junit = draft("junit.xml")?;
+    let no_junit = |source| ReportError::NotWritten { path: folder.join("junit.xml"), source };
+    let spool = BufWriter::with_capacity(SPOOLED, draft("junit.xml")?);
+    let mut suites = Junit::new(journal.manifest(), journal.snapshots()?, spool);
     for record in journal.records() {
         if is_to_stop() {
             return Err(ReportError::Stopped);
         }
         let record = record?;
         tables.add(&record).map_err(not_written)?;
+        suites.add(&record).map_err(no_junit)?;
         summary.add(&record);
     }
     let sheets = tables.finish().map_err(not_written)?;
@@ -133,6 +143,8 @@ pub fn write_all_unless(
     summary.totals.not_begun = u64::from(manifest.conversations).saturating_sub(begun);
     summary.totals.bound = journal.concurrency().map(|concurrency| summary.totals.work.bound(concurrency));
     summary.totals.max_cost_usd = journal.max_cost_usd();
+    let whole = suites.finish(summary.totals.not_begun, journal.wall()).map_err(no_junit)?;
+    put_together(whole, &mut junit).map_err(no_junit)?;
     let mut run = draft("run.json")?;
     let text = run_file(manifest, &summary.totals, journal.wall());
     text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;
@@ -140,12 +152,22 @@ pub fn write_all_unless(
     let page = markdown::render(&summary, around, |plan| journal.record_of(plan))?;
     let mut markdown = draft("summary.md")?;
     markdown.write_all(page.as_bytes()).map_err(|source| markdown.not_written(source))?;
-    let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, run, markdown];
+    let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, junit, run, markdown];
     for draft in &drafts {
         draft.file.as_file().sync_all().map_err(|source| draft.not_written(source))?;
     }
     drafts.into_iter().try_for_each(Draft::persist)?;
     Ok(summary)
+}
+
+/// The suites stood aside until the counts in front of them were known.
+fn put_together(whole: Whole<BufWriter<Draft>>, junit: &mut Draft) -> io::Result<()> {
+    let Whole { front, suites, behind } = whole;
+    let mut spool = suites.into_inner().map_err(io::IntoInnerError::into_error)?;
+    spool.file.rewind()?;
+    junit.write_all(front.as_bytes())?;
+    io::copy(&mut spool.file, &mut junit.file)?;
+    junit.write_all(behind.as_bytes())
 }
 
 fn run_file(manifest: &Manifest, totals: &Totals, wall: Option<Duration>) -> io::Result<Vec<u8>> {

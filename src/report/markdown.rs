@@ -2,7 +2,7 @@
 //!
 //! The answer first: how the run came out in words, the counts, a table of the variants; then each failure with its
 //! evidence, and folded away the transcript of its conversation. A function of the journal, so that it can be made again
-//! byte for byte. What became of the snapshots is no part of a journal: only who compared them can have it on the page.
+//! byte for byte. What became of the snapshots is on the page of who compared them just now.
 //!
 //! No text of a model, a user or a file stands outside of a code span or a fence, and the page is no longer than GitHub
 //! takes: what has no room is counted, and it is said where it is.
@@ -17,10 +17,10 @@ use std::time::Duration;
 use self::failures::name;
 use super::grid::grids;
 use super::paint::{self, Look};
-use super::summary::{KnownFailure, SnapshotNote, Summary, Totals};
+use super::summary::{KnownFailure, Summary, Totals};
 use super::terminal;
 use super::wording::{grouped, several};
-use crate::event::{Manifest, Record};
+use crate::event::{Manifest, Record, SnapshotNote};
 use crate::model::Verdict;
 use crate::text::markdown::{PAGE, Page, code, fence};
 

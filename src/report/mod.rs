@@ -1,8 +1,9 @@
 //! What people and other programs read of a run: every report is a pure function of the journal's records.
 //!
 //! One pass over the records feeds the CSV tables ([`csv`]) and the [`Summary`], from which the terminal's text
-//! ([`terminal`], with the retention [`grid`]) and the page for a pull request ([`markdown`]) are made. [`files`] is the only place that writes result files.
-//! [`progress`] words what is said while a run is going.
+//! ([`terminal`], with the retention [`grid`]), the page for a pull request ([`markdown`]) and the annotations of a CI service
+//! ([`github`]) are made; [`junit`] is fed beside them. [`files`] is the only place that writes result files. [`progress`]
+//! words what is said while a run is going; [`lines`] says it to programs.
 //!
 //! Texts of models, users and providers are strangers' texts: each writer here escapes them for its own format, as late
 //! as possible.
@@ -14,7 +15,10 @@ pub mod csv;
 mod error;
 mod failure;
 pub mod files;
+pub mod github;
 pub mod grid;
+mod junit;
+pub mod lines;
 pub mod markdown;
 mod paint;
 pub mod progress;
@@ -25,9 +29,10 @@ mod tally;
 pub mod terminal;
 mod wording;
 
+pub use crate::event::SnapshotNote;
 pub use counts::{EndCounts, OutcomeCounts, SourceCounts, VerdictCounts};
 pub use error::ReportError;
 pub use failure::{Evidence, Failure, FailureKind, Request};
 pub use paint::ascii;
-pub use summary::{FAILURES_IN_FULL, KnownFailure, Row, SnapshotNote, Summary, SummaryBuilder, Totals};
+pub use summary::{FAILURES_IN_FULL, KnownFailure, Row, Summary, SummaryBuilder, Totals};
 pub use tally::{Tally, Usage};

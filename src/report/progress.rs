@@ -44,7 +44,12 @@ impl Progress {
     /// Takes an event in.
     pub fn update(&mut self, event: &Event) {
         match event {
-            Event::Run(_) | Event::Resume(_) | Event::Stop(_) | Event::Reserve(_) | Event::Check(_) => {}
+            Event::Run(_)
+            | Event::Resume(_)
+            | Event::Stop(_)
+            | Event::Snapshots(_)
+            | Event::Reserve(_)
+            | Event::Check(_) => {}
             Event::Begin(_) => self.in_flight += 1,
             Event::Attempt(attempt) => self.retries += u64::from(attempt.wait_ms.is_some()),
             Event::Turn(turn) => {

@@ -51,19 +51,6 @@ pub struct KnownFailure {
     pub reason: String,
 }
 
-/// What became of a snapshot, told by who compared it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotNote {
-    /// The snapshot's file.
-    pub path: String,
-    /// What is so: `new, waits for review`.
-    pub what: String,
-    /// Whether it fails the run.
-    pub is_failure: bool,
-    /// Whether there is something for `review` to decide on.
-    pub is_pending: bool,
-}
-
 /// The sums of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Totals {

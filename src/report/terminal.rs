@@ -10,14 +10,14 @@ mod table;
 use std::time::Duration;
 
 pub(super) use self::evidence::body as failure_body;
-use self::evidence::heading;
+pub(super) use self::evidence::heading;
 pub(super) use self::table::{Cell, case, checks, memory, note};
 use super::grid::grids;
 use super::paint::{self, Tone};
-use super::summary::{KnownFailure, SnapshotNote, Summary, Totals};
+use super::summary::{KnownFailure, Summary, Totals};
 use super::wording::{grouped, money, one_line, several, time};
 use super::{EndCounts, SourceCounts};
-use crate::event::Shard;
+use crate::event::{Shard, SnapshotNote};
 use crate::model::{Source, Verdict};
 use crate::text::escape::no_command;
 use crate::text::layout::{width, wrap};

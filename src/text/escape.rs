@@ -75,6 +75,38 @@ fn is_hidden(character: char) -> bool {
     }
 }
 
+/// The text made [`visible`], and with it what no XML file may have, however it is written: `U+FFFE` and `U+FFFF` beside the
+/// control characters. What XML gives a meaning (`<`, `&`, quotes, `]]>`) is left to its writer.
+#[must_use]
+pub fn xml(text: &str) -> Cow<'_, str> {
+    let shown = visible(text);
+    if shown.contains(['\u{fffe}', '\u{ffff}']) {
+        return Cow::Owned(shown.replace('\u{fffe}', "‹U+FFFE›").replace('\u{ffff}', "‹U+FFFF›"));
+    }
+    shown
+}
+
+/// A line of JSON that says the same, and in which nothing is obeyed by a terminal, invisible, or a command to older CI
+/// agents anywhere in a line: all that can only stand inside its strings, where it is written as `\u…`.
+#[must_use]
+pub fn json_line(line: &str) -> Cow<'_, str> {
+    if !line.contains("##") && !line.contains(is_hidden) {
+        return Cow::Borrowed(line);
+    }
+    let mut safe = String::with_capacity(line.len() + 16);
+    for character in line.chars() {
+        if is_hidden(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    Cow::Owned(safe.replace("##[", "#\\u0023[").replace("##vso[", "#\\u0023vso["))
+}
+
 /// The text with a backslash before every `::` that opens a line (blanks before it or not), because CI services take
 /// such a line for a command (`::add-mask::`, `::error::`).
 ///
@@ -209,6 +241,30 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(no_command(line), safe, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_xml_file_may_have_is_shown() {
+        for (text, shown) in [
+            ("a\0b\u{1b}c", "a‹U+0000›b‹U+001B›c"),
+            ("a\u{fffe}b\u{ffff}c\u{fffd}", "a‹U+FFFE›b‹U+FFFF›c\u{fffd}"),
+            ("<b>]]>&\t\n", "<b>]]>&\t\n"),
+        ] {
+            assert_eq!(xml(text), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_json_says_the_same_without_what_is_obeyed() {
+        for (line, safe) in [
+            ("{\"a\":\"## b\"}", "{\"a\":\"## b\"}"),
+            ("{\"a\":\"##[b] ##vso[c]\"}", "{\"a\":\"#\\u0023[b] #\\u0023vso[c]\"}"),
+            ("{\"a\":\"\u{9b}\u{e0041}\"}", "{\"a\":\"\\u009b\\udb40\\udc41\"}"),
+        ] {
+            assert_eq!(json_line(line), safe);
+            let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+            assert_eq!(read(line), read(safe));
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 
+use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::support::answer::Answer;
@@ -242,6 +243,9 @@ fn the_committed_sample_is_what_a_run_of_the_shipped_scenarios_writes() {
             assert_eq!(sample, written, "{table}");
         }
     }
+    let steady = |junit: &str| Regex::new(r#" (time|timestamp)="[^"]*""#).unwrap().replace_all(junit, "").into_owned();
+    let junit = std::fs::read_to_string(sample("junit.xml")).expect("the sample");
+    assert_eq!(steady(&junit), steady(&sandbox.read("results/latest/junit.xml")));
     let json = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
     let read = |file: &str| std::fs::read_to_string(sample(file)).expect("the sample");
     let (old, new) = (json(&read("run.json")), json(&sandbox.read("results/latest/run.json")));

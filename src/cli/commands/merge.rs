@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 
 use super::super::args::{Global, MergeArgs};
 use super::super::console::Console;
-use super::super::ending::{conclude, with_causes};
+use super::super::ending::{compared, conclude, with_causes};
 use super::super::exit::Exit;
 use super::super::missing::Missing;
 use super::super::opening::arguments;
+use super::super::output::say_again;
 use super::super::runs::{self, JOURNAL};
 use super::super::signals;
-use super::super::snapshots::SnapshotSettings;
+use super::super::snapshots::{Compared, SnapshotSettings};
 use super::super::{config, environment, show_diagnostics};
 use super::check::plural;
 use crate::event::{Event, Manifest};
@@ -75,12 +76,30 @@ fn put_together(args: &MergeArgs, global: &Global, console: &Console) -> Result<
         console.error("nothing was written");
         Exit::NotWritten
     });
-    let (summary, journal) = written?;
+    let summary = written?;
     // The run is whole and in its place. What is left can be done again, and the first signal ends it.
     drop(asked);
     let link = if place.is_among_runs(args.out.as_deref()) { files::point_latest(&place.folder).err() } else { None };
-    let wrong = link.map(|error| error.to_string());
-    Ok(conclude(&args.into, (&summary, &journal), wrong, &settings, console))
+    let unwritten = |error: anyhow::Error| {
+        console.fatal(with_causes(&error));
+        Exit::NotWritten
+    };
+    let (summary, mut compared, journal) = with_snapshots(&place, summary, &settings).map_err(unwritten)?;
+    compared.errors.extend(link.map(|error| error.to_string()));
+    say_again(&journal, &args.into.display().to_string(), args.format, console).map_err(unwritten)?;
+    Ok(conclude(&args.into, (&summary, &compared, &journal), Vec::new(), args.format, console))
+}
+
+/// Compares the snapshots of the run in its place. Where they do not all match, its reports are written once more.
+fn with_snapshots(
+    place: &Place,
+    summary: Summary,
+    settings: &SnapshotSettings,
+) -> anyhow::Result<(Summary, Compared, Reader)> {
+    let (mut journal, reader) = Writer::reopen(place.folder.join(JOURNAL))?;
+    let (compared, reader) = compared(reader, &mut journal, settings)?;
+    let summary = if compared.notes.is_empty() { summary } else { files::write_all(&place.folder, &reader)? };
+    Ok((summary, compared, reader))
 }
 
 /// Where the merged run will be.
@@ -184,7 +203,7 @@ fn write(
     merge: &Merge<'_>,
     manifest: Manifest,
     is_to_stop: &dyn Fn() -> bool,
-) -> anyhow::Result<(Summary, Reader)> {
+) -> anyhow::Result<Summary> {
     use anyhow::Context;
     let goes_on = || if is_to_stop() { Err(ReportError::Stopped) } else { Ok(()) };
     let cannot = || format!("cannot make the folder `{}`", place.folder.display());
@@ -215,5 +234,5 @@ fn write(
     fs::rename(draft.path(), &place.folder).with_context(cannot)?;
     // There is nothing left to remove.
     let _ = draft.keep();
-    Ok((summary, Reader::open(place.folder.join(JOURNAL))?))
+    Ok(summary)
 }

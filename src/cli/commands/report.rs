@@ -3,9 +3,11 @@
 use super::super::args::ReportArgs;
 use super::super::console::Console;
 use super::super::exit::Exit;
-use super::super::{look, runs};
+use super::super::output::{self, Said};
+use super::super::runs;
 use crate::journal::Reader;
-use crate::report::{files, terminal};
+use crate::report::files;
+use crate::report::terminal::Around;
 
 /// Writes the reports and prints the summary.
 pub fn report(args: &ReportArgs, console: &Console) -> Exit {
@@ -20,17 +22,21 @@ pub fn report(args: &ReportArgs, console: &Console) -> Exit {
             return Exit::BadInput;
         }
     };
-    match files::write_all(&folder, &journal) {
-        Ok(summary) => {
-            let shown = folder.display().to_string();
-            let shard = journal.manifest().shard;
-            let around = terminal::Around { folder: &shown, wall: journal.wall(), snapshots: &[], shard };
-            console.print(&terminal::render(&summary, around, look(console)));
-            Exit::Passed
-        }
+    let written = files::write_all(&folder, &journal).and_then(|summary| Ok((summary, journal.snapshots()?)));
+    let (summary, snapshots) = match written {
+        Ok(written) => written,
         Err(error) => {
             console.fatal(error);
-            Exit::NotWritten
+            return Exit::NotWritten;
         }
+    };
+    let shown = folder.display().to_string();
+    if let Err(error) = output::say_again(&journal, &shown, args.format, console) {
+        console.fatal(error);
+        return Exit::NotWritten;
     }
+    let shard = journal.manifest().shard;
+    let around = Around { folder: &shown, wall: journal.wall(), snapshots: &snapshots, shard };
+    output::say(&Said { summary: Some(&summary), around, exit_code: Exit::Passed.code() }, args.format, console);
+    Exit::Passed
 }

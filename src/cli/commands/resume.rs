@@ -29,11 +29,12 @@ use crate::run::{Ended, Job};
 
 /// What may be said beside `--resume`: where the run is, how it is shown, what changes no result, and the config, which must
 /// be said again where the run began with one that was named.
-const BESIDE: [&str; 11] = [
+const BESIDE: [&str; 12] = [
     "--resume",
     "--config",
     "--out",
     "--color",
+    "--format",
     "--quiet",
     "--concurrency",
     "--rpm",
@@ -62,7 +63,7 @@ fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -
     let unreadable = |error: JournalError| refused(&[error.to_string()]);
     beside(given).map_err(|reason| refused(&[reason]))?;
     let folder = runs::find(run, given.out.as_deref(), console)?;
-    let (journal, earlier) = Writer::reopen(folder.join(JOURNAL)).map_err(unreadable)?;
+    let (mut journal, earlier) = Writer::reopen(folder.join(JOURNAL)).map_err(unreadable)?;
     if earlier.is_torn() {
         console.error("the journal did not end in a whole line: what stood behind the last one was cut off");
     }
@@ -106,11 +107,11 @@ fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -
         // Nothing is stopped in good order any more: the first signal ends the program, as behind any run.
         drop(stage);
         let kept = settle(&prepared.shelf, &folder, console);
-        return Ok(Exit::worst(&[kept, finish(&folder, Ended::Complete, &settings, console)]));
+        return Ok(finish(&folder, (Ended::Complete, kept), &mut journal, (&settings, args.format), console));
     }
     prepared.job.tapes = prepared.shelf.tapes(Some(&earlier));
-    let shelf = &prepared.shelf;
-    let mut part = Part { folder: &folder, journal, is_shown: args.show, conversations, before, shelf };
+    let (shelf, format) = (&prepared.shelf, args.format.here(console));
+    let mut part = Part { folder: &folder, journal, is_shown: args.show, format, conversations, before, shelf };
     part.journal.append(&[resumed(&prepared.job)]).map_err(unreadable)?;
     Ok(stage.carry_out(Job { earlier: Some(earlier), ..prepared.job }, part, &settings, console))
 }
@@ -136,6 +137,7 @@ fn settings(journal: &Reader, given: &RunArgs) -> Result<(RunArgs, Global), Stri
     if let Some(rerun) = &manifest.rerun {
         earlier::take_plan(&mut args, &mut global, earlier::command_line(&rerun.arguments)?);
     }
+    args.format = given.format;
     let is_anew = |name: &str| given.given.iter().any(|given| given == name);
     if is_anew("--concurrency") {
         args.concurrency = given.concurrency;

@@ -14,11 +14,12 @@ use super::super::budget::{budget, nothing_to_spend};
 use super::super::cassettes::{self, Shelf};
 use super::super::config::{self, Config};
 use super::super::console::Console;
-use super::super::ending::{finish, what_is_safe, with_causes};
+use super::super::ending::{finish, nothing_known, what_is_safe, with_causes};
 use super::super::environment::Environment;
 use super::super::exit::Exit;
 use super::super::models::{self, CallSettings};
 use super::super::opening::{announcement, open_run};
+use super::super::output::{Both, Format, Told};
 use super::super::progress::{Aside, Bar, Show};
 use super::super::signals::{self, Asked};
 use super::super::snapshots::SnapshotSettings;
@@ -26,9 +27,10 @@ use super::super::{earlier, environment, history, limits, rerun, show_diagnostic
 use super::resume;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, Rerun, Shard, Stopped};
-use crate::journal::Writer;
+use crate::journal::{Reader, Writer};
 use crate::model::Source;
 use crate::provider::Rates;
+use crate::report::lines;
 use crate::run::plan::{Overrides, Plan, PlanError, Planned};
 use crate::run::{Ended, Job, Models, Outlet, Watcher, consume, dispatch, overflows};
 use crate::scenario::Scenario;
@@ -62,8 +64,9 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
         }
     };
     console.remark(&announcement(&prepared));
-    let (is_shown, conversations) = (args.show, prepared.conversations());
-    let part = Part { folder: &folder, journal, is_shown, conversations, before: 0, shelf: &prepared.shelf };
+    let (is_shown, format, conversations) = (args.show, args.format.here(console), prepared.conversations());
+    let shelf = &prepared.shelf;
+    let part = Part { folder: &folder, journal, is_shown, format, conversations, before: 0, shelf };
     let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
     stage.carry_out(prepared.job, part, &settings, console)
 }
@@ -103,6 +106,8 @@ pub(super) struct Part<'p> {
     pub journal: Writer,
     /// Whether the transcripts are printed as they go.
     pub is_shown: bool,
+    /// How results are said.
+    pub format: Format,
     /// The conversations of the whole run.
     pub conversations: u32,
     /// How many of them are done.
@@ -127,15 +132,16 @@ impl Stage {
 
     /// Plays what is to be played, writes the reports, prints the summary.
     pub(super) fn carry_out(self, job: Job, part: Part<'_>, settings: &SnapshotSettings, console: &Console) -> Exit {
-        let (folder, recordings) = (part.folder, part.shelf);
+        let (folder, format, recordings) = (part.folder, part.format, part.shelf);
         let exit = match play(job, part, console, (&self.runtime, self.asked)) {
-            Ok((ended, _still_ours)) => {
+            Ok((ended, mut journal)) => {
                 let kept = settle(recordings, folder, console);
-                Exit::worst(&[kept, finish(folder, ended, settings, console)])
+                finish(folder, (ended, kept), &mut journal, (settings, format), console)
             }
             Err(error) => {
                 console.fatal(with_causes(&error));
                 console.error(&what_is_safe(&error, folder));
+                nothing_known(folder, Exit::NotWritten, format, console);
                 Exit::NotWritten
             }
         };
@@ -298,6 +304,9 @@ fn asked_concurrency(args: &RunArgs, config: &Config, environment: &Environment)
     if args.show && args.concurrency.is_some_and(|n| n > 1) {
         return Err("`--show` plays one conversation at a time; leave out `-j`".to_owned());
     }
+    if args.show && args.format == Format::Json {
+        return Err("`--show` prints transcripts where `--format json` prints events; leave out one of them".to_owned());
+    }
     let asked = match args.concurrency {
         Some(asked) => Some(asked),
         None => environment.concurrency()?,
@@ -369,11 +378,15 @@ fn play(
     console: &Console,
     (runtime, asked): (&Runtime, Asked),
 ) -> anyhow::Result<(Ended, Writer)> {
-    let Part { journal, is_shown, conversations, before, .. } = part;
+    let Part { folder, journal, is_shown, format, conversations, before, .. } = part;
+    let bar = || Bar::new(console, conversations, before);
     let mut watcher: Box<dyn Watcher + Send> = if is_shown {
         Box::new(Aside::new(console, Show::new(console))?)
+    } else if format == Format::Json {
+        console.print(&lines::run(Reader::open(journal.path())?.manifest(), &folder.display().to_string()));
+        Box::new(Both(bar(), Aside::new(console, Told::new(console))?))
     } else {
-        Box::new(Bar::new(console, conversations, before))
+        Box::new(bar())
     };
     let (outlet, notes) = Outlet::new();
     let consumer = runtime.spawn(async move { consume(notes, journal, watcher.as_mut()).await });

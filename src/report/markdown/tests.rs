@@ -28,7 +28,7 @@ fn failing(plan: u32, reply: &str) -> Record {
 }
 
 fn note(path: &str, is_failure: bool) -> SnapshotNote {
-    SnapshotNote { path: path.into(), what: "differs: words: turn 2".into(), is_failure, is_pending: false }
+    SnapshotNote { plan: None, path: path.into(), what: "differs: words: turn 2".into(), is_failure, is_pending: false }
 }
 
 #[test]

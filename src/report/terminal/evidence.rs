@@ -57,7 +57,7 @@ fn is_same_exchange(one: &Failure, other: &Failure) -> bool {
 }
 
 /// `scenario · persona · model · window 2 · turn 4 · forgets name`; without what says nothing (no case, a full window).
-pub(super) fn heading(key: &VariantKey, trial: Option<u32>, turn: Option<u32>, title: &str) -> String {
+pub(in crate::report) fn heading(key: &VariantKey, trial: Option<u32>, turn: Option<u32>, title: &str) -> String {
     let mut parts = vec![one_line(&key.scenario), one_line(&key.case), vars_in_words(&key.vars)];
     parts.extend([one_line(&key.persona), one_line(&key.model)]);
     if key.window != "full" {

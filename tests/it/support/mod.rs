@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod child;
+pub mod junit;
 pub mod priced;
 #[cfg(unix)]
 pub mod pty;
