@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use quick_junit::{Report, TestSuite};
 
-use self::suite::{Gathered, not_begun, of_snapshots};
+use self::suite::{Gathered, Words, not_begun, of_snapshots};
 use super::tally::Variants;
 use crate::event::{Manifest, Record, SnapshotNote};
 
@@ -33,6 +33,7 @@ pub struct Junit<W: Write> {
     started: String,
     variants: Variants,
     gathered: Gathered,
+    words: Words,
     /// Those that are of no suite yet, by place in the plan.
     snapshots: HashMap<u32, SnapshotNote>,
     /// Those that are of no conversation.
@@ -50,6 +51,7 @@ impl<W: Write> Junit<W> {
             started: manifest.started.clone(),
             variants: Variants::default(),
             gathered: Gathered::default(),
+            words: Words::default(),
             snapshots: of_places.into_iter().filter_map(|note| Some((note.plan?, note))).collect(),
             strays,
             counts: Report::new("chat-eval"),
@@ -62,7 +64,7 @@ impl<W: Write> Junit<W> {
     /// When the writer does not take a suite.
     pub fn add(&mut self, record: &Record) -> io::Result<()> {
         if let Some(tally) = self.variants.add(record) {
-            let suite = std::mem::take(&mut self.gathered).suite(&tally);
+            let suite = std::mem::take(&mut self.gathered).suite(&tally, &mut self.words);
             self.write(suite)?;
         }
         self.gathered.add(record, self.snapshots.remove(&record.begin.plan));
@@ -75,7 +77,7 @@ impl<W: Write> Junit<W> {
     /// When the writer does not take the last suites.
     pub fn finish(mut self, conversations_not_begun: u64, wall: Option<Duration>) -> io::Result<Whole<W>> {
         if let Some(tally) = std::mem::take(&mut self.variants).finish() {
-            let suite = std::mem::take(&mut self.gathered).suite(&tally);
+            let suite = std::mem::take(&mut self.gathered).suite(&tally, &mut self.words);
             self.write(suite)?;
         }
         let mut strays = std::mem::take(&mut self.strays);

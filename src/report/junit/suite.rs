@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestRerun, TestSuite};
+use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestRerun, TestSuite, XmlString};
 
 use super::super::Tally;
 use super::super::failure::{Failure, title};
@@ -40,6 +40,28 @@ struct Case {
     mark: Option<String>,
     latency_ms: f64,
     runs: Vec<Run>,
+}
+
+/// How many short texts are kept ready.
+const WORDS_MOST: usize = 1000;
+
+/// Names of checks, personas and models, as the library wants them: it looks through each text that it is given, and
+/// those of a thousand variants are the same.
+#[derive(Debug, Default)]
+pub(super) struct Words(HashMap<String, XmlString>);
+
+impl Words {
+    fn of(&mut self, text: &str) -> XmlString {
+        if let Some(word) = self.0.get(text) {
+            return word.clone();
+        }
+        if self.0.len() >= WORDS_MOST {
+            self.0.clear();
+        }
+        let word = XmlString::new(text);
+        self.0.insert(text.to_owned(), word.clone());
+        word
+    }
 }
 
 /// What is kept of a variant's records.
@@ -78,19 +100,19 @@ impl Gathered {
     }
 
     /// The suite of the variant.
-    pub(super) fn suite(mut self, tally: &Tally) -> TestSuite {
+    pub(super) fn suite(mut self, tally: &Tally, words: &mut Words) -> TestSuite {
         let name = one_line(&tally.key.to_string());
         let mut suite = TestSuite::new(flat(&name));
         suite.set_time(seconds(tally.usage.latency_ms.unwrap_or(0.0)));
         if self.file != "-" {
-            suite.extra.insert("file".into(), flat(&one_line(&self.file)).into());
+            suite.extra.insert("file".into(), words.of(&flat(&one_line(&self.file))));
         }
-        suite.add_properties(properties(&tally.key, tally.trials));
-        let class = class(&tally.key);
+        suite.add_properties(properties(&tally.key, tally.trials, words));
+        let class = XmlString::new(class(&tally.key));
         let mut names: HashMap<String, u32> = HashMap::new();
         let mut put = |name: &str, latency_ms: f64, status: TestCaseStatus| {
-            let mut case = TestCase::new(distinct(&mut names, name), status);
-            case.set_classname(class.as_str()).set_time(seconds(latency_ms));
+            let mut case = TestCase::new(words.of(&distinct(&mut names, name)), status);
+            case.set_classname(class.clone()).set_time(seconds(latency_ms));
             suite.add_test_case(case);
         };
         for decided in tally.decided() {
@@ -291,13 +313,13 @@ fn turn_of(record: &Record, number: u32) -> Option<&TurnDone> {
     record.turns.get(at)
 }
 
-fn properties(key: &VariantKey, trials: u32) -> Vec<Property> {
+fn properties(key: &VariantKey, trials: u32, words: &mut Words) -> Vec<Property> {
     let VariantKey { scenario, case, persona, model, window, vars } = key;
     let names = ["scenario", "case", "persona", "model", "window", "vars"];
     let values = [scenario, case, persona, model, window, vars];
     let known = names.into_iter().zip(values).filter(|(_, value)| !value.is_empty());
-    let known = known.map(|(name, value)| Property::new(name, flat(&one_line(value))));
-    known.chain([Property::new("trials", trials.to_string())]).collect()
+    let known = known.map(|(name, value)| (name, flat(&one_line(value)))).chain([("trials", trials.to_string())]);
+    known.map(|(name, value)| Property::new(words.of(name), words.of(&value))).collect()
 }
 
 /// `scenario.variant`: viewers take what stands in front of the last dot for a package, so there is no other dot.
