@@ -112,8 +112,8 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RunArgs {
-    /// Scenario files and folders; `-` reads one scenario from standard input
-    #[arg(required_unless_present_any = ["resume", "rerun"], value_name = "PATH")]
+    /// Scenario files and folders; `-` reads one scenario from standard input [default: `scenarios` beside the config]
+    #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Go on with a run that did not finish: its folder, its id, `latest` (where none is named) or `previous`. Nothing
     /// that its journal holds is sent again; beside it stand only -j, --rpm, --tpm, --timeout, --retries, a higher --max-cost,

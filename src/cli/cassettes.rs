@@ -3,7 +3,7 @@
 //! They are read before anything is sent, and written from the journal when the run is over: so they stand in plan order,
 //! whatever came first, and a run that was killed and went on records what one that was left alone would have.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,8 +21,18 @@ use crate::run::plan::Plan;
 use crate::run::{Pins, Tape};
 
 /// What of the command line narrows a plan: a recording that such a run does not use may be another's.
-const NARROWING: [&str; 9] =
-    ["--filter", "--tag", "--persona", "--model", "--window", "--trials", "--shard", "--rerun", "--fail-fast"];
+const NARROWING: [&str; 10] = [
+    "--filter",
+    "--tag",
+    "--persona",
+    "--model",
+    "--window",
+    "--trials",
+    "--shard",
+    "--rerun",
+    "--fail-fast",
+    "--history",
+];
 
 /// How many files are named.
 const NAMED: usize = 20;
@@ -44,6 +54,8 @@ struct Kept {
     /// The scenario's index in the plan.
     scenario: u32,
     name: String,
+    /// How many conversations the plan has of it.
+    conversations: usize,
     path: PathBuf,
     /// `None` where there is no file.
     cassette: Option<Arc<Cassette>>,
@@ -60,7 +72,7 @@ pub struct Settled {
     pub errors: Vec<String>,
 }
 
-/// Reads the recordings of all scenarios of a plan that are played on a model that has any.
+/// Reads the recordings of all scenarios of a plan that have any, or may get some.
 ///
 /// # Errors
 /// What is wrong with their files.
@@ -78,20 +90,30 @@ pub fn load(plan: &Plan, config: &Config, args: &RunArgs, has_own_model: bool) -
         return Ok(shelf);
     }
     let mut wrong = Vec::new();
-    let mut seen = HashSet::new();
+    let called: HashSet<&str> = plan.models().into_iter().filter(|model| is_called(config, model)).collect();
+    let mut played: BTreeMap<u32, (usize, bool)> = BTreeMap::new();
     for planned in &plan.conversations {
-        if !is_called(config, plan.model(planned)) || !seen.insert(planned.scenario) {
-            continue;
-        }
-        let scenario = plan.scenario(planned);
+        let (conversations, is_any_called) = played.entry(planned.scenario).or_default();
+        *conversations += 1;
+        *is_any_called |= called.contains(plan.model(planned));
+    }
+    for (index, (conversations, is_any_called)) in played {
+        let scenario = &plan.scenarios[index as usize];
         let file = Path::new(&scenario.source.path);
         let path = cassette::path(file, &scenario.name);
+        if scenario.source.path == "-" && mode == Cassettes::Record && is_any_called {
+            let message = "standard input has no folder to record into";
+            wrong.push(Diagnostic::error(Code::UnusableCassette, message).help("record a scenario that is a file"));
+            continue;
+        }
         // A scenario on standard input has no folder.
         let read = if scenario.source.path == "-" { Ok(None) } else { cassette::read(&path) };
         match read {
+            // Recordings of a model that was played once may be left where none is called any more.
+            Ok(None) if !is_any_called => {}
             Ok(cassette) => {
-                let (scenario, name) = (planned.scenario, scenario.name.clone());
-                shelf.kept.push(Kept { scenario, name, path, cassette: cassette.map(Arc::new) });
+                let (scenario, name, cassette) = (index, scenario.name.clone(), cassette.map(Arc::new));
+                shelf.kept.push(Kept { scenario, name, conversations, path, cassette });
             }
             Err(error) => wrong.push(unusable(&error)),
         }
@@ -202,15 +224,24 @@ impl Shelf {
     }
 
     fn close(&self, kept: &Kept, played: Played, settled: &mut Settled) {
-        let old = kept.cassette.as_deref().cloned().unwrap_or_default();
-        let recorded = played.new.len();
-        let mut cassette = match self.mode {
-            Cassettes::Record => old.with(played.new, &played.replaced),
-            _ => old.clone(),
+        // Another run may have recorded another part of it meanwhile.
+        let old = match cassette::read(&kept.path) {
+            Ok(old) => old.unwrap_or_default(),
+            Err(error) => {
+                settled
+                    .errors
+                    .push(format!("{error}; what was said is in the journal, and `--resume` records it from there"));
+                return;
+            }
+        };
+        let is_whole = self.is_whole && played.is_complete && played.conversations == kept.conversations;
+        let (recorded, mut cassette) = match self.mode {
+            Cassettes::Record => (played.new.len(), old.with(played.new, &played.replaced)),
+            _ => (0, old.clone()),
         };
         let path = kept.path.display();
         let unused = cassette.entries().iter().filter(|entry| !played.used.contains(&entry.key)).count();
-        if unused > 0 && self.is_whole && played.is_complete {
+        if unused > 0 && is_whole {
             if self.is_pruned {
                 cassette = cassette.only(&played.used);
                 settled.remarks.push(format!("removed {} from {path}", plural(unused, "recording")));
@@ -255,13 +286,16 @@ struct Played {
     used: HashSet<Key>,
     /// The conversations that were recorded to their end.
     replaced: HashSet<Place>,
-    /// Every conversation came to its end.
+    /// How many conversations were begun.
+    conversations: usize,
+    /// Every one of them came to its end.
     is_complete: bool,
 }
 
 impl Default for Played {
     fn default() -> Self {
-        Self { new: Vec::new(), used: HashSet::new(), replaced: HashSet::new(), is_complete: true }
+        let (new, used, replaced) = (Vec::new(), HashSet::new(), HashSet::new());
+        Self { new, used, replaced, conversations: 0, is_complete: true }
     }
 }
 
@@ -269,12 +303,17 @@ impl Played {
     fn add(&mut self, record: &Record) {
         let is_done = matches!(record.end(), End::Passed | End::Failed);
         self.is_complete &= is_done;
+        self.conversations += 1;
         if is_done {
             self.replaced.insert(Place::new(&record.begin.key, 0));
         }
         for (entry, source) in cassette::recorded(record) {
-            if self.used.insert(entry.key) && source != Source::Cassette {
-                self.new.push(entry);
+            if self.used.insert(entry.key) {
+                if source != Source::Cassette {
+                    self.new.push(entry);
+                }
+            } else if let Some(first) = self.new.iter_mut().rev().find(|first| first.key == entry.key) {
+                first.also.push(entry.place);
             }
         }
     }

@@ -116,7 +116,7 @@ pub fn nothing_known(folder: &Path, exit: Exit, format: Format, console: &Consol
 /// Shows the run, and what became of its snapshots, where GitHub Actions shows what steps have to say.
 fn show_in_step(summary: &Summary, journal: &Reader, notes: &[SnapshotNote]) -> Result<(), ReportError> {
     let Some(file) = environment::step_summary() else { return Ok(()) };
-    let around = markdown::Around { manifest: journal.manifest(), wall: journal.wall(), snapshots: Some(notes) };
+    let around = markdown::Around { manifest: journal.manifest(), wall: journal.wall(), snapshots: notes };
     let page = markdown::render(summary, around, |plan| journal.record_of(plan))?;
     files::append_to_step(&file, &page)
 }

@@ -108,7 +108,7 @@ fn in_repository(file: &str, root: Option<&Path>) -> String {
     let below = root.zip(place.as_deref()).and_then(|(root, place)| place.strip_prefix(root).ok());
     let parts =
         below.map(|below| below.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>());
-    parts.map_or_else(|| file.to_owned(), |parts| parts.join("/"))
+    parts.map_or_else(|| file.trim_start_matches("./").to_owned(), |parts| parts.join("/"))
 }
 
 /// Prints each event of a run that is going as a line of JSON.

@@ -4,10 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::args::Snapshots;
 use super::unreferenced::References;
-use crate::event::Record;
+use crate::event::{Begin, Record};
 use crate::journal::{JournalError, Reader};
 use crate::report::SnapshotNote;
-use crate::snapshot::{self, Difference, Mode, SnapshotError, Status, Transcriber};
+use crate::snapshot::{self, Difference, Mode, Sign, Snapshot, SnapshotError, Status, Transcriber};
+use crate::text::layout::truncate;
+
+/// Of so many snapshots the difference is told, so many lines of it, and so many characters of each.
+const DIFFS: usize = 20;
+const DIFF_LINES: usize = 60;
+const DIFF_WIDTH: usize = 300;
 
 /// How snapshots are compared.
 #[derive(Debug, Clone)]
@@ -74,7 +80,15 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
             }
         };
         match snapshot::check(&path, &snapshot, settings.mode) {
-            Ok(status) => compared.notes.extend(note(&path, &record, status, settings)),
+            Ok(status) => {
+                let told = note(&path, &record, status, settings);
+                let diffs = compared.notes.iter().filter(|note| note.diff.is_some()).count();
+                compared.notes.extend(told.map(|note| {
+                    let is_shown = note.is_failure && diffs < DIFFS;
+                    let diff = is_shown.then(|| beginning_of_difference(&path, &snapshot)).flatten();
+                    SnapshotNote { diff, ..note }
+                }));
+            }
             Err(SnapshotError::Malformed { source, .. }) => compared.notes.push(failure(
                 &path,
                 &record,
@@ -88,8 +102,7 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
 }
 
 fn failure(path: &Path, record: &Record, what: String) -> SnapshotNote {
-    let plan = Some(record.begin.plan);
-    SnapshotNote { plan, path: path.display().to_string(), what, is_failure: true, is_pending: false }
+    SnapshotNote { what, is_failure: true, ..of(path, record) }
 }
 
 fn note(path: &Path, record: &Record, status: Status, settings: &SnapshotSettings) -> Option<SnapshotNote> {
@@ -108,8 +121,34 @@ fn note(path: &Path, record: &Record, status: Status, settings: &SnapshotSetting
         Status::Written { difference: Some(difference) } => (format!("overwritten: {difference}"), false),
         Status::Written { difference: None } => ("written".to_owned(), false),
     };
-    let plan = Some(record.begin.plan);
-    Some(SnapshotNote { plan, path: path.display().to_string(), what, is_failure, is_pending })
+    Some(SnapshotNote { what, is_failure, is_pending, ..of(path, record) })
+}
+
+/// A note of which nothing is said yet but whose it is.
+fn of(path: &Path, record: &Record) -> SnapshotNote {
+    let Begin { plan, file, .. } = &record.begin;
+    let (plan, scenario) = (Some(*plan), Some(file.clone()));
+    SnapshotNote { plan, scenario, path: path.display().to_string(), ..SnapshotNote::default() }
+}
+
+/// The beginning of what differs from the accepted snapshot. Where CI is set nothing is written, so whoever reads the reports sees
+/// it there or nowhere.
+fn beginning_of_difference(path: &Path, new: &Snapshot) -> Option<String> {
+    // One that cannot be read is said already.
+    let old = snapshot::read(path).ok().flatten()?;
+    let lines = snapshot::diff(old.contents(), new.contents());
+    let shown = lines.iter().take(DIFF_LINES).map(|line| {
+        let sign = match line.sign {
+            Sign::Same => ' ',
+            Sign::Removed => '-',
+            Sign::Added => '+',
+            Sign::Gap => return "…\n".to_owned(),
+        };
+        format!("{sign} {}\n", truncate(&line.text, DIFF_WIDTH))
+    });
+    let text: String = shown.collect();
+    let more = lines.len().saturating_sub(DIFF_LINES);
+    Some(if more > 0 { format!("{text}… and {more} lines more\n") } else { text })
 }
 
 /// What is said of a transcript that is not the accepted one.

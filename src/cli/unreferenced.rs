@@ -74,7 +74,7 @@ impl References {
             notes.extend(found.into_iter().filter(|unreferenced| unreferenced.is_accepted).map(|unreferenced| {
                 let what = format!("unreferenced: {}; `chat-eval review --prune` removes it", unreferenced.gone);
                 let path = unreferenced.path.display().to_string();
-                SnapshotNote { plan: None, path, what, is_failure: false, is_pending: false }
+                SnapshotNote { plan: None, path, what, is_failure: false, is_pending: false, ..SnapshotNote::default() }
             }));
         }
         notes

@@ -102,13 +102,19 @@ pub struct SnapshotsDone {
 }
 
 /// What became of a snapshot, told by who compared it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotNote {
     /// Place in the plan of the conversation that was compared; absent where it is of none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<u32>,
     /// The snapshot's file.
     pub path: String,
+    /// The scenario's file; absent where it is of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
+    /// The beginning of the difference from the accepted one, where that fails the run: as lines with a sign in front.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
     /// What is so: `new, waits for review`.
     pub what: String,
     /// Whether it fails the run.

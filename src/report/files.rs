@@ -148,7 +148,8 @@ pub fn write_all_unless(
     let mut run = draft("run.json")?;
     let text = run_file(manifest, &summary.totals, journal.wall());
     text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;
-    let around = markdown::Around { manifest, wall: journal.wall(), snapshots: None };
+    let notes = journal.snapshots()?;
+    let around = markdown::Around { manifest, wall: journal.wall(), snapshots: &notes };
     let page = markdown::render(&summary, around, |plan| journal.record_of(plan))?;
     let mut markdown = draft("summary.md")?;
     markdown.write_all(page.as_bytes()).map_err(|source| markdown.not_written(source))?;

@@ -92,10 +92,11 @@ fn of_failure(failure: &Failure, in_repository: &dyn Fn(&str) -> String) -> Anno
 fn of_snapshot(note: &SnapshotNote, in_repository: &dyn Fn(&str) -> String) -> Annotation {
     Annotation {
         is_error: true,
-        file: Some(in_repository(&note.path)),
-        line: None,
+        // The pull request changed the scenario, as a rule, and nothing is shown at a file that it did not touch.
+        file: Some(in_repository(note.scenario.as_ref().unwrap_or(&note.path))),
+        line: note.scenario.as_ref().map(|_| 1),
         title: "snapshot".into(),
-        message: note.what.clone(),
+        message: note.scenario.as_ref().map_or_else(|| note.what.clone(), |_| format!("{}: {}", note.path, note.what)),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The answer first: how the run came out in words, the counts, a table of the variants; then each failure with its
 //! evidence, and folded away the transcript of its conversation. A function of the journal, so that it can be made again
-//! byte for byte. What became of the snapshots is on the page of who compared them just now.
+//! byte for byte.
 //!
 //! No text of a model, a user or a file stands outside of a code span or a fence, and the page is no longer than GitHub
 //! takes: what has no room is counted, and it is said where it is.
@@ -22,12 +22,13 @@ use super::terminal;
 use super::wording::{grouped, several};
 use crate::event::{Manifest, Record, SnapshotNote};
 use crate::model::Verdict;
-use crate::text::markdown::{PAGE, Page, code, fence};
+use crate::text::markdown::{PAGE, Page, code, fence, folded_away, with_short_lines};
 
 /// What the parts may take of a page, in characters. The failures with their transcripts have the rest.
 const GRIDS: usize = 6_000;
 const KNOWN: usize = 5_000;
 const SNAPSHOTS: usize = 6_000;
+const DIFFS: usize = 15_000;
 const FOOT: usize = 2_000;
 
 /// Names and short texts are cut behind so many characters, paths behind `PATH`.
@@ -44,8 +45,8 @@ pub struct Around<'a> {
     pub manifest: &'a Manifest,
     /// How long it took; `None` where that is not known.
     pub wall: Option<Duration>,
-    /// What became of the snapshots, where they were compared just now.
-    pub snapshots: Option<&'a [SnapshotNote]>,
+    /// What became of the snapshots.
+    pub snapshots: &'a [SnapshotNote],
 }
 
 /// The whole page, ending in a line feed. `record_of` gives the conversation at a place of the plan; one at a time is
@@ -60,10 +61,10 @@ pub fn render<E>(
 ) -> Result<String, E> {
     let totals = &summary.totals;
     let known = known_failures(summary);
-    let snapshots = snapshots(around.snapshots.unwrap_or_default());
+    let snapshots = snapshots(around.snapshots);
     let below = [&known, &snapshots].map(|part| part.chars().count() + 2).iter().sum::<usize>() + FOOT;
     let mut page = Page::new(PAGE);
-    page.push(&answer(totals, around.snapshots.unwrap_or_default()));
+    page.push(&answer(totals, around.snapshots));
     page.push(&counts(totals, around));
     page.push(&table::table(&summary.rows, totals));
     page.push(&retention(summary));
@@ -110,7 +111,7 @@ fn answer(totals: &Totals, snapshots: &[SnapshotNote]) -> String {
 
 fn counts(totals: &Totals, around: Around<'_>) -> String {
     let Around { manifest, wall, snapshots } = around;
-    let shown = terminal::Around { folder: "", wall, snapshots: snapshots.unwrap_or_default(), shard: manifest.shard };
+    let shown = terminal::Around { folder: "", wall, snapshots, shard: manifest.shard };
     let counts = terminal::counts(totals, shown, LOOK).join(" · ");
     let replies = terminal::replies(&totals.usage.replies).map(|replies| replies.collect::<Vec<_>>().join(", "));
     let lines = [terminal::empty_shard(totals, manifest.shard), Some(counts), replies];
@@ -145,7 +146,16 @@ fn snapshots(notes: &[SnapshotNote]) -> String {
         let sign = if note.is_failure { format!("{sign} ") } else { String::new() };
         format!("- {sign}{}: {}", code(&note.path, PATH), code(&note.what, REASON))
     });
-    listed("Snapshots", lines, 0, "more", SNAPSHOTS)
+    let list = listed("Snapshots", lines, 0, "more", SNAPSHOTS);
+    let mut page = Page::new(SNAPSHOTS + DIFFS);
+    page.push(&list);
+    for (note, diff) in notes.iter().filter_map(|note| Some((note, note.diff.as_ref()?))) {
+        let block = folded_away(&code(&note.path, PATH), &fence("diff", &with_short_lines(diff, PATH)));
+        if !page.push(&block) {
+            break;
+        }
+    }
+    if list.is_empty() { list } else { page.finish() }
 }
 
 /// A list that takes at most so much room; what has none is counted with the `more` that are not in it anyway.
@@ -170,16 +180,13 @@ fn listed(title: &str, lines: impl Iterator<Item = String>, more: u64, word: &st
     if list.is_empty() { list } else { format!("#### {title}\n\n{list}") }
 }
 
-/// Which run it is, and what is not on the page.
+/// Which run it is.
 fn foot(around: Around<'_>) -> String {
     let Manifest { run, version, commit, .. } = around.manifest;
     let commit =
         commit.as_ref().map(|commit| format!(" · commit {}", code(&commit.chars().take(12).collect::<String>(), NAME)));
     let run = format!("run {} · chat-eval {}{}", code(run, NAME), code(version, NAME), commit.unwrap_or_default());
-    match around.snapshots {
-        Some(_) => run,
-        None => run + "  \nSnapshots are no part of this page: `chat-eval diff` shows what changed in them.",
-    }
+    run
 }
 
 #[cfg(test)]

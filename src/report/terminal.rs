@@ -137,10 +137,13 @@ pub(super) fn empty_shard(totals: &Totals, shard: Option<Shard>) -> Option<Strin
     Some(format!("no scenario or case of the plan falls into shard {shard}: there was nothing to play"))
 }
 
+/// A shorter one is shown as `0.0 s`: nothing was really called.
+const LEAST_BOUND: Duration = Duration::from_millis(50);
+
 /// `12.4 s (bound 11.8 s)`. In a run of less than a second, or without calls, it is not calls that take the time.
 fn with_bound(wall: Duration, bound: Option<Duration>) -> String {
     match bound {
-        Some(bound) if wall >= Duration::from_secs(1) && !bound.is_zero() => {
+        Some(bound) if wall >= Duration::from_secs(1) && bound >= LEAST_BOUND => {
             format!("{} (bound {})", time(wall), time(bound))
         }
         _ => time(wall),

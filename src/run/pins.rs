@@ -12,8 +12,7 @@ pub type Replies = BTreeMap<u32, String>;
 
 /// Where earlier replies come from.
 ///
-/// A conversation gets those of its own names, turn by turn; where there are none, of the same under another window (a recording
-/// that two share stands under the first of them), and then under another model.
+/// A conversation gets those of its own names, turn by turn; where there are none, of the same under another window, and then under another model.
 #[derive(Debug)]
 pub enum Pins {
     /// What is recorded of each scenario, by its index in the plan.
@@ -30,8 +29,11 @@ impl Pins {
     pub fn of(&self, scenario: u32, key: &ConversationKey) -> Result<Replies, JournalError> {
         match self {
             Self::Cassettes(cassettes) => Ok(cassettes.get(&scenario).map_or_else(Replies::new, |cassette| {
-                let entries = cassette.entries().iter();
-                nearest(key, entries.map(|entry| (&entry.place, entry.place.turn, entry.reply.text.as_str())))
+                let replies = cassette.entries().iter().flat_map(|entry| {
+                    let places = std::iter::once(&entry.place).chain(&entry.also);
+                    places.map(|place| (place, place.turn, entry.reply.text.as_str()))
+                });
+                nearest(key, replies)
             })),
             Self::Run(run) => run.of(key),
         }
@@ -77,20 +79,23 @@ fn in_common(key: &ConversationKey) -> String {
     serde_json::json!([variant.scenario, variant.case, variant.persona, variant.vars, key.trial]).to_string()
 }
 
-/// Of each turn the reply of the conversation that is nearest by its names.
+/// The replies of the conversation that is nearest by its names: of that alone, since what one said is no answer to another.
 fn nearest<'r>(key: &ConversationKey, replies: impl Iterator<Item = (&'r Place, u32, &'r str)>) -> Replies {
     let own = Place::new(key, 0);
-    let mut found: BTreeMap<u32, ((bool, bool), &str)> = BTreeMap::new();
+    // Whoever comes first, of those that are equally near.
+    let mut found: Option<((bool, bool), Place, Replies)> = None;
     for (place, turn, reply) in replies {
-        let is_alike = Place { model: own.model.clone(), window: own.window.clone(), turn: 0, ..place.clone() } == own;
+        let conversation = place.without_turn();
+        let is_alike = Place { model: own.model.clone(), window: own.window.clone(), ..conversation.clone() } == own;
         if !is_alike {
             continue;
         }
         let near = (place.model == own.model, place.window == own.window);
-        let known = found.entry(turn).or_insert((near, reply));
-        if near > known.0 {
-            *known = (near, reply);
+        match &mut found {
+            Some((_, known, replies)) if *known == conversation => drop(replies.insert(turn, reply.to_owned())),
+            Some((nearest, ..)) if *nearest >= near => {}
+            _ => found = Some((near, conversation, Replies::from([(turn, reply.to_owned())]))),
         }
     }
-    found.into_iter().map(|(turn, (_, reply))| (turn, reply.to_owned())).collect()
+    found.map(|(_, _, replies)| replies).unwrap_or_default()
 }

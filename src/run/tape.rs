@@ -85,5 +85,6 @@ pub(super) fn wire(messages: &[Message]) -> Vec<WireMessage> {
 
 /// A request that is not recorded, in words.
 pub(super) fn missing(cassette: &Cassette, request: &Request<'_>, occurrence: u32) -> String {
-    format!("not recorded, and nothing was sent; {}", cassette.difference(request, occurrence))
+    let difference = cassette.difference(request, occurrence);
+    format!("not recorded, and nothing was sent; {difference}; `--cassettes record` records it")
 }

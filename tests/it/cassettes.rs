@@ -1,8 +1,9 @@
 //! `--cassettes auto|record|only|off`: what a model said is recorded once and replayed for ever.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::answer::Answer;
+use crate::support::answer::{Answer, Gate};
 use crate::support::sandbox::{Ran, Sandbox};
 use crate::support::server::Server;
 
@@ -285,8 +286,9 @@ fn recordings_are_not_written_through_a_link() {
     let sandbox = trip(&server);
     let elsewhere = Sandbox::new();
     std::os::unix::fs::symlink(elsewhere.path(), sandbox.path().join("s/cassettes")).unwrap();
-    run(&sandbox, &["--cassettes", "record"]).expect(5);
-    assert!(elsewhere.files(".").is_empty());
+    let ran = run(&sandbox, &["--cassettes", "record"]).expect(2);
+    assert!(ran.stderr.contains("is a link; recordings lie in the scenario's own folder"), "{}", ran.stderr);
+    assert!(elsewhere.files(".").is_empty() && server.requests().is_empty());
 }
 
 #[test]
@@ -309,4 +311,113 @@ fn a_run_that_goes_on_records_what_one_that_was_left_alone_would_have() {
     broken.run(&["run", "--resume"]).expect(0);
     assert_eq!(broken.read(TAPE), whole.read(TAPE));
     assert_eq!(back.requests().len(), 4);
+}
+
+#[test]
+fn what_one_run_recorded_meanwhile_is_not_lost_by_another() {
+    let go = Arc::new(Gate::default());
+    let of_server = Arc::clone(&go);
+    let server = Server::start(move |request| match request.last_user().as_str() {
+        "Hi slow" => Answer::reply(request, "slow").delay(&of_server),
+        _ => Answer::reply(request, "quick"),
+    });
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/trip.yaml", "cases: [{id: slow}, {id: quick}]\nturns: [{user: 'Hi {{ id }}'}]\n");
+    let part = |case: &str| ["run", "s", "--snapshots", "off", "--cassettes", "record", "-k", case].map(str::to_owned);
+    let slow = sandbox.command(&part("case=slow").each_ref().map(String::as_str)).spawn().unwrap();
+    server.wait_for_requests(1);
+    sandbox.run(&part("case=quick").each_ref().map(String::as_str)).expect(0);
+    go.open();
+    Ran::from(slow.wait_with_output().unwrap()).expect(0);
+    let text = sandbox.read(TAPE);
+    assert!(text.contains("\"slow\"") && text.contains("\"quick\""), "{text}");
+    run(&sandbox, &["--offline"]).expect(0);
+}
+
+#[test]
+fn a_run_that_stops_at_a_failure_or_sees_another_history_takes_nothing_away() {
+    let server = counting();
+    let sandbox = trip(&server);
+    run(&sandbox, &["--cassettes", "record"]).expect(0);
+    let before = sandbox.read(TAPE);
+    // What was said then is not what is recorded.
+    run(&sandbox, &["--cassettes", "off"]).expect(0);
+    for part in [&["--history", "pinned:latest"][..], &["--fail-fast"]] {
+        let ran = run(&sandbox, &[&["--prune"], part].concat()).expect(2);
+        assert!(ran.stderr.contains("`--prune` needs the whole plan"), "{}", ran.stderr);
+    }
+    assert_eq!(sandbox.read(TAPE), before);
+    // Nothing was recorded by who only took away.
+    sandbox.write("s/trip.yaml", TRIP.replace("Where to?", "Where now?"));
+    let ran = run(&sandbox, &["--prune"]).expect(0);
+    assert!(ran.stderr.contains("removed ") && !ran.stderr.contains("recorded "), "{}", ran.stderr);
+}
+
+#[test]
+fn a_model_that_is_not_there_is_told_with_what_is_not_recorded() {
+    let sandbox = {
+        let server = counting();
+        let sandbox = trip(&server);
+        run(&sandbox, &["--cassettes", "record"]).expect(0);
+        sandbox
+    };
+    sandbox.write("s/trip.yaml", TRIP.replace("under 150", "in at most 100"));
+    let shown = run(&sandbox, &["--retries", "0"]).expect(3).stdout;
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    for word in ["connection refused", "it is not recorded either", "the system message differs at character 24"] {
+        assert!(shown.contains(word), "{word:?} in {shown}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_that_was_told_to_stop_takes_no_recording_away() {
+    let server = counting();
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/trip.yaml", "cases: [{id: a}, {id: b}, {id: c}]\nturns: [{user: 'Hi {{ id }}'}]\n");
+    run(&sandbox, &["--cassettes", "record", "-k", "case=[bc]"]).expect(0);
+    let before = sandbox.read(TAPE);
+    let held = Arc::new(Gate::default());
+    let of_held = Arc::clone(&held);
+    let slow = Server::start(move |request| Answer::reply(request, "a").delay(&of_held));
+    sandbox.write("chat-eval.yaml", Sandbox::with_bot(&slow.base_url()).read("chat-eval.yaml"));
+    let arguments = ["run", "s", "--snapshots", "off", "-j", "1", "--prune"];
+    let mut command = sandbox.command(&arguments);
+    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    slow.wait_for_requests(1);
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    held.open();
+    Ran::from(child.wait_with_output().unwrap()).expect(130);
+    assert_eq!(sandbox.read(TAPE), before);
+}
+
+#[test]
+fn what_another_conversation_still_needs_stays_when_a_part_is_recorded_anew() {
+    let server = counting();
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    let cases = |first: &str| {
+        format!(
+            "cases: [{{id: one, first: {first}, second: Apples}}, {{id: two, first: Hello, second: Pears}}]\n\
+             turns: [{{user: '{{{{ first }}}}'}}, {{user: '{{{{ second }}}}'}}]\n"
+        )
+    };
+    sandbox.write("s/trip.yaml", cases("Hello"));
+    run(&sandbox, &["--cassettes", "record"]).expect(0);
+    // What is shared is pinned for each of those that share it.
+    run(&sandbox, &["--history", "pinned", "--offline"]).expect(0);
+    sandbox.write("s/trip.yaml", cases("Howdy"));
+    run(&sandbox, &["--cassettes", "record", "-k", "case=one"]).expect(0);
+    run(&sandbox, &["--offline"]).expect(0);
+    // Two replies that changed places are no recordings.
+    let text = sandbox.read(TAPE);
+    let cut = |line: &str| line.find(",\"reply\"").unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let (a, b) = (lines[1], lines[2]);
+    let swapped =
+        [lines[0], &format!("{}{}", &a[..cut(a)], &b[cut(b)..]), &format!("{}{}", &b[..cut(b)], &a[cut(a)..])];
+    sandbox.write(TAPE, swapped.join("\n"));
+    let ran = run(&sandbox, &["--offline"]).expect(2);
+    assert!(ran.stderr.contains("its reply was changed"), "{}", ran.stderr);
+    let input = sandbox.run(&["run", "-", "--cassettes", "record"]).expect(2);
+    assert!(!input.stderr.is_empty());
 }

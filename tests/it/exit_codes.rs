@@ -249,3 +249,18 @@ turns:
     assert_eq!(asked["free"], each);
     assert_eq!(asked["brief"], [each[0], "1 max_words fail", "1 min_words fail", "3 max_words fail", each[1]]);
 }
+
+#[test]
+fn without_a_path_the_scenarios_of_the_project_are_run() {
+    let sandbox = Sandbox::new();
+    sandbox.write("scenarios/one.yaml", "turns: [{user: Hi}]");
+    sandbox.run(&["run"]).expect(0);
+    sandbox.run(&["run", "--resume"]).expect(0);
+    // From a folder below it too, where there is a config.
+    sandbox.write("chat-eval.yaml", "model: builtin");
+    sandbox.write("below/x", "");
+    let mut command = sandbox.command(&["run", "--snapshots", "off"]);
+    command.current_dir(sandbox.path().join("below"));
+    let ran = crate::support::sandbox::Ran::from(command.output().unwrap()).expect(0);
+    assert!(ran.stdout.contains("1 passed"), "{}", ran.stdout);
+}

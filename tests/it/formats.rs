@@ -85,12 +85,11 @@ fn annotations_name_files_as_seen_from_the_root_of_the_repository() {
     let below = sandbox.path().join("elsewhere");
     std::fs::create_dir(&below).unwrap();
     sandbox.write("bots/shop/s/one.yaml", SCENARIO);
-    let named = |file: &str, snapshots: &str| {
-        vec![format!("::error file={file},line=4"), format!("::error file={snapshots}/one@default.bot.full.snap")]
-    };
-    assert_eq!(run("bots/shop", Some(sandbox.path())), named("bots/shop/s/one.yaml", "bots/shop/s/snapshots"));
-    assert_eq!(run("bots/shop", None), named("s/one.yaml", "s/snapshots"));
-    assert_eq!(run("bots/shop", Some(&below)), named("s/one.yaml", "s/snapshots"));
+    // A snapshot is told at its scenario, which the pull request changed.
+    let named = |file: &str| vec![format!("::error file={file},line=4"), format!("::error file={file},line=1")];
+    assert_eq!(run("bots/shop", Some(sandbox.path())), named("bots/shop/s/one.yaml"));
+    assert_eq!(run("bots/shop", None), named("s/one.yaml"));
+    assert_eq!(run("bots/shop", Some(&below)), named("s/one.yaml"));
 }
 
 #[test]

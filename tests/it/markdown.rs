@@ -55,10 +55,25 @@ fn github_shows_the_run_and_its_snapshots_below_what_the_step_showed_before() {
     let page = shown.strip_prefix("before\n\n").expect("what was there stays");
     assert!(page.starts_with("### ✗ chat-eval: 1 snapshot failed\n"), "{page}");
     assert!(page.contains("- ✗ `s/snapshots/one@default.builtin.full.snap`: `not accepted yet`"), "{page}");
-    assert!(summary(&sandbox).starts_with("### ✓ chat-eval: every check passed\n"), "{}", summary(&sandbox));
+    assert_eq!(summary(&sandbox), page);
     // Reports that are made again are no news of the step's.
     sandbox.run(&["report"]).expect(0);
     assert_eq!(sandbox.read("step.md"), shown);
+    assert_eq!(summary(&sandbox), page);
+}
+
+#[test]
+fn where_nothing_is_written_beside_the_scenarios_what_differs_is_in_the_reports() {
+    let sandbox = Sandbox::new().env("CI", "true");
+    sandbox.write("s/one.yaml", "persona: Be kind.\nturns: [{user: Hi there}]\n");
+    sandbox.run(&["run", "s", "--snapshots", "always"]).expect(0);
+    sandbox.write("s/one.yaml", "persona: Be terse.\nturns: [{user: Hi there}]\n");
+    sandbox.run(&["run", "s"]).expect(1);
+    let shown = summary(&sandbox);
+    assert!(shown.contains("```diff\n") && shown.contains("\n-   Be kind.\n+   Be terse.\n"), "{shown}");
+    let junit = fs::read_to_string(sandbox.run_folder().join("junit.xml")).unwrap();
+    assert!(junit.contains("-   Be kind.\n+   Be terse.\n"), "{junit}");
+    assert_eq!(sandbox.files("s/snapshots").len(), 1);
 }
 
 #[test]

@@ -122,3 +122,12 @@ fn a_run_with_a_pinned_history_goes_on_with_it() {
     sandbox.run(&["run", "--resume"]).expect(0);
     assert_eq!(heard(&up), ["old 2", "old 2", "old 2, old 4", "old 3"]);
 }
+
+#[test]
+fn every_window_sees_its_own_replies_though_they_were_recorded_once() {
+    let server = saying("old");
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/trip.yaml", TRIP.replace("[1, full]", "[1, 2, full]"));
+    run(&sandbox, &["--cassettes", "record"]).expect(0);
+    run(&sandbox, &["--history", "pinned", "--offline"]).expect(0);
+}

@@ -156,7 +156,7 @@ fn what_does_not_go_with_it_is_refused_by_name() {
     refused(&server, &sandbox, &["run", "s", "--resume"], &["`--resume` takes no PATH"]);
     refused(&server, &sandbox, &["run", "--resume", "--model", "x"], &["`--model` does not go with `--resume`"]);
     refused(&server, &sandbox, &["run", "--resume", "s"], &["there is no run `s`"]);
-    refused(&server, &sandbox, &["run"], &["<PATH>..."]);
+    refused(&server, &sandbox, &["run"], &["which scenarios?", "chat-eval run PATH…"]);
     sandbox.run(&["run", "--resume", "latest", "-j", "3", "--timeout", "9", "--retries", "0", "-q"]).expect(1);
 }
 

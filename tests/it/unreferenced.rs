@@ -220,3 +220,18 @@ fn prune_removes_nothing_where_a_scenario_or_the_config_is_wrong() {
     sandbox.run(&["review", "--list", "--accept"]).expect(2);
     assert_eq!(sandbox.files("s"), files);
 }
+
+#[test]
+fn a_folder_with_a_config_of_its_own_is_left_alone_from_elsewhere() {
+    let sandbox = Sandbox::new();
+    sandbox.write("y/one/chat-eval.yaml", "model: builtin:echo\n");
+    sandbox.write("y/one/s/a.yaml", "turns: [{user: Hi}]\n");
+    let config = ["--config", "y/one/chat-eval.yaml"];
+    sandbox.run(&[&["run", "y/one/s", "--snapshots", "always"][..], &config].concat()).expect(0);
+    let snapshots = sandbox.files("y/one/s/snapshots");
+    assert_eq!(snapshots.len(), 1);
+    let ran = sandbox.run(&["review", "--prune", "y"]).expect(0);
+    assert!(ran.stderr.contains("was left alone: its config is"), "{}", ran.stderr);
+    sandbox.run(&[&["review", "--prune", "y"][..], &config].concat()).expect(0);
+    assert_eq!(sandbox.files("y/one/s/snapshots"), snapshots);
+}

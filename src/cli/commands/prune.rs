@@ -3,12 +3,13 @@
 //! Which those are is told from the scenarios beside them, as they and the config say it now; a scenario that cannot be
 //! read leaves everything as it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::args::{Global, ReviewArgs};
 use super::super::config::{self, Config};
 use super::super::console::Console;
 use super::super::exit::Exit;
+use super::super::sources::CONFIG_FILE;
 use super::super::{show_diagnostics, sources};
 use super::check::plural;
 use crate::model::SnapshotMode;
@@ -64,10 +65,25 @@ fn find(root: &Path, global: &Global, console: &Console) -> Result<Vec<Unreferen
     };
     let mut found = Vec::new();
     for folder in snapshot::scenario_folders(root).map_err(|error| unreadable(&error))? {
+        if let Some(own) = another_config(&folder, &config).filter(|_| global.config.is_none()) {
+            let (folder, own) = (folder.display(), own.display());
+            console.error(&format!(
+                "`{folder}` was left alone: its config is `{own}`, and only from there is it known what it makes"
+            ));
+            continue;
+        }
         let known = known(&folder, root, &config, console)?;
         found.extend(snapshot::unreferenced(&folder, &known).map_err(|error| unreadable(&error))?);
     }
     Ok(found)
+}
+
+/// The config nearest to a folder, where that is another than the one that was found from here.
+fn another_config(folder: &Path, config: &Config) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    let nearest = folder.ancestors().map(|above| above.join(CONFIG_FILE)).find(|path| path.is_file())?;
+    let own = config.path.as_ref().and_then(|path| path.canonicalize().ok());
+    (own.as_ref() != Some(&nearest)).then_some(nearest)
 }
 
 /// What the scenarios of one folder refer to.

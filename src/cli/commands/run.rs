@@ -4,7 +4,7 @@
 //! that a path that cannot be written fails before money is spent.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -195,7 +195,12 @@ pub(super) fn prepare(
         Exit::BadInput
     };
     let config = config::load(global.config.as_deref()).map_err(|diagnostics| bad(&diagnostics))?;
-    let loaded = sources::load(&args.paths);
+    let paths = asked_paths(args, &config).ok_or_else(|| {
+        console.fatal("which scenarios? there is no folder `scenarios` here or beside the config");
+        console.error("help: `chat-eval run PATH…` names files and folders; `chat-eval init` makes a first scenario");
+        Exit::BadInput
+    })?;
+    let loaded = sources::load(&paths);
     if !loaded.diagnostics.is_empty() {
         return Err(bad(&loaded.diagnostics));
     }
@@ -271,6 +276,15 @@ pub(super) fn prepare(
         is_fail_fast: args.fail_fast,
     };
     Ok(Prepared { config, job, shelf, shard, rerun })
+}
+
+/// The scenarios that are asked for; where none are, those of the project.
+fn asked_paths(args: &RunArgs, config: &Config) -> Option<Vec<PathBuf>> {
+    if !args.paths.is_empty() {
+        return Some(args.paths.clone());
+    }
+    let folder = config.folder().map_or_else(|| PathBuf::from("scenarios"), |folder| folder.join("scenarios"));
+    folder.is_dir().then(|| vec![folder])
 }
 
 /// Leaves in the plan only what is played again, and says what of it there is.

@@ -117,6 +117,8 @@ pub struct Entry {
     pub key: Key,
     /// Where it was recorded first.
     pub place: Place,
+    /// Who sent the same in that run, and got the same reply.
+    pub also: Vec<Place>,
     /// Which occurrence of its request in the conversation it is, from 1.
     pub occurrence: u32,
     /// The parameters.
@@ -150,7 +152,7 @@ pub fn recorded(record: &Record) -> Vec<(Entry, Source)> {
         let (model, params, trial) = (&place.model, &begin.params, place.trial);
         let (key, occurrence) = keys.next(&Request { model, messages: &messages, params, trial });
         let reply = Recorded::of(turn)?;
-        Some((Entry { key, occurrence, params: params.clone(), messages, reply, place }, turn.source))
+        Some((Entry { key, occurrence, params: params.clone(), messages, reply, place, also: Vec::new() }, turn.source))
     });
     entries.collect()
 }
@@ -161,13 +163,16 @@ pub fn recorded(record: &Record) -> Vec<(Entry, Source)> {
 pub(super) struct Line {
     key: String,
     place: Place,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also: Vec<Place>,
     #[serde(default = "first", skip_serializing_if = "is_first")]
     occurrence: u32,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     params: Map<String, Value>,
     messages: Vec<WireMessage>,
     reply: Recorded,
-    /// The first 16 hexadecimal digits of SHA-256 over the reply's JSON: a recording is what a model said.
+    /// The first 16 hexadecimal digits of SHA-256 over the key and the JSON of place, `also` and reply: a recording is what a
+    /// model said to that request.
     seal: String,
 }
 
@@ -204,37 +209,47 @@ impl Line {
         json(&Self {
             key: entry.key.to_string(),
             place: entry.place.clone(),
+            also: entry.also.clone(),
             occurrence: entry.occurrence,
             params: entry.params.clone(),
             messages: entry.messages.clone(),
-            seal: seal(&entry.reply),
+            seal: seal(entry),
             reply: entry.reply.clone(),
         })
     }
 
     pub(super) fn read(line: &str) -> Result<Entry, String> {
+        if ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|mark| line.starts_with(mark)) {
+            return Err(
+                "a conflict of a merge: keep the lines of one side, or of both, and remove its marks".to_owned()
+            );
+        }
         let line: Self = serde_json::from_str(line).map_err(|error| {
             let (column, error) = (error.column(), error.to_string());
             let what = error.split(" at line ").next().unwrap_or_default();
             format!("no recording (column {column}: {what})")
         })?;
-        let Self { key, place, occurrence, params, messages, reply, seal: sealed } = line;
+        let Self { key, place, also, occurrence, params, messages, reply, seal: sealed } = line;
         let request = Request { model: &place.model, messages: &messages, params: &params, trial: place.trial };
         let found = request.key(occurrence);
         if found.to_string() != key {
             return Err("its request was changed: the key is that of another one".to_owned());
         }
-        if seal(&reply) != sealed {
+        let entry = Entry { key: found, place, also, occurrence, params, messages, reply };
+        if seal(&entry) != sealed {
             return Err("its reply was changed: that is not what the model said".to_owned());
         }
-        Ok(Entry { key: found, place, occurrence, params, messages, reply })
+        Ok(entry)
     }
 }
 
-fn seal(reply: &Recorded) -> String {
+fn seal(entry: &Entry) -> String {
     // A recording is a plain value: it can always be written.
-    let json = serde_json::to_vec(reply).unwrap_or_default();
-    let first = Sha256::digest(json).iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let json = serde_json::to_string(&(&entry.place, &entry.also, &entry.reply)).unwrap_or_default();
+    let first = Sha256::digest(format!("{}{json}", entry.key))
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     format!("{first:016x}")
 }
 

@@ -62,13 +62,13 @@ pub fn path(scenario_file: &Path, scenario: &str) -> PathBuf {
 /// When it cannot be read, or is no cassette.
 pub fn read(path: &Path) -> Result<Option<Cassette>, CassetteError> {
     let unreadable = |source| CassetteError::Unreadable { path: path.to_owned(), source };
+    not_elsewhere(path)?;
     let length = match std::fs::metadata(path) {
         Ok(meta) if meta.is_file() => meta.len(),
         Ok(_) => return Err(unreadable(std::io::Error::other("it is no file"))),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
     };
-    not_elsewhere(path)?;
     if length > LARGEST {
         return Err(CassetteError::TooLarge { path: path.to_owned() });
     }

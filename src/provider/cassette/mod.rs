@@ -121,20 +121,31 @@ impl Cassette {
     #[must_use]
     pub fn with(&self, new: Vec<Entry>, replaced: &HashSet<Place>) -> Self {
         let known: HashSet<Key> = new.iter().map(|entry| entry.key).collect();
-        let is_kept = |entry: &&Entry| !known.contains(&entry.key) && !replaced.contains(&entry.place.without_turn());
+        // Whoever was not recorded anew still needs it.
+        let kept = |entry: &Entry| {
+            let places = std::iter::once(&entry.place).chain(&entry.also);
+            let mut places = places.filter(|place| !replaced.contains(&place.without_turn())).cloned();
+            Some(Entry { place: places.next()?, also: places.collect(), ..entry.clone() })
+        };
         // What stays follows what it followed; what is new decides about its own order alone.
         let mut after: HashMap<Option<Key>, Vec<Entry>> = HashMap::new();
         let mut last = None;
         for entry in &self.entries {
             if known.contains(&entry.key) {
                 last = Some(entry.key);
-            } else if is_kept(&entry) {
-                after.entry(last).or_default().push(entry.clone());
+            } else if let Some(entry) = kept(entry) {
+                after.entry(last).or_default().push(entry);
             }
         }
         let mut entries = after.remove(&None).unwrap_or_default();
-        for entry in new {
+        for mut entry in new {
             let key = entry.key;
+            // Who had it before, and was not played this time, has it still.
+            let old = self.by_key.get(&key).map(|at| &self.entries[*at]);
+            let others = old.into_iter().flat_map(|old| std::iter::once(&old.place).chain(&old.also));
+            let others = others.filter(|place| !replaced.contains(&place.without_turn()) && **place != entry.place);
+            let others: Vec<Place> = others.filter(|place| !entry.also.contains(place)).cloned().collect();
+            entry.also.extend(others);
             entries.push(entry);
             entries.extend(after.remove(&Some(key)).unwrap_or_default());
         }

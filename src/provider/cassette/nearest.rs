@@ -62,7 +62,8 @@ fn first_difference(entry: &Entry, request: &Request<'_>, occurrence: u32) -> St
     }
     let (recorded, sent) = (entry.messages.len(), request.messages.len());
     if recorded != sent {
-        return format!("{recorded} messages are recorded, and {sent} sent");
+        let number = |number: usize| if number == 1 { "1 message".to_owned() } else { format!("{number} messages") };
+        return format!("{} recorded, {} sent", number(recorded), number(sent));
     }
     if let Some(params) = params(entry, request) {
         return params;

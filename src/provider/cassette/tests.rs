@@ -39,7 +39,7 @@ fn entry(persona: &str, turn: u32, asked: &str, said: &str) -> Entry {
     let (place, messages) = (place(persona, 1, turn), vec![message(Role::System, persona), message(Role::User, asked)]);
     let params = json!({"temperature": 0.0, "max_tokens": 90}).as_object().unwrap().clone();
     let key = Request { model: "bot", messages: &messages, params: &params, trial: 1 }.key(1);
-    Entry { key, place, occurrence: 1, params, messages, reply: reply(said) }
+    Entry { key, place, also: Vec::new(), occurrence: 1, params, messages, reply: reply(said) }
 }
 
 fn said(cassette: &Cassette) -> Vec<&str> {

@@ -11,7 +11,14 @@ fn said(summary: &Summary, snapshots: &[SnapshotNote]) -> Vec<String> {
 }
 
 fn snapshot(what: &str, is_failure: bool) -> SnapshotNote {
-    SnapshotNote { plan: Some(0), path: "s/a@b%2E.snap".into(), what: what.into(), is_failure, is_pending: false }
+    SnapshotNote {
+        plan: Some(0),
+        path: "s/a@b%2E.snap".into(),
+        what: what.into(),
+        is_failure,
+        is_pending: false,
+        ..SnapshotNote::default()
+    }
 }
 
 #[test]

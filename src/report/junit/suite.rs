@@ -240,7 +240,9 @@ fn of_snapshot(note: &SnapshotNote) -> TestCaseStatus {
         (false, false) => return TestCaseStatus::success(),
     };
     status.set_type("snapshot").set_message(what.as_str());
-    status.set_description(format!("{}\n\n{}\n", lines(&note.what, TEXT_MOST, ""), flat(&one_line(&note.path))));
+    let diff = note.diff.as_ref().map_or_else(String::new, |diff| format!("\n{}\n", lines(diff, REPLY_MOST, "")));
+    let path = flat(&one_line(&note.path));
+    status.set_description(format!("{}\n{diff}\n{path}\n", lines(&note.what, TEXT_MOST, "")));
     status
 }
 

@@ -22,7 +22,14 @@ fn read(text: &str) -> Report {
 }
 
 fn note(plan: Option<u32>, what: &str, is_failure: bool, is_pending: bool) -> SnapshotNote {
-    SnapshotNote { plan, path: "s/snapshots/a.snap".into(), what: what.into(), is_failure, is_pending }
+    SnapshotNote {
+        plan,
+        path: "s/snapshots/a.snap".into(),
+        what: what.into(),
+        is_failure,
+        is_pending,
+        ..SnapshotNote::default()
+    }
 }
 
 /// Trials of one variant whose only check came out so.

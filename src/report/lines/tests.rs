@@ -17,8 +17,14 @@ fn what_is_told_while_a_run_is_going_is_what_is_told_of_it_later() {
 #[test]
 fn each_line_can_be_read_by_itself() {
     let story = story();
-    let note =
-        SnapshotNote { plan: Some(1), path: "a.snap".into(), what: "new".into(), is_failure: true, is_pending: false };
+    let note = SnapshotNote {
+        plan: Some(1),
+        path: "a.snap".into(),
+        what: "new".into(),
+        is_failure: true,
+        is_pending: false,
+        ..SnapshotNote::default()
+    };
     let text = run(&manifest(7), "results/r")
         + &conversation(&story[1])
         + &conversation(&story[3])

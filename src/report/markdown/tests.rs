@@ -8,7 +8,7 @@ use super::super::sample::{check, ended, journal, key, manifest, record, retenti
 use super::*;
 use crate::model::{End, Outcome, Verdict};
 
-fn page_with(records: &[Record], snapshots: Option<&[SnapshotNote]>) -> String {
+fn page_with(records: &[Record], snapshots: &[SnapshotNote]) -> String {
     let manifest = manifest(u32::try_from(records.len()).unwrap());
     let around = Around { manifest: &manifest, wall: Some(Duration::from_millis(12_400)), snapshots };
     let record_of = |plan: u32| Ok::<_, Infallible>(records.iter().find(|record| record.begin.plan == plan).cloned());
@@ -16,7 +16,7 @@ fn page_with(records: &[Record], snapshots: Option<&[SnapshotNote]>) -> String {
 }
 
 fn page(records: &[Record]) -> String {
-    page_with(records, None)
+    page_with(records, &[])
 }
 
 fn failing(plan: u32, reply: &str) -> Record {
@@ -28,7 +28,14 @@ fn failing(plan: u32, reply: &str) -> Record {
 }
 
 fn note(path: &str, is_failure: bool) -> SnapshotNote {
-    SnapshotNote { plan: None, path: path.into(), what: "differs: words: turn 2".into(), is_failure, is_pending: false }
+    SnapshotNote {
+        plan: None,
+        path: path.into(),
+        what: "differs: words: turn 2".into(),
+        is_failure,
+        is_pending: false,
+        ..SnapshotNote::default()
+    }
 }
 
 #[test]
@@ -56,7 +63,7 @@ fn the_first_line_says_how_it_came_out() {
         assert_eq!(first(page(&records)), format!("### {words}"));
     }
     let notes = [note("a.snap", true), note("b.snap", false)];
-    let page = page_with(&[asked], Some(&notes));
+    let page = page_with(&[asked], &notes);
     assert_eq!(first(page.clone()), "### ✗ chat-eval: 1 snapshot failed");
     assert!(page.contains("- ✗ `a.snap`: `differs: words: turn 2`\n- `b.snap`: "), "{page}");
     assert!(!page.contains("no part of this page"), "{page}");
@@ -107,7 +114,7 @@ fn nothing_that_a_model_or_a_file_says_is_more_than_text() {
     retention(&mut all, "forgets", Outcome::Retained, Verdict::Fail).detail = hostile.into();
     check(&mut all, "asks", hostile, Verdict::KnownFailure).known_failure = Some(hostile.into());
     let notes = [note(hostile, true)];
-    let page = page_with(&[all.clone()], Some(&notes));
+    let page = page_with(&[all.clone()], &notes);
     assert_eq!(active(&page), Vec::<String>::new(), "{page}");
     assert!(page.lines().all(|line| !line.trim_start().starts_with("::")), "{page}");
     assert!(!page.contains(['\u{1b}', '\u{202e}', '\u{200b}']), "{page}");
@@ -129,7 +136,7 @@ fn a_page_is_never_longer_than_github_takes_and_says_what_is_not_on_it() {
         check(record, "asks", "true", Verdict::KnownFailure).known_failure = Some(long.clone());
     }
     let notes: Vec<SnapshotNote> = (0..500).map(|n| note(&format!("{n}/{}", "p".repeat(300)), n == 400)).collect();
-    let page = page_with(&records, Some(&notes));
+    let page = page_with(&records, &notes);
     let length = page.chars().count();
     assert!((40_000..=PAGE).contains(&length), "{length} characters");
     for text in ["all are in `summary.csv`", "more failures in `checks.csv`", "more transcript", "more known to fail"] {
@@ -179,7 +186,7 @@ fn a_matrix_has_its_grid_in_a_fence() {
 #[test]
 fn a_journal_that_cannot_be_read_is_an_error() {
     let (_folder, reader) = journal(&[failing(0, "No.")]);
-    let around = Around { manifest: reader.manifest(), wall: None, snapshots: None };
+    let around = Around { manifest: reader.manifest(), wall: None, snapshots: &[] };
     let gone = |_| Err("gone");
     assert_eq!(render(&summary(&[failing(0, "No.")]), around, gone), Err("gone"));
 }

@@ -114,7 +114,14 @@ fn trials_are_one_line_and_a_failure_says_how_many_of_them_failed() {
 }
 
 fn note(path: &str, what: &str, is_failure: bool) -> SnapshotNote {
-    SnapshotNote { plan: None, path: path.into(), what: what.into(), is_failure, is_pending: false }
+    SnapshotNote {
+        plan: None,
+        path: path.into(),
+        what: what.into(),
+        is_failure,
+        is_pending: false,
+        ..SnapshotNote::default()
+    }
 }
 
 #[test]

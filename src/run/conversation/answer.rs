@@ -42,7 +42,18 @@ impl Stage<'_> {
                         let why = tape::missing(cassette, &self.asked(&sent), occurrence);
                         (Err(CallError::NotRecorded(why)), Source::Cassette)
                     }
-                    None => (self.call(&observer, messages).await, Source::Live),
+                    None => {
+                        let result = self.call(&observer, messages).await;
+                        // Where nobody is there to be called, a recording was meant to be replayed.
+                        let result = result.map_err(|error| match error {
+                            CallError::Unreachable(error) => {
+                                let difference = cassette.difference(&self.asked(&sent), occurrence);
+                                CallError::Unreachable(format!("{error}; it is not recorded either; {difference}"))
+                            }
+                            other => other,
+                        });
+                        (result, Source::Live)
+                    }
                 }
             }
         };

@@ -99,12 +99,19 @@ fn next(folder: &Path, files: &[(&str, Made)]) -> String {
         }
     }
     if made(WORKFLOW) == Some(Made::New) {
-        lines.push(format!("say in {WORKFLOW}, at CHAT_EVAL, where chat-eval is installed from"));
+        let workflow = shown(&folder.join(WORKFLOW));
+        lines.push(format!("say in {workflow}, at CHAT_EVAL, where chat-eval is installed from"));
         if let Some(root) = root_above(folder) {
             lines.push(format!(
                 "GitHub looks for workflows in {} only: move it there, and let its steps run in {}",
                 shown(&root.join(".github/workflows")),
-                shown(folder)
+                shown(
+                    &folder
+                        .canonicalize()
+                        .ok()
+                        .and_then(|own| Some(own.strip_prefix(&root).ok()?.to_owned()))
+                        .unwrap_or_else(|| folder.to_owned())
+                )
             ));
         }
     }
