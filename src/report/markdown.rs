@@ -150,7 +150,9 @@ fn snapshots(notes: &[SnapshotNote]) -> String {
     let mut page = Page::new(SNAPSHOTS + DIFFS);
     page.push(&list);
     for (note, diff) in notes.iter().filter_map(|note| Some((note, note.diff.as_ref()?))) {
-        let block = folded_away(&code(&note.path, PATH), &fence("diff", &with_short_lines(diff, PATH)));
+        let diff = fence("diff", &with_short_lines(diff, PATH));
+        // A summary is no Markdown, so no text of a stranger stands in it.
+        let block = format!("{}\n\n{}", code(&note.path, PATH), folded_away("what differs", &diff));
         if !page.push(&block) {
             break;
         }

@@ -53,7 +53,8 @@ pub fn fence(language: &str, text: &str) -> String {
     format!("{ticks}{language}\n{text}\n{ticks}\n")
 }
 
-/// What is shown when somebody opens it; `summary` and `inside` are Markdown already.
+/// What is shown when somebody opens it; `inside` is Markdown already, and `summary` the caller's own words: what stands there is read
+/// as HTML.
 #[must_use]
 pub fn folded_away(summary: &str, inside: &str) -> String {
     // Without the empty lines what is inside would not be read as Markdown.
