@@ -150,11 +150,10 @@ impl Shelf {
     }
 
     fn has_all(&self, plan: &Plan, model: &str) -> bool {
+        let has_model = |kept: &&Kept| kept.cassette.as_ref().is_some_and(|cassette| cassette.has_model(model));
+        let recorded: HashSet<u32> = self.kept.iter().filter(has_model).map(|kept| kept.scenario).collect();
         let mut asked = plan.conversations.iter().filter(|planned| plan.model(planned) == model);
-        asked.all(|planned| {
-            let kept = self.kept.iter().find(|kept| kept.scenario == planned.scenario);
-            kept.and_then(|kept| kept.cassette.as_ref()).is_some_and(|cassette| cassette.has_model(model))
-        })
+        asked.all(|planned| recorded.contains(&planned.scenario))
     }
 
     /// What the conversations of each scenario replay, or record, by its index in the plan. `earlier` is the journal of a run
@@ -193,6 +192,7 @@ impl Shelf {
                 return settled;
             }
         };
+        let by_name: HashMap<&str, &Kept> = self.kept.iter().map(|kept| (kept.name.as_str(), kept)).collect();
         let mut played: HashMap<&str, Played> = HashMap::new();
         let mut current: Option<&Kept> = None;
         for record in journal.records() {
@@ -204,7 +204,7 @@ impl Shelf {
                 }
             };
             let name = &record.begin.key.variant.scenario;
-            let Some(kept) = self.kept.iter().find(|kept| kept.name == *name) else { continue };
+            let Some(kept) = by_name.get(name.as_str()).copied() else { continue };
             // Conversations stand in plan order: those of one scenario behind one another.
             if let Some(done) = current.filter(|done| done.name != kept.name) {
                 self.close(done, played.remove(done.name.as_str()).unwrap_or_default(), &mut settled);
@@ -283,6 +283,8 @@ fn lacks_key(config: &Config, model: &str) -> bool {
 struct Played {
     /// Each once, in plan order.
     new: Vec<Entry>,
+    /// Where each of them is there, by key.
+    places: HashMap<Key, usize>,
     used: HashSet<Key>,
     /// The conversations that were recorded to their end.
     replaced: HashSet<Place>,
@@ -294,8 +296,8 @@ struct Played {
 
 impl Default for Played {
     fn default() -> Self {
-        let (new, used, replaced) = (Vec::new(), HashSet::new(), HashSet::new());
-        Self { new, used, replaced, conversations: 0, is_complete: true }
+        let (new, places, used, replaced) = (Vec::new(), HashMap::new(), HashSet::new(), HashSet::new());
+        Self { new, places, used, replaced, conversations: 0, is_complete: true }
     }
 }
 
@@ -310,10 +312,11 @@ impl Played {
         for (entry, source) in cassette::recorded(record) {
             if self.used.insert(entry.key) {
                 if source != Source::Cassette {
+                    self.places.insert(entry.key, self.new.len());
                     self.new.push(entry);
                 }
-            } else if let Some(first) = self.new.iter_mut().rev().find(|first| first.key == entry.key) {
-                first.also.push(entry.place);
+            } else if let Some(first) = self.places.get(&entry.key) {
+                self.new[*first].also.push(entry.place);
             }
         }
     }

@@ -106,7 +106,8 @@ pub fn unreferenced(scenario_folder: &Path, known: &Known) -> Result<Vec<Unrefer
     for name in file_names(&folder)? {
         let accepted = name.strip_suffix(".new").unwrap_or(&name);
         let path = folder.join(&name);
-        if let Some(gone) = known.gone(accepted).filter(|_| is_ours(&path)) {
+        let Some(gone) = known.gone(accepted) else { continue };
+        if source(&path).is_some_and(|source| gone == Gone::Variant || !is_played_by_name(scenario_folder, &source)) {
             found.push(Unreferenced { gone, is_accepted: accepted.len() == name.len(), path });
         }
     }
@@ -132,12 +133,20 @@ fn file_names(folder: &Path) -> Result<BTreeSet<String>, SnapshotError> {
     Ok(names)
 }
 
-/// Whether it is the snapshot of a scenario. Others, those of Rust tests above all, are none of our business, and one
-/// that cannot be read is looked at by people.
-fn is_ours(path: &Path) -> bool {
-    let source = read(path).ok().flatten().and_then(|snapshot| snapshot.metadata.source);
-    let extension = source.as_deref().map(Path::new).and_then(Path::extension).and_then(OsStr::to_str);
-    extension.is_some_and(|extension| matches!(extension, "yaml" | "yml"))
+/// Whether a scenario lies there that no folder's run looks at, and that is played where its file is named: nobody knows what
+/// snapshots it has.
+fn is_played_by_name(scenario_folder: &Path, source: &Path) -> bool {
+    let name = source.file_name().unwrap_or_default();
+    let is_left_out = matches!(name.as_encoded_bytes().first(), Some(b'_' | b'.'));
+    is_left_out && scenario_folder.join(name).is_file()
+}
+
+/// The scenario that a snapshot is of. Others, those of Rust tests above all, are none of our business, and one that cannot be
+/// read is looked at by people.
+fn source(path: &Path) -> Option<PathBuf> {
+    let source = read(path).ok().flatten()?.metadata.source.map(PathBuf::from)?;
+    let extension = source.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| matches!(extension, "yaml" | "yml")).then_some(source)
 }
 
 /// The folders below `root`, itself included, that have snapshots beside their scenarios, in order; where `root` is such

@@ -235,3 +235,20 @@ fn a_folder_with_a_config_of_its_own_is_left_alone_from_elsewhere() {
     sandbox.run(&[&["review", "--prune", "y"][..], &config].concat()).expect(0);
     assert_eq!(sandbox.files("y/one/s/snapshots"), snapshots);
 }
+
+#[test]
+fn a_scenario_that_is_played_by_its_name_alone_keeps_its_snapshots() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s/a.yaml", "turns: [{user: Hi}]\n");
+    sandbox.write("s/_h.yaml", "turns: [{user: Hi}]\n");
+    sandbox.run(&["run", "s", "s/_h.yaml", "--snapshots", "always"]).expect(0);
+    let snapshots = sandbox.files("s/snapshots");
+    assert_eq!(snapshots.len(), 2);
+    let ran = sandbox.run(&["run", "s"]).expect(0);
+    assert!(!ran.stdout.contains("unreferenced"), "{}", ran.stdout);
+    sandbox.run(&["review", "--prune", "s"]).expect(0);
+    assert_eq!(sandbox.files("s/snapshots"), snapshots);
+    std::fs::remove_file(sandbox.path().join("s/_h.yaml")).unwrap();
+    sandbox.run(&["review", "--prune", "s"]).expect(0);
+    assert_eq!(sandbox.files("s/snapshots").len(), 1);
+}
