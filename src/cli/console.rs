@@ -5,6 +5,7 @@
 //! disk) is said, and [`Console::is_cut_off`] then.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -32,6 +33,13 @@ const EIO: i32 = 5;
 /// The width of what is no terminal.
 pub const PLAIN_WIDTH: usize = 100;
 const MIN_WIDTH: usize = 40;
+
+/// A path as people read it, on one line. Folders come from strangers too, and their names may hold anything.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    let path = path.strip_prefix(".").unwrap_or(path).to_string_lossy();
+    no_command(&visible(&path)).replace('\n', "‹U+000A›")
+}
 
 /// Where the program speaks.
 #[derive(Debug, Clone)]

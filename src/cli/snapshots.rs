@@ -137,14 +137,9 @@ fn beginning_of_difference(path: &Path, new: &Snapshot) -> Option<String> {
     // One that cannot be read is said already.
     let old = snapshot::read(path).ok().flatten()?;
     let lines = snapshot::diff(old.contents(), new.contents());
-    let shown = lines.iter().take(DIFF_LINES).map(|line| {
-        let sign = match line.sign {
-            Sign::Same => ' ',
-            Sign::Removed => '-',
-            Sign::Added => '+',
-            Sign::Gap => return "…\n".to_owned(),
-        };
-        format!("{sign} {}\n", truncate(&line.text, DIFF_WIDTH))
+    let shown = lines.iter().take(DIFF_LINES).map(|line| match line.sign {
+        Sign::Gap => "…\n".to_owned(),
+        sign => format!("{} {}\n", sign.mark(), truncate(&line.text, DIFF_WIDTH)),
     });
     let text: String = shown.collect();
     let more = lines.len().saturating_sub(DIFF_LINES);

@@ -259,10 +259,8 @@ fn drawn(old: &str, new: &str) -> String {
         room = rest;
         shown += 1;
         let _ = match sign {
-            Sign::Same => writeln!(text, " {line}"),
-            Sign::Removed => writeln!(text, "-{line}"),
-            Sign::Added => writeln!(text, "+{line}"),
             Sign::Gap => writeln!(text, "@@ … @@"),
+            sign => writeln!(text, "{}{line}", sign.mark()),
         };
     }
     let more = lines.len() - shown;

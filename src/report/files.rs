@@ -122,11 +122,12 @@ pub fn write_all_unless(
     };
     let not_written = |TableError { file, source }| ReportError::NotWritten { path: folder.join(file), source };
     let mut tables = Tables::new(&journal.manifest().run, drafts).map_err(not_written)?;
+    let notes = journal.snapshots()?;
     let mut summary = SummaryBuilder::new();
     let mut junit = draft("junit.xml")?;
     let no_junit = |source| ReportError::NotWritten { path: folder.join("junit.xml"), source };
     let spool = BufWriter::with_capacity(SPOOLED, draft("junit.xml")?);
-    let mut suites = Junit::new(journal.manifest(), journal.snapshots()?, spool);
+    let mut suites = Junit::new(journal.manifest(), notes.clone(), spool);
     for record in journal.records() {
         if is_to_stop() {
             return Err(ReportError::Stopped);
@@ -148,7 +149,6 @@ pub fn write_all_unless(
     let mut run = draft("run.json")?;
     let text = run_file(manifest, &summary.totals, journal.wall());
     text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;
-    let notes = journal.snapshots()?;
     let around = markdown::Around { manifest, wall: journal.wall(), snapshots: &notes };
     let page = markdown::render(&summary, around, |plan| journal.record_of(plan))?;
     let mut markdown = draft("summary.md")?;

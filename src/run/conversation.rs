@@ -186,7 +186,7 @@ impl<'c> Stage<'c> {
             worst: None,
             tokens: HashMap::new(),
             keys: Keys::default(),
-            params: conversation.params.effective(),
+            params: conversation.tape.as_ref().map(|_| conversation.params.effective()).unwrap_or_default(),
         }
     }
 

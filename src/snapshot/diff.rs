@@ -26,6 +26,18 @@ pub enum Sign {
     Gap,
 }
 
+impl Sign {
+    /// What stands in front of such a line in a unified difference.
+    #[must_use]
+    pub const fn mark(self) -> char {
+        match self {
+            Self::Same | Self::Gap => ' ',
+            Self::Removed => '-',
+            Self::Added => '+',
+        }
+    }
+}
+
 /// One line of a difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -118,10 +130,8 @@ mod tests {
 
     fn drawn(old: &str, new: &str) -> String {
         let draw = |line: Line| match line.sign {
-            Sign::Same => format!("  {}\n", line.text),
-            Sign::Removed => format!("- {}\n", line.text),
-            Sign::Added => format!("+ {}\n", line.text),
             Sign::Gap => "  …\n".to_owned(),
+            sign => format!("{} {}\n", sign.mark(), line.text),
         };
         diff(old, new).into_iter().map(draw).collect()
     }

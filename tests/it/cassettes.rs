@@ -307,7 +307,7 @@ fn a_run_that_goes_on_records_what_one_that_was_left_alone_would_have() {
     // What was said is kept, though the conversations broke off.
     assert_eq!(broken.read(TAPE).lines().count(), 1 + 6);
     let back = answers(false);
-    broken.write("chat-eval.yaml", Sandbox::with_bot(&back.base_url()).read("chat-eval.yaml"));
+    broken.point_bot_at(&back.base_url());
     broken.run(&["run", "--resume"]).expect(0);
     assert_eq!(broken.read(TAPE), whole.read(TAPE));
     assert_eq!(back.requests().len(), 4);
@@ -380,7 +380,7 @@ fn a_run_that_was_told_to_stop_takes_no_recording_away() {
     let held = Arc::new(Gate::default());
     let of_held = Arc::clone(&held);
     let slow = Server::start(move |request| Answer::reply(request, "a").delay(&of_held));
-    sandbox.write("chat-eval.yaml", Sandbox::with_bot(&slow.base_url()).read("chat-eval.yaml"));
+    sandbox.point_bot_at(&slow.base_url());
     let arguments = ["run", "s", "--snapshots", "off", "-j", "1", "--prune"];
     let mut command = sandbox.command(&arguments);
     let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();

@@ -17,10 +17,6 @@ fn saying(word: &'static str) -> Server {
     Server::start(move |request| Answer::reply(request, &format!("{word} {}", request.messages().len())))
 }
 
-fn point(sandbox: &Sandbox, server: &Server) {
-    sandbox.write("chat-eval.yaml", Sandbox::with_bot(&server.base_url()).read("chat-eval.yaml"));
-}
-
 fn run(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
     sandbox.run(&[&["run", "s", "--snapshots", "off"], arguments].concat())
 }
@@ -44,7 +40,7 @@ fn recorded() -> (Server, Sandbox) {
     run(&sandbox, &["--cassettes", "record"]).expect(0);
     sandbox.write("s/trip.yaml", TRIP.replace("kind", "terse"));
     let second = saying("new");
-    point(&sandbox, &second);
+    sandbox.point_bot_at(&second.base_url());
     (second, sandbox)
 }
 
@@ -74,7 +70,7 @@ fn a_run_is_pinned_by_its_name() {
     sandbox.write("s/trip.yaml", TRIP);
     run(&sandbox, &[]).expect(0);
     let second = saying("new");
-    point(&sandbox, &second);
+    sandbox.point_bot_at(&second.base_url());
     run(&sandbox, &["--history", "pinned:latest"]).expect(0);
     assert_eq!(heard(&second), OLD);
     let ran = run(&sandbox, &["--history", "pinned:nothing"]).expect(2);
@@ -115,10 +111,10 @@ fn a_run_with_a_pinned_history_goes_on_with_it() {
         "Where to?" => Answer::error(400, "bad", "not today"),
         _ => Answer::reply(request, "new"),
     });
-    point(&sandbox, &down);
+    sandbox.point_bot_at(&down.base_url());
     run(&sandbox, &["--history", "pinned"]).expect(3);
     let up = saying("newer");
-    point(&sandbox, &up);
+    sandbox.point_bot_at(&up.base_url());
     sandbox.run(&["run", "--resume"]).expect(0);
     assert_eq!(heard(&up), ["old 2", "old 2", "old 2, old 4", "old 3"]);
 }

@@ -17,13 +17,6 @@ fn accepted(server: &Server, scenario: &str) -> Sandbox {
     sandbox
 }
 
-/// Another server under the name `bot`.
-fn now_at(sandbox: &Sandbox, server: &Server) {
-    let url = server.base_url();
-    let bot = format!("{{provider: openai, model: test-model, base_url: \"{url}\", api_key_env: none}}");
-    sandbox.write("chat-eval.yaml", format!("model: bot\nmodels: {{bot: {bot}}}\n"));
-}
-
 fn says(ran: &Ran, text: &str) {
     assert!(ran.stdout.contains(text), "`{text}` is not in:\n{}", ran.stdout);
 }
@@ -61,13 +54,13 @@ checks
         "What's my name?" => Answer::reply(request, "Priya!"),
         _ => Answer::reply(request, "Hello Priya. Nice to meet you, Priya."),
     });
-    now_at(&sandbox, &other);
+    sandbox.point_bot_at(&other.base_url());
     let ran = sandbox.run(&["run", "s"]).expect(0);
     assert!(!ran.stdout.contains("snap"), "{}", ran.stdout);
     assert!(!sandbox.has(PENDING));
 
     let forgetful = Server::saying("I don't know.");
-    now_at(&sandbox, &forgetful);
+    sandbox.point_bot_at(&forgetful.base_url());
     let ran = sandbox.run(&["run", "s"]).expect(1);
     says(&ran, &format!("{ACCEPTED}: differs: turn 3: recalls name ✓ retained → ✗ missed\n"));
     let failed = sandbox.read(PENDING);
@@ -114,7 +107,7 @@ fn what_varies_is_replaced_before_it_is_compared_and_in_the_snapshot_alone() {
 
     sandbox.write("s/one.yaml", script.replace("2026-11-25.", "2027-01-01."));
     let other = Server::saying("2026-11-25: ticket 99 of one.");
-    now_at(&sandbox, &other);
+    sandbox.point_bot_at(&other.base_url());
     let ran = sandbox.run(&["run", "s"]).expect(0);
     assert!(!ran.stdout.contains("snap"), "{}", ran.stdout);
     // What the journal holds is enough: `report` and `merge` have no scenario to ask.
@@ -132,7 +125,7 @@ fn merged_parts_are_compared_as_their_scenarios_asked() {
         &format!("snapshot: structure\nsnapshot_redact: [{{match: Thanks, with: '[thanks]'}}]\n{TURNS}"),
     );
     let other = Server::saying("Priya.");
-    now_at(&sandbox, &other);
+    sandbox.point_bot_at(&other.base_url());
     for part in ["1/2", "2/2"] {
         let out = format!("parts/{}", &part[..1]);
         sandbox.run(&["run", "s", "--shard", part, "--out", &out, "--snapshots", "off"]).expect(0);
@@ -172,7 +165,7 @@ fn a_script_that_moved_is_told_from_a_bot_that_did_and_must_be_accepted() {
         sandbox.write("s/one.yaml", script.replacen(from, to, 1));
         // Words of a live reply alone would fail nothing.
         let other = Server::saying("Priya it is.");
-        now_at(&sandbox, &other);
+        sandbox.point_bot_at(&other.base_url());
         let ran = sandbox.run(&["run", "s"]).expect(1);
         says(&ran, &format!("{ACCEPTED}: outdated-script: {moved}"));
         says(&ran, "(the script moved; `chat-eval review` to accept that)");

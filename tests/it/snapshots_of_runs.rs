@@ -30,13 +30,6 @@ fn accepted_of_bot(server: &Server, scenario: &str) -> Sandbox {
     sandbox
 }
 
-/// Another server under the name `bot`.
-fn now_at(sandbox: &Sandbox, server: &Server) {
-    let url = server.base_url();
-    let bot = format!("{{provider: openai, model: test-model, base_url: \"{url}\", api_key_env: none}}");
-    sandbox.write("chat-eval.yaml", format!("model: bot\nmodels: {{bot: {bot}}}\n"));
-}
-
 fn says(ran: &Ran, text: &str) {
     assert!(ran.stdout.contains(text), "`{text}` is not in:\n{}", ran.stdout);
 }
@@ -116,13 +109,13 @@ fn other_words_of_a_live_reply_are_reported_and_wait_and_fail_nothing() {
     let server = Server::saying("Your name is Priya.");
     let sandbox = accepted_of_bot(&server, SCENARIO);
     let other = Server::saying("Priya, of course.");
-    now_at(&sandbox, &other);
+    sandbox.point_bot_at(&other.base_url());
     let ran = sandbox.run(&["run", "s"]).expect(0);
     says(&ran, &format!("{OF_BOT}: differs in words only, as live replies do: words: turn 1, turn 2"));
     assert!(sandbox.read(PENDING_OF_BOT).contains("Priya, of course."));
     assert!(sandbox.read(OF_BOT).contains("Your name is Priya."));
     // With the old words again, the pending file is out of date and goes.
-    now_at(&sandbox, &server);
+    sandbox.point_bot_at(&server.base_url());
     sandbox.run(&["run", "s"]).expect(0);
     assert!(!sandbox.has(PENDING_OF_BOT));
 }
@@ -132,15 +125,15 @@ fn a_changed_verdict_or_request_fails_whatever_the_words_are() {
     let server = Server::saying("Your name is Priya.");
     let sandbox = accepted_of_bot(&server, SCENARIO);
     let forgetful = Server::saying("I don't know.");
-    now_at(&sandbox, &forgetful);
+    sandbox.point_bot_at(&forgetful.base_url());
     let ran = sandbox.run(&["run", "s"]).expect(1);
     says(&ran, "turn 2: recalls name ✓ retained → ✗ missed");
 
-    now_at(&sandbox, &server);
+    sandbox.point_bot_at(&server.base_url());
     sandbox.write("s/one.yaml", SCENARIO.replace("My name is Priya.", "My name is Priya!"));
     says(&sandbox.run(&["run", "s"]).expect(1), "outdated-script: turn 1's user message changed");
     let windowed = Server::start(|request| Answer::reply(request, "Your name is Priya."));
-    now_at(&sandbox, &windowed);
+    sandbox.point_bot_at(&windowed.base_url());
     sandbox.write("s/one.yaml", format!("history: [{{role: user, content: Hi}}]\n{SCENARIO}"));
     says(&sandbox.run(&["run", "s"]).expect(1), "sent: turn 1, turn 2");
 }

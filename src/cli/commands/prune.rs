@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::args::{Global, ReviewArgs};
 use super::super::config::{self, Config};
-use super::super::console::Console;
+use super::super::console::{Console, shown};
 use super::super::exit::Exit;
 use super::super::sources::CONFIG_FILE;
 use super::super::{show_diagnostics, sources};
@@ -15,7 +15,6 @@ use super::check::plural;
 use crate::model::SnapshotMode;
 use crate::run::plan::{Overrides, Plan};
 use crate::snapshot::{self, Known, Unreferenced};
-use crate::text::escape::{no_command, visible};
 
 /// The most conversations of one folder: more than any run plays, and bounded before anything is expanded.
 const MAX_CONVERSATIONS: usize = 1_000_000;
@@ -47,10 +46,8 @@ pub fn prune(args: &ReviewArgs, global: &Global, console: &Console) -> Exit {
 }
 
 fn line(unreferenced: &Unreferenced, is_list: bool) -> String {
-    let path = unreferenced.path.strip_prefix(".").unwrap_or(&unreferenced.path).to_string_lossy();
-    let path = no_command(&visible(&path)).replace('\n', "‹U+000A›");
     let sign = if is_list { "" } else { "✗ " };
-    format!("{sign}{path}: {}", unreferenced.gone)
+    format!("{sign}{}: {}", shown(&unreferenced.path), unreferenced.gone)
 }
 
 /// All that is unreferenced below a folder. Nothing is removed before everything is known.

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::super::args::ReviewArgs;
-use super::super::console::Console;
+use super::super::console::{Console, shown};
 use super::super::exit::Exit;
-use super::super::review::{review as review_on_terminal, shown};
+use super::super::review::review as review_on_terminal;
 use super::check::plural;
 use crate::model::VariantKey;
 use crate::run::{Filter, is_selected};
@@ -87,12 +87,14 @@ fn listing(pending: &Pending, is_coloured: bool) -> String {
     let mut text = format!("{}\n  {}\n", shown(&pending.target), visible(&what));
     let old = pending.old.as_ref().map_or("", |old| old.contents());
     for line in snapshot::diff(old, pending.new.contents()) {
-        let (sign, style) = match line.sign {
-            Sign::Same => (' ', console::Style::new()),
-            Sign::Removed => ('-', console::Style::new().red()),
-            Sign::Added => ('+', console::Style::new().green()),
-            Sign::Gap => (' ', console::Style::new().dim()),
+        let plain = console::Style::new();
+        let style = match line.sign {
+            Sign::Same => plain,
+            Sign::Removed => plain.red(),
+            Sign::Added => plain.green(),
+            Sign::Gap => plain.dim(),
         };
+        let sign = line.sign.mark();
         let shown = if line.sign == Sign::Gap { "…".to_owned() } else { visible(&line.text).into_owned() };
         let line = format!("  {sign} {shown}");
         text += &style.force_styling(is_coloured).apply_to(line.trim_end()).to_string();

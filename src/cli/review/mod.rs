@@ -14,7 +14,7 @@ mod view;
 
 use std::path::{Path, PathBuf};
 
-use super::console::Console;
+use super::console::{Console, shown};
 use super::exit::Exit;
 use crate::snapshot::{self, Files, Pending, SnapshotError, variant_of};
 use crate::text::escape::visible;
@@ -22,8 +22,6 @@ use keys::Key;
 use state::{Decision, Fate, Review, Step};
 use terminal::{Event, Terminal};
 use view::View;
-
-pub use view::shown;
 
 /// Decisions that can be taken back.
 const UNDONE_AT_MOST: usize = 20;

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use super::super::console::shown;
 use super::rows::{Line, Tone};
 use crate::model::VariantKey;
 use crate::snapshot::{self, Changes, Difference, Pending, Sign};
-use crate::text::escape::{no_command, visible};
+use crate::text::escape::visible;
 
 /// Moved verdicts that are named; more of them are counted.
 const NAMED: usize = 20;
@@ -21,12 +22,6 @@ pub struct View {
     pub lines: Vec<Line>,
     /// Whether it can be accepted: what cannot be read can only be rejected.
     pub is_acceptable: bool,
-}
-
-/// The path as `run` shows it. Folders come from strangers too, and their names may hold anything.
-pub fn shown(path: &Path) -> String {
-    let path = path.strip_prefix(".").unwrap_or(path).to_string_lossy();
-    no_command(&visible(&path)).replace('\n', "‹U+000A›")
 }
 
 impl View {

@@ -30,11 +30,16 @@ impl Sandbox {
     /// An empty folder with a config whose model `bot` is the server at `base_url`, without a key.
     pub fn with_bot(base_url: &str) -> Self {
         let sandbox = Self::new();
+        sandbox.point_bot_at(base_url);
+        sandbox
+    }
+
+    /// Another server under the name `bot`.
+    pub fn point_bot_at(&self, base_url: &str) {
         let config = format!(
             "model: bot\nmodels:\n  bot: {{provider: openai, model: test-model, base_url: \"{base_url}\", api_key_env: none}}\n"
         );
-        sandbox.write("chat-eval.yaml", config);
-        sandbox
+        self.write("chat-eval.yaml", config);
     }
 
     /// A copy of the shipped scenarios and their config, so that no test writes beside them.

@@ -6,10 +6,9 @@ use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::super::super::console::Console;
+use super::super::super::console::{Console, shown};
 use super::super::super::exit::Exit;
 use super::super::super::sources::CONFIG_FILE;
-use crate::text::escape::{no_command, visible};
 
 const SCENARIO: &str = "scenarios/first-name.yaml";
 const WORKFLOW: &str = ".github/workflows/chat-eval.yml";
@@ -135,10 +134,4 @@ fn root_above(folder: &Path) -> Option<PathBuf> {
     let folder = folder.canonicalize().ok()?;
     let root = folder.ancestors().find(|above| above.join(".git").exists())?;
     (root != folder).then(|| root.to_owned())
-}
-
-/// Folders may be called anything.
-fn shown(path: &Path) -> String {
-    let path = path.strip_prefix(".").unwrap_or(path).to_string_lossy();
-    no_command(&visible(&path)).replace('\n', "‹U+000A›")
 }
