@@ -143,7 +143,7 @@ impl OpenAi {
         };
         result
             .map(|read| read.masked(&self.endpoint).into_reply())
-            .map_err(|error| failure::polish(error, exchange.request_id(), &|text| self.endpoint.mask(text)))
+            .map_err(|error| failure::polish(error, exchange.request_id(), &|text| self.endpoint.mask(text.to_owned())))
     }
 
     async fn whole(&self, request: ChatRequest<'_>, exchange: &Arc<Exchange>) -> Result<Read, CallError> {
@@ -276,10 +276,10 @@ impl Read {
 
     /// A server may say anything, the key that it was sent among it. What is kept of a reply ends up in files.
     fn masked(self, endpoint: &Endpoint) -> Self {
-        let mask = |text: Option<String>| text.map(|text| endpoint.mask(&text));
+        let mask = |text: Option<String>| text.map(|text| endpoint.mask(text));
         Self {
-            text: endpoint.mask(&self.text),
-            thinking: endpoint.mask(&self.thinking),
+            text: endpoint.mask(self.text),
+            thinking: endpoint.mask(self.thinking),
             finish_reason: mask(self.finish_reason),
             model: mask(self.model),
             fingerprint: mask(self.fingerprint),
