@@ -30,7 +30,6 @@ use self::endpoint::Endpoint;
 pub use self::http::http_client;
 use self::service::Exchange;
 use self::thinking::Split;
-use self::wire::Answer;
 use super::budget::{Fare, Purse};
 use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
 use super::gate::{Estimate, Gate};
@@ -150,7 +149,7 @@ impl OpenAi {
         let body = wire::RequestBody::new(&self.model, &request);
         let client = self.client(exchange);
         let started = Instant::now();
-        let answer: Answer = self.in_time(client.chat().create_byot(body).map(halves::or_mended), exchange).await?;
+        let answer = self.in_time(client.chat().create_byot(body).map(halves::or_mended), exchange).await?;
         let latency = started.elapsed();
         if let Some(error) = &answer.error {
             return Err(failure::of_error_object(error));
