@@ -234,7 +234,7 @@ impl<'c> Stage<'c> {
             Ok(reply) => {
                 self.keep_reply(done, &request, &reply).await?;
                 let said = &reply.reply;
-                let heard = self.conversation.pins.get(&number).map_or(said.text.as_str(), String::as_str);
+                let heard = self.conversation.pins.get(&number).map_or(said.text.as_str(), |pinned| &pinned.reply);
                 self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent))?;
                 return Ok(None);
             }
@@ -359,7 +359,8 @@ impl<'c> Stage<'c> {
         let all = self.history.iter().map(estimate).sum::<u64>();
         let sent_history: u64 = request.messages.iter().filter(|m| m.role != Role::System).map(estimate).sum::<u64>()
             - request.messages.last().map_or(0, estimate);
-        done.pinned = self.conversation.pins.get(&done.turn).filter(|pinned| **pinned != reply.reply.text).cloned();
+        let pinned = self.conversation.pins.get(&done.turn).map(|pinned| &pinned.reply);
+        done.pinned = pinned.filter(|pinned| **pinned != reply.reply.text).cloned();
         done.reply = Some(reply.reply.text.clone());
         done.thinking.clone_from(&reply.thinking);
         done.finish_reason.clone_from(&reply.reply.finish_reason);
