@@ -234,7 +234,7 @@ impl<'c> Stage<'c> {
             Ok(reply) => {
                 self.keep_reply(done, &request, &reply).await?;
                 let said = &reply.reply;
-                let heard = self.conversation.pins.get(&number).map_or(said.text.as_str(), String::as_str);
+                let heard = self.conversation.pins.get(&number).map_or(said.text.as_str(), |pinned| &pinned.reply);
                 self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent))?;
                 return Ok(None);
             }
@@ -281,7 +281,7 @@ impl<'c> Stage<'c> {
                     tokens_sent,
                 };
                 let decision = check::decide(&check.kind, &view);
-                let (verdict, detail) = under_mark(check, decision.verdict, decision.detail);
+                let (verdict, detail) = under_mark(self.mark(check), decision.verdict, decision.detail);
                 let mut done = self.check_done(number, check, verdict, detail);
                 done.score = decision.score;
                 done.retention = decision.retention;
@@ -359,7 +359,8 @@ impl<'c> Stage<'c> {
         let all = self.history.iter().map(estimate).sum::<u64>();
         let sent_history: u64 = request.messages.iter().filter(|m| m.role != Role::System).map(estimate).sum::<u64>()
             - request.messages.last().map_or(0, estimate);
-        done.pinned = self.conversation.pins.get(&done.turn).filter(|pinned| **pinned != reply.reply.text).cloned();
+        let pinned = self.conversation.pins.get(&done.turn).map(|pinned| &pinned.reply);
+        done.pinned = pinned.filter(|pinned| **pinned != reply.reply.text).cloned();
         done.reply = Some(reply.reply.text.clone());
         done.thinking.clone_from(&reply.thinking);
         done.finish_reason.clone_from(&reply.reply.finish_reason);
@@ -412,9 +413,19 @@ impl<'c> Stage<'c> {
         if check.needs_model && !self.conversation.model.chat.is_language_model() {
             return Some("needs a language model".to_owned());
         }
+        (!self.is_among(&check.models)).then(|| "not for this model".to_owned())
+    }
+
+    /// Why the check is expected to fail on this model, where it is.
+    fn mark<'m>(&self, check: &'m Check) -> Option<&'m str> {
+        check.known_failure.as_ref().filter(|mark| self.is_among(&mark.models)).map(|mark| mark.why.as_str())
+    }
+
+    /// Whether this model is one of those that these globs name. None name all.
+    fn is_among(&self, models: &[String]) -> bool {
         let model = &self.conversation.key.variant.model;
-        let is_asked = |glob: &String| Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(model));
-        (!check.models.is_empty() && !check.models.iter().any(is_asked)).then(|| "not for this model".to_owned())
+        let is_named = |glob: &String| Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(model));
+        models.is_empty() || models.iter().any(is_named)
     }
 
     fn check_done(&mut self, number: u32, check: &Check, verdict: Verdict, detail: String) -> CheckDone {
@@ -435,7 +446,7 @@ impl<'c> Stage<'c> {
             verdict,
             score: None,
             detail,
-            known_failure: check.known_failure.clone(),
+            known_failure: self.mark(check).map(str::to_owned),
             retention: None,
             line: check.position.line,
         }
@@ -455,8 +466,8 @@ fn checks_of<'c>(
 }
 
 /// The verdict under a `known_failure` mark.
-fn under_mark(check: &Check, verdict: Verdict, detail: String) -> (Verdict, String) {
-    match (&check.known_failure, verdict) {
+fn under_mark(mark: Option<&str>, verdict: Verdict, detail: String) -> (Verdict, String) {
+    match (mark, verdict) {
         (Some(_), Verdict::Fail) => (Verdict::KnownFailure, detail),
         (Some(why), Verdict::Pass) => {
             (Verdict::Fail, format!("passes, and is marked as a known failure ({why}): remove the mark"))

@@ -20,7 +20,7 @@ pub use filter::{Filter, FilterError, is_selected};
 pub use models::{Model, Models};
 pub use outlet::{JournalLost, Note, Notes, Outlet, Watcher, consume};
 pub use overflow::overflows;
-pub use pins::{PinnedRun, Pins, Replies};
+pub use pins::{Pinned, PinnedRun, Pins, Replies};
 pub use shard::ShardError;
 pub use so_far::SoFar;
 pub use tape::{Cells, Tape};

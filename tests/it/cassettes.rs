@@ -377,6 +377,7 @@ fn a_run_that_was_told_to_stop_takes_no_recording_away() {
     sandbox.write("s/trip.yaml", "cases: [{id: a}, {id: b}, {id: c}]\nturns: [{user: 'Hi {{ id }}'}]\n");
     run(&sandbox, &["--cassettes", "record", "-k", "case=[bc]"]).expect(0);
     let before = sandbox.read(TAPE);
+    sandbox.write("s/cassettes/gone.jsonl", before.replacen("\"trip\"", "\"gone\"", 1));
     let held = Arc::new(Gate::default());
     let of_held = Arc::clone(&held);
     let slow = Server::start(move |request| Answer::reply(request, "a").delay(&of_held));
@@ -389,6 +390,7 @@ fn a_run_that_was_told_to_stop_takes_no_recording_away() {
     held.open();
     Ran::from(child.wait_with_output().unwrap()).expect(130);
     assert_eq!(sandbox.read(TAPE), before);
+    assert!(sandbox.has("s/cassettes/gone.jsonl"), "whether it is of use is for a whole run to say");
 }
 
 #[test]

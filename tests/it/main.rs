@@ -9,6 +9,7 @@
 
 mod apart;
 mod budget;
+mod cassette_files;
 mod cassettes;
 mod diff;
 mod disk;

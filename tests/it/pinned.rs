@@ -127,3 +127,27 @@ fn every_window_sees_its_own_replies_though_they_were_recorded_once() {
     run(&sandbox, &["--cassettes", "record"]).expect(0);
     run(&sandbox, &["--history", "pinned", "--offline"]).expect(0);
 }
+
+#[test]
+fn a_turn_that_was_reworded_or_moved_is_named_before_anything_is_sent() {
+    let (server, sandbox) = recorded();
+    run(&sandbox, &["--cassettes", "off"]).expect(0);
+    let before = server.requests().len();
+    for history in ["pinned", "pinned:latest"] {
+        sandbox.write("s/trip.yaml", TRIP.replace("Where to?", "Where now?"));
+        let ran = run(&sandbox, &["--history", history]).expect(2);
+        let told = "what is pinned for turn 2 of trip · default · bot · window 1, trial 1 answers another user message: \
+                    \"Where to?\" then, \"Where now?\" now";
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("turn 1 ") && ran.stderr.contains("help: "), "{}", ran.stderr);
+        // A turn in front: what answered the first one is no answer to it.
+        sandbox.write("s/trip.yaml", TRIP.replace("turns:\n", "turns:\n  - user: Hello.\n"));
+        let ran = run(&sandbox, &["--history", history]).expect(2);
+        assert!(ran.stderr.contains("\"My name is Priya.\" then, \"Hello.\" now"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("turn 3 of trip"), "{}", ran.stderr);
+    }
+    assert_eq!(server.requests().len(), before);
+    // Nobody sees the answer to the last one.
+    sandbox.write("s/trip.yaml", TRIP.replace("What's my name?", "Who am I?"));
+    run(&sandbox, &["--history", "pinned"]).expect(0);
+}

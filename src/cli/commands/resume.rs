@@ -106,7 +106,7 @@ fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -
     if prepared.job.places.is_empty() {
         // Nothing is stopped in good order any more: the first signal ends the program, as behind any run.
         drop(stage);
-        let kept = settle(&prepared.shelf, &folder, console);
+        let kept = settle(&prepared.shelf, &folder, Ended::Complete, console);
         return Ok(finish(&folder, (Ended::Complete, kept), &mut journal, (&settings, args.format), console));
     }
     prepared.job.tapes = prepared.shelf.tapes(Some(&earlier));
