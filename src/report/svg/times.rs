@@ -151,7 +151,7 @@ impl Frame {
         let (Some(median), Some(high)) = (times.quantile(0.5), times.quantile(0.95)) else { return };
         let (median_x, high_x) = (self.x(area, median), self.x(area, high));
         let (median_text, high_text) = (format!("median {}", short_time(median)), format!("95 % {}", short_time(high)));
-        let is_at_edge = median_x < text_width(&median_text, SMALL) + MARGIN;
+        let is_at_edge = median_x < area.x + text_width(&median_text, SMALL) + 5.0;
         let high_anchor =
             if high_x + text_width(&high_text, SMALL) + MARGIN < WIDTH { Anchor::Start } else { Anchor::End };
         let (rows, anchor) = if is_at_edge { ((18.0, 5.0), Anchor::Start) } else { ((5.0, 18.0), Anchor::End) };
