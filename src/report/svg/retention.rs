@@ -12,7 +12,7 @@ use crate::model::Outcome;
 use crate::text::layout::wrap;
 
 /// So many values and windows are drawn.
-const SHOWN: (usize, usize) = (100, 40);
+const SHOWN: (usize, usize) = (60, 24);
 /// The column of values is so wide, at least and at most.
 const HEAD: (f64, f64) = (44.0, 150.0);
 /// So is a cell.

@@ -252,7 +252,7 @@ fn of_many_grids_the_first_are_drawn_and_of_a_large_one_what_has_room() {
     let large = charts(&summary(&matrix(&values, &windows, &ALL_OUTCOMES)));
     let texts = texts(&large[0].svg);
     assert!(
-        texts.iter().any(|text| text == "And 30 more values, 10 more windows: retention.csv has them."),
+        texts.iter().any(|text| text == "And 70 more values, 26 more windows: retention.csv has them."),
         "{texts:?}"
     );
     assert_fits(&large[0].svg);
