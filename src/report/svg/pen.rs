@@ -3,7 +3,7 @@
 //! How wide a text is hangs on the reader's fonts; here a column of a text takes [`COLUMN`] of its size, which is more than letters of
 //! usual fonts take on average.
 
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 
 use minijinja::HtmlEscape;
 
@@ -16,7 +16,7 @@ use crate::text::layout::{truncate, width};
 pub(super) const COLUMN: f64 = 0.6;
 
 /// A text for any place in an XML file, with what nobody can see made visible.
-pub(super) fn escaped(text: &str) -> impl Display {
+pub(super) fn escaped(text: &str) -> String {
     HtmlEscape(&xml(text)).to_string()
 }
 
