@@ -331,6 +331,9 @@ pub struct ReportArgs {
     /// The run: its folder, its id, `latest` or `previous`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
+    /// Draw pictures into the run's folder too: the retention grids, tokens sent, latency, time to the first token
+    #[arg(long)]
+    pub svg: bool,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto)]
     pub format: Format,

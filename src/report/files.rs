@@ -1,5 +1,5 @@
-//! The only writer of result files: the tables, `junit.xml`, `run.json` and `summary.md` of a run's folder, the link to the
-//! latest run, and what a CI service shows of a step.
+//! The only writer of result files: the tables, `junit.xml`, `run.json`, `summary.md` and pictures of a run's folder, the link to
+//! the latest run, and what a CI service shows of a step.
 //!
 //! All are written beside their places first and renamed only when every one is whole, so that a disk that is full
 //! leaves what was there. Two calls on one journal give the same bytes.
@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use super::csv::{Sheets, TableError, Tables};
 use super::junit::{self, Junit, Whole};
 use super::summary::{Summary, SummaryBuilder, Totals};
-use super::{EndCounts, ReportError, SourceCounts, VerdictCounts, markdown};
+use super::{EndCounts, ReportError, SourceCounts, VerdictCounts, markdown, svg};
 use crate::event::Manifest;
 use crate::journal::{DRAFT, Reader};
 use crate::model::without_dust;
@@ -159,6 +159,34 @@ pub fn write_all_unless(
     }
     drafts.into_iter().try_for_each(Draft::persist)?;
     Ok(summary)
+}
+
+/// Writes the pictures of a run into its folder, those that there is something to show on, and gives their names. Pictures of an
+/// earlier call that are not among them are removed.
+///
+/// # Errors
+/// When a file cannot be written; then none of them is changed, unless renaming itself fails.
+pub fn write_pictures(folder: &Path, summary: &Summary) -> Result<Vec<String>, ReportError> {
+    let (names, drafts): (Vec<String>, Vec<Draft>) = svg::files(summary)
+        .into_iter()
+        .map(|(name, text)| {
+            let mut draft = Draft::new(folder, &name)?;
+            let written = draft.write_all(text.as_bytes()).and_then(|()| draft.file.as_file().sync_all());
+            written.map_err(|source| draft.not_written(source)).map(|()| (name, draft))
+        })
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .unzip();
+    drafts.into_iter().try_for_each(Draft::persist)?;
+    for path in svg::file_names().filter(|name| !names.contains(name)).map(|name| folder.join(name)) {
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(ReportError::NotWritten { path, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(names)
 }
 
 /// The counts in front of the suites are known last.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::bound::Work;
 use super::failure::{Failure, title};
+use super::measures::Measures;
 use super::tally::{Decided, Variants, is_broken};
 use super::{EndCounts, OutcomeCounts, Tally, Usage, VerdictCounts};
 use crate::event::Record;
@@ -112,6 +113,8 @@ pub struct Summary {
     pub more_known_failures: u64,
     /// The sums.
     pub totals: Totals,
+    /// What pictures show beside.
+    pub measures: Measures,
 }
 
 /// Folds records into a [`Summary`].
@@ -158,6 +161,7 @@ impl SummaryBuilder {
             self.close(&tally);
         }
         self.summary.totals.work.add(record);
+        self.summary.measures.add(record);
         let is_full = self.summary.failures.len() >= FAILURES_IN_FULL;
         self.findings.add(record, is_full);
     }

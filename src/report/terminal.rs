@@ -5,14 +5,15 @@
 //! taken for a command by a CI service.
 
 mod evidence;
+mod grid;
 mod table;
 
 use std::time::Duration;
 
 pub(super) use self::evidence::body as failure_body;
 pub(super) use self::evidence::heading;
+pub use self::grid::grids;
 pub(super) use self::table::{Cell, case, checks, memory, note};
-use super::grid::grids;
 use super::paint::{self, Tone};
 use super::summary::{KnownFailure, Summary, Totals};
 use super::wording::{grouped, money, one_line, several, time};
@@ -26,6 +27,9 @@ pub use super::paint::Look;
 
 /// So many notes on snapshots are shown.
 const SNAPSHOTS_SHOWN: usize = 20;
+
+/// So many retention grids are shown.
+const GRIDS_SHOWN: usize = 20;
 
 /// What is shown of a run beside its records.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +48,14 @@ pub struct Around<'a> {
 #[must_use]
 pub fn render(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let mut parts = vec![table::table(&summary.rows, &summary.totals.variants, look)];
-    parts.extend(grids(&summary.rows, look));
+    let grids = grids(&summary.rows, look);
+    let more_grids = grids.len().saturating_sub(GRIDS_SHOWN) as u64;
+    parts.extend(grids.into_iter().take(GRIDS_SHOWN));
+    parts.push(more("retention grid", "retention grids", more_grids, "retention.csv", around.folder));
     let before = std::iter::once(None).chain(summary.failures.iter().map(Some));
     let failures = before.zip(&summary.failures);
     parts.extend(failures.map(|(before, failure)| evidence::failure(failure, before, around.folder, look)));
-    parts.push(more(summary, around.folder));
+    parts.push(more("failure", "failures", summary.more_failures, "checks.csv", around.folder));
     parts.push(known_failures(summary, look));
     parts.push(snapshots(around.snapshots, look));
     parts.push(closing(summary, around, look));
@@ -57,10 +64,12 @@ pub fn render(summary: &Summary, around: Around<'_>, look: Look) -> String {
     no_command(&look.spell(&text)).into_owned()
 }
 
-fn more(summary: &Summary, folder: &str) -> String {
-    match summary.more_failures {
+/// What has no room here, and where it is.
+fn more(one: &str, many: &str, number: u64, file: &str, folder: &str) -> String {
+    match number {
         0 => String::new(),
-        more => format!("… and {}: see {folder}/checks.csv\n", several(more, "more failure", "more failures")),
+        1 => format!("… and 1 more {one}: see {folder}/{file}\n"),
+        number => format!("… and {} more {many}: see {folder}/{file}\n", grouped(number)),
     }
 }
 

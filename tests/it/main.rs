@@ -32,6 +32,7 @@ mod models;
 mod order;
 mod outcomes;
 mod panics;
+mod pictures;
 mod pinned;
 mod provider;
 mod rates;

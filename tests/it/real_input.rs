@@ -268,6 +268,10 @@ fn the_committed_sample_is_what_a_run_of_the_shipped_scenarios_writes() {
     for key in ["version", "format", "arguments", "plan_digest", "scenarios", "totals"] {
         assert_eq!(old[key], new[key], "{key}");
     }
+    sandbox.run(&["report", "--svg"]).expect(0);
+    for picture in ["retention.svg", "tokens.svg"] {
+        assert_eq!(read(picture), sandbox.read(&format!("results/latest/{picture}")), "{picture}");
+    }
     let events = |journal: &str| {
         let event = |line: &str| json(line)["event"].as_str().expect("an event").to_owned();
         let mut events: Vec<String> = journal.lines().map(event).collect();
