@@ -191,6 +191,10 @@ pub struct RunArgs {
     /// said in that run. Pinned, what fails in a turn is that turn's own
     #[arg(long, value_name = "HISTORY", default_value = "live")]
     pub history: History,
+    /// Make every call, also where variants of a scenario would send the same at the same place: else it is sent once, and all
+    /// of them get the reply
+    #[arg(long)]
+    pub no_share: bool,
     /// Seconds for one attempt of a call; for a stream, between two pieces, and ten times as long in all
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 120.0, value_parser = seconds)]
     pub timeout: f64,

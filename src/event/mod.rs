@@ -223,6 +223,10 @@ pub struct TurnDone {
     pub sent: Vec<(u32, u32)>,
     /// Where the reply came from.
     pub source: Source,
+    /// Place in the plan of the conversation that sent the request, where the reply is shared. Of all that share one, reports
+    /// take the first in plan order for the sender: who that was in fact is chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_from: Option<u32>,
     /// The reply; absent when the call failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<String>,

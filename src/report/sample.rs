@@ -57,6 +57,7 @@ pub(super) fn turn<'a>(record: &'a mut Record, user: &str, reply: &str) -> &'a m
         user: user.into(),
         sent: vec![(0, positions)],
         source: Source::Builtin,
+        shared_from: None,
         reply: Some(reply.into()),
         pinned: None,
         chunks: Vec::new(),

@@ -118,6 +118,8 @@ pub(super) fn counts(totals: &Totals, around: Around<'_>, look: Look) -> Vec<Str
         Some(
             around.wall.map_or_else(|| calls.clone(), |wall| format!("{calls} in {}", with_bound(wall, totals.bound))),
         ),
+        (usage.replies.shared > 0)
+            .then(|| several(usage.replies.shared, "call", "calls") + " saved, since another sent the same"),
         (usage.retries > 0).then(|| several(usage.retries, "retry", "retries")),
         cost(totals),
         usage.saved().and_then(saved),

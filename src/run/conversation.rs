@@ -13,9 +13,11 @@ use std::sync::Arc;
 use globset::Glob;
 
 use self::answer::Answered;
+use super::cells::Cells;
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
 use super::pins::Replies;
+use super::sharing::Asked;
 use super::so_far::{self, SoFar};
 use super::tape::Tape;
 use crate::check::{self, TurnView};
@@ -60,6 +62,8 @@ pub struct Conversation {
     pub model: Model,
     /// What is recorded of its scenario, or is to be.
     pub tape: Option<Arc<Tape>>,
+    /// What came of the requests that it shares with others; none where it has nobody to share with.
+    pub shared: Option<Arc<Cells<Asked>>>,
     /// What later turns see in the place of its replies.
     pub pins: Replies,
     /// What was played of it before the run went on.
@@ -228,8 +232,8 @@ impl<'c> Stage<'c> {
         };
         done.sent = ranges(request.positions.iter().copied());
         self.outlet.live(Live::TurnBegins { plan: self.conversation.plan, turn: number, user: turn.user.to_string() });
-        let Answered { result, source, effort } = self.answer(number, &request.messages).await;
-        (done.source, done.waited_ms) = (source, effort.waited_ms);
+        let Answered { result, source, shared_from, effort } = self.answer(number, &request.messages).await;
+        (done.source, done.shared_from, done.waited_ms) = (source, shared_from, effort.waited_ms);
         let cut = match result {
             Ok(reply) => {
                 self.keep_reply(done, &request, &reply).await?;
@@ -310,6 +314,7 @@ impl<'c> Stage<'c> {
             user: turn.user.to_string(),
             sent: Vec::new(),
             source,
+            shared_from: None,
             reply: None,
             pinned: None,
             chunks: Vec::new(),

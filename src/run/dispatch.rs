@@ -18,6 +18,7 @@ use super::order::Order;
 use super::outlet::{JournalLost, Outlet};
 use super::pins::{Pins, Replies};
 use super::plan::Plan;
+use super::sharing::Sharing;
 use super::so_far::SoFar;
 use super::tape::Tape;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live};
@@ -38,6 +39,8 @@ pub struct Job {
     pub models: Models,
     /// What is recorded of a scenario, or is to be, by its index in the plan; none where nothing is.
     pub tapes: HashMap<u32, Arc<Tape>>,
+    /// Whether what several variants would send alike is sent once.
+    pub is_shared: bool,
     /// Earlier replies that later turns see in the place of live ones; none where they see those.
     pub pins: Option<Pins>,
     /// Conversations in flight.
@@ -71,6 +74,8 @@ struct Course {
     outlet: Outlet,
     /// The conversations that are not begun.
     order: Mutex<Order>,
+    /// What conversations share; none where they share nothing.
+    sharing: Option<Sharing>,
     /// Where the run stops at the first failed check.
     fail_fast: Option<FailFast>,
     /// No new turn is begun once this is true.
@@ -82,9 +87,10 @@ struct Course {
 impl Course {
     fn new(job: Job, outlet: Outlet) -> Self {
         let order = Mutex::new(Order::new(&job));
+        let sharing = Sharing::new(&job);
         let fail_fast = job.is_fail_fast.then(|| failed_before(&job));
         let [is_stopping, has_failed_fast, is_journal_lost] = [const { AtomicBool::new(false) }; 3];
-        Self { job, outlet, order, fail_fast, is_stopping, has_failed_fast, is_journal_lost }
+        Self { job, outlet, order, sharing, fail_fast, is_stopping, has_failed_fast, is_journal_lost }
     }
 
     fn order(&self) -> MutexGuard<'_, Order> {
@@ -184,6 +190,9 @@ async fn worker(course: Arc<Course>, outlet: Outlet) {
             course.is_journal_lost.store(true, Ordering::Relaxed);
             course.stop();
         }
+        if let Some(sharing) = &course.sharing {
+            sharing.ended(&course.job.plan.conversations[slot.place]);
+        }
         course.order().ended(slot);
     }
 }
@@ -191,7 +200,7 @@ async fn worker(course: Arc<Course>, outlet: Outlet) {
 /// Plays one conversation. A panic ends this conversation and nothing else.
 async fn play_one(course: &Course, index: usize, outlet: &Outlet) -> Result<End, JournalLost> {
     let job = &course.job;
-    let prepared = std::panic::catch_unwind(AssertUnwindSafe(|| conversation(job, index)));
+    let prepared = std::panic::catch_unwind(AssertUnwindSafe(|| conversation(course, index)));
     let conversation = match prepared.unwrap_or_else(|panic| Err(broke_off(&*panic))) {
         Ok(conversation) => conversation,
         Err(error) => {
@@ -212,7 +221,8 @@ fn broke_off(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Puts together what the conversation at a place of the plan needs, or says why it cannot be played.
-fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
+fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
+    let job = &course.job;
     let planned = &job.plan.conversations[index];
     let scenario = job.plan.scenario(planned);
     let name = job.plan.model(planned);
@@ -235,6 +245,10 @@ fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
         snapshot: Arc::clone(&scenario.snapshot),
         model: model.clone(),
         tape: job.tapes.get(&planned.scenario).filter(|_| model.chat.source() != Source::Builtin).cloned(),
+        shared: match &course.sharing {
+            Some(sharing) => sharing.of(planned, job.earlier.as_ref())?,
+            None => None,
+        },
         pins: pinned(job, index)?,
         so_far: so_far(job, index)?,
     })

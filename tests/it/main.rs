@@ -44,6 +44,7 @@ mod review;
 mod scale;
 mod settings;
 mod shards;
+mod share;
 mod snapshot_files;
 mod snapshot_modes;
 mod snapshots_of_runs;

@@ -268,6 +268,7 @@ pub(super) fn prepare(
         plan,
         models,
         tapes: shelf.tapes(None),
+        is_shared: !args.no_share,
         pins,
         concurrency,
         earlier: None,
