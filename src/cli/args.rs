@@ -217,6 +217,10 @@ pub struct RunArgs {
     /// Stop at the first failed check: no new turn is begun
     #[arg(long)]
     pub fail_fast: bool,
+    /// Leave out trials that can change no verdict against `pass_rate` any more, whatever they would bring: no approximation. A
+    /// variant's trials are begun a few at a time then
+    #[arg(long)]
+    pub until_decided: bool,
     /// A larger plan is an error
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = conversations)]
     pub max_conversations: usize,

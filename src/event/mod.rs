@@ -352,6 +352,9 @@ pub struct ConversationDone {
     /// How many checks were decided, in all parts of the run; absent where a defect ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<u32>,
+    /// How many calls it would have made at most, where it was left out: the verdicts of its variant were decided without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<u32>,
 }
 
 /// What a call waits for before it is sent.

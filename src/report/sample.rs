@@ -40,7 +40,7 @@ pub(super) fn record(plan: u32, scenario: &str) -> Record {
 }
 
 pub(super) fn ended(record: &mut Record, end: End) {
-    record.done = Some(ConversationDone { plan: record.begin.plan, end, error: None, checks: None });
+    record.done = Some(ConversationDone { plan: record.begin.plan, end, error: None, checks: None, left_out: None });
 }
 
 pub(super) fn key(record: &mut Record) -> &mut VariantKey {

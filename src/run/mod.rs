@@ -16,6 +16,7 @@ mod shard;
 mod sharing;
 mod so_far;
 mod tape;
+mod until_decided;
 
 pub use cells::Cells;
 pub use dispatch::{Ended, Job, dispatch};

@@ -220,6 +220,13 @@ impl Plan {
         self.trials.unwrap_or(self.scenario(planned).trials)
     }
 
+    /// The place of the first trial of the variant that the conversation at a place is of.
+    #[must_use]
+    pub fn first_trial(&self, place: usize) -> usize {
+        // Trials stand one behind the other, and a plan has all of a variant or none.
+        place.saturating_sub(self.conversations[place].trial as usize - 1)
+    }
+
     /// Whether a conversation's replies are streamed.
     #[must_use]
     pub fn is_streamed(&self, planned: &Planned) -> bool {

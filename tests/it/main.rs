@@ -50,4 +50,5 @@ mod snapshot_modes;
 mod snapshots_of_runs;
 mod support;
 mod unreferenced;
+mod until_decided;
 mod window_cases;

@@ -275,6 +275,7 @@ pub(super) fn prepare(
         turns_done: HashMap::new(),
         budget,
         is_fail_fast: args.fail_fast,
+        is_until_decided: args.until_decided,
     };
     Ok(Prepared { config, job, shelf, shard, rerun })
 }

@@ -1,3 +1,5 @@
+//! One call for all who ask the same, whatever becomes of who makes it.
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
