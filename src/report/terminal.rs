@@ -128,11 +128,14 @@ pub(super) fn counts(totals: &Totals, around: Around<'_>, look: Look) -> Vec<Str
     parts.into_iter().flatten().collect()
 }
 
-/// `12 trials left out, decided without them: 36 calls saved`.
+/// `12 trials left out, decided without them: up to 36 calls saved`.
 fn left_out(totals: &Totals) -> String {
     let trials = several(totals.left_out, "trial", "trials");
     let them = if totals.left_out == 1 { "it" } else { "them" };
-    format!("{trials} left out, decided without {them}: {} saved", several(totals.calls_left_out, "call", "calls"))
+    format!(
+        "{trials} left out, decided without {them}: up to {} saved",
+        several(totals.calls_left_out, "call", "calls")
+    )
 }
 
 /// `shard 2/3: `, in front of the counts.
