@@ -22,7 +22,7 @@ use crate::run::plan::Plan;
 use crate::run::{Pins, Tape};
 
 /// What of the command line narrows a plan: a recording that such a run does not use may be another's.
-const NARROWING: [&str; 10] = [
+const NARROWING: [&str; 11] = [
     "--filter",
     "--tag",
     "--persona",
@@ -32,6 +32,7 @@ const NARROWING: [&str; 10] = [
     "--shard",
     "--rerun",
     "--fail-fast",
+    "--until-decided",
     "--history",
 ];
 

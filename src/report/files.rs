@@ -48,8 +48,12 @@ struct RunFile<'a> {
 pub(super) struct RunTotals {
     conversations: EndCounts,
     not_begun: u64,
+    #[serde(skip_serializing_if = "is_none")]
+    left_out: u64,
     checks: VerdictCounts,
     calls: u64,
+    #[serde(skip_serializing_if = "is_none")]
+    calls_left_out: u64,
     retries: u64,
     replies: SourceCounts,
     tokens_sent: Option<u64>,
@@ -60,14 +64,21 @@ pub(super) struct RunTotals {
     reserved_usd: Option<f64>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it would write by reference")]
+const fn is_none(number: &u64) -> bool {
+    *number == 0
+}
+
 impl RunTotals {
     pub(super) fn of(totals: &Totals) -> Self {
         let usage = &totals.usage;
         Self {
             conversations: totals.conversations,
             not_begun: totals.not_begun,
+            left_out: totals.left_out,
             checks: totals.checks,
             calls: usage.calls,
+            calls_left_out: totals.calls_left_out,
             retries: usage.retries,
             replies: usage.replies,
             tokens_sent: usage.tokens_sent,
@@ -133,13 +144,17 @@ pub fn write_all_unless(
             return Err(ReportError::Stopped);
         }
         let record = record?;
+        if let Some(calls) = record.left_out() {
+            summary.left_out(calls);
+            continue;
+        }
         tables.add(&record).map_err(not_written)?;
         suites.add(&record).map_err(no_junit)?;
         summary.add(&record);
     }
     let sheets = tables.finish().map_err(not_written)?;
     let mut summary = summary.finish();
-    let begun = summary.totals.conversations.total();
+    let begun = summary.totals.conversations.total() + summary.totals.left_out;
     let manifest = journal.manifest();
     summary.totals.not_begun = u64::from(manifest.conversations).saturating_sub(begun);
     summary.totals.bound = journal.concurrency().map(|concurrency| summary.totals.work.bound(concurrency));

@@ -122,16 +122,29 @@ pub(super) fn counts(totals: &Totals, around: Around<'_>, look: Look) -> Vec<Str
     let parts = [
         Some(of_shard(around.shard) + &look.paint(Tone::Heading, &ends(&totals.variants)) + &of_trials(totals)),
         (totals.not_begun > 0).then(|| several(totals.not_begun, "conversation not begun", "conversations not begun")),
+        (totals.left_out > 0).then(|| left_out(totals)),
         (skipped > 0).then(|| several(skipped, "conversation", "conversations") + " skipped: " + why_skipped(totals)),
         (failed_snapshots > 0).then(|| several(failed_snapshots, "snapshot failed", "snapshots failed")),
         Some(
             around.wall.map_or_else(|| calls.clone(), |wall| format!("{calls} in {}", with_bound(wall, totals.bound))),
         ),
+        (usage.replies.shared > 0)
+            .then(|| several(usage.replies.shared, "call", "calls") + " saved, since another sent the same"),
         (usage.retries > 0).then(|| several(usage.retries, "retry", "retries")),
         cost(totals),
         usage.saved().and_then(saved),
     ];
     parts.into_iter().flatten().collect()
+}
+
+/// `12 trials left out, decided without them: up to 36 calls saved`.
+fn left_out(totals: &Totals) -> String {
+    let trials = several(totals.left_out, "trial", "trials");
+    let them = if totals.left_out == 1 { "it" } else { "them" };
+    format!(
+        "{trials} left out, decided without {them}: up to {} saved",
+        several(totals.calls_left_out, "call", "calls")
+    )
 }
 
 /// `shard 2/3: `, in front of the counts.

@@ -6,4 +6,4 @@ mod trials;
 
 pub use interval::{Interval, wilson};
 pub use quantile::quantile;
-pub use trials::decide_over_trials;
+pub use trials::{TrialCounts, decide_over_trials};

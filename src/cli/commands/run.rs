@@ -269,12 +269,14 @@ pub(super) fn prepare(
         plan,
         models,
         tapes: shelf.tapes(None),
+        is_shared: !args.no_share,
         pins,
         concurrency,
         earlier: None,
         turns_done: HashMap::new(),
         budget,
         is_fail_fast: args.fail_fast,
+        is_until_decided: args.until_decided,
     };
     Ok(Prepared { config, job, shelf, shard, rerun })
 }
