@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(super) use self::evidence::body as failure_body;
 pub(super) use self::evidence::heading;
 pub(super) use self::table::{Cell, case, checks, memory, note};
+use super::files::PAGE;
 use super::grid::grids;
 use super::paint::{self, Tone};
 use super::summary::{KnownFailure, Summary, Totals};
@@ -98,7 +99,7 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let counts = joined(counts(totals, around, look).into_iter(), " · ", look);
     let replies = replies(&totals.usage.replies).map(|replies| joined(replies, ", ", look));
     lines(
-        [empty_shard(totals, around.shard), Some(counts), replies, Some(around.folder.to_owned())]
+        [empty_shard(totals, around.shard), Some(counts), replies, Some(format!("{}/{PAGE}", around.folder))]
             .into_iter()
             .flatten(),
     )

@@ -1,4 +1,6 @@
-//! `report`: writes the reports of a run again, from its journal.
+//! `report`: writes the reports of a run again, from its journal, and shows the page for people.
+
+use std::path::Path;
 
 use super::super::args::ReportArgs;
 use super::super::console::Console;
@@ -8,6 +10,7 @@ use super::super::runs;
 use crate::journal::Reader;
 use crate::report::files;
 use crate::report::terminal::Around;
+use crate::text::escape::{no_command, visible};
 
 /// Writes the reports and prints the summary.
 pub fn report(args: &ReportArgs, console: &Console) -> Exit {
@@ -38,5 +41,22 @@ pub fn report(args: &ReportArgs, console: &Console) -> Exit {
     let shard = journal.manifest().shard;
     let around = Around { folder: &shown, wall: journal.wall(), snapshots: &snapshots, shard };
     output::say(&Said { summary: Some(&summary), around, exit_code: Exit::Passed.code() }, args.format, console);
+    if args.open {
+        show(&folder.join(files::PAGE), console);
+    }
     Exit::Passed
+}
+
+/// Shows the page in the browser, which goes on by itself. Where there is none, the page is there all the same, and it is said
+/// where.
+fn show(page: &Path, console: &Console) {
+    // A browser that runs already has another working directory.
+    let opened = std::path::absolute(page).and_then(open::that_detached);
+    if let Err(error) = opened {
+        console.error(&format!(
+            "warning: no browser could be started ({}); the page is {}",
+            no_command(&visible(&error.to_string())),
+            page.display()
+        ));
+    }
 }
