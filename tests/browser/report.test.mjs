@@ -191,7 +191,11 @@ describe('the page of a run', { skip }, () => {
     await page.emulateMedia({ media: 'print' });
     assert.ok(!await page.locator('#filters').isVisible() && !await page.locator('#list').isVisible());
     assert.ok(await page.locator('.turn[data-turn="2"] .reply').first().isVisible());
-  });
+    assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(255, 255, 255)');
+    await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+    const open = await page.locator('details.chip').evaluateAll((chips) => chips.map((chip) => chip.open === chip.classList.contains('is-fail')));
+    assert.ok(open.length > 3 && !open.includes(false));
+  }, { colorScheme: 'dark' });
 
   test('says without scripts where the same is to be had', async () => {
     const context = await (await opened(run.page)).page.context().browser().newContext({ javaScriptEnabled: false });
@@ -199,6 +203,42 @@ describe('the page of a run', { skip }, () => {
     await page.goto(`file://${run.page}`);
     assert.match(await page.locator('noscript').innerText(), /summary\.md/);
     await context.close();
+  });
+});
+
+describe('the page of a long conversation', { skip }, () => {
+  let run;
+  before(() => {
+    const long = 'word '.repeat(3000);
+    run = played({ 's/long.yaml': `model: builtin:echo\nwindow: 2\nfacts: {name: Priya}\nturns:\n  - {user: "${long}"}\n  - user: My name is Priya.\n  - filler: 100\n  - {user: "What's my name?", expect: [{forgets: name}]}\n` });
+  });
+  after(() => run?.remove());
+
+  test('makes turns as they come near the screen, and all of them for paper', async () => {
+    const window = await opened(run.page, { hash: '#long//default/builtin%3Aecho/2//1' });
+    const { page } = window;
+    assert.ok(await page.locator('.turn.waiting').count() > 50);
+    await page.goto(`${page.url()}/103`);
+    const last = page.locator('.turn.here[data-turn="103"]');
+    await last.waitFor();
+    assert.equal(await last.locator('.went').innerText(), 'sent a101 · u102 · a102 · u103 cut u1 … u101');
+    await page.waitForFunction(() => {
+      const { top } = document.querySelector('.turn.here').getBoundingClientRect();
+      return top >= 0 && top < innerHeight;
+    });
+    await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+    assert.equal(await page.locator('.turn.waiting').count(), 0);
+    assert.deepEqual(await window.wrongs(), []);
+    await window.close();
+  });
+
+  test('shows the beginning of a very long text, and all of it on demand', async () => {
+    const window = await opened(run.page);
+    const text = window.page.locator('.turn[data-turn="1"] .message.user .text');
+    assert.ok((await text.innerText()).length < 9000);
+    await text.locator('button', { hasText: 'show all 15,000 characters' }).click();
+    assert.equal((await text.textContent()).length, 15_000);
+    await window.close();
   });
 });
 

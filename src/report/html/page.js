@@ -166,10 +166,10 @@ function startSearch() {
   });
 }
 
-/** All of the open transcript goes on paper. */
+/** All of the open transcript goes on paper, with the reasons of what did not pass. */
 function beforePrint() {
   [...view.waiting.keys()].forEach(fill);
-  document.querySelectorAll('#transcript details').forEach((element) => { element.open = true; });
+  document.querySelectorAll('#transcript details:not(.is-pass, .is-skip)').forEach((element) => { element.open = true; });
 }
 
 async function start() {

@@ -2,7 +2,7 @@
 // turn, or comes to it with the keyboard, sees which messages the model was sent for it, and which the window cut.
 
 const view = {
-  variant: null, trial: 1, by: undefined,
+  variant: null, trial: 1, by: undefined, query: '',
   columns: [], // {variant, conversation, label, messages, places, shown, facts}
   rows: new Map(), // turn -> its element
   waiting: new Map(), // element -> what fills it
@@ -44,7 +44,7 @@ function columnOf(variant, by) {
   };
 }
 
-/** Opens a conversation. Gives whether the page shows another one than before. */
+/** Opens a conversation, with those beside it. */
 function openTranscript(variant, trial, by = view.by) {
   const choices = [2, 3, 4, 5].filter((place) => beside(variant, place).length > 1);
   const isOf = choices.includes(by) || by === null;
