@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 
 use super::csv::{Sheets, TableError, Tables};
 use super::html::{self, Html};
-use super::junit::{Junit, Whole};
+use super::junit::{self, Junit, Whole};
 use super::summary::{Summary, SummaryBuilder, Totals};
 use super::{EndCounts, ReportError, SourceCounts, VerdictCounts, markdown};
 use crate::event::Manifest;
@@ -128,13 +128,13 @@ pub fn write_all_unless(
     let mut tables = Tables::new(&journal.manifest().run, drafts).map_err(not_written)?;
     let notes = journal.snapshots()?;
     let mut summary = SummaryBuilder::new();
-    let mut junit = draft("junit.xml")?;
     let no_junit = |source| ReportError::NotWritten { path: folder.join("junit.xml"), source };
-    let spool = BufWriter::with_capacity(SPOOLED, draft("junit.xml")?);
-    let mut suites = Junit::new(journal.manifest(), notes.clone(), spool);
+    let mut junit = BufWriter::with_capacity(SPOOLED, draft("junit.xml")?);
+    junit.write_all(&[b' '; junit::FRONT]).map_err(no_junit)?;
+    let mut suites = Junit::new(journal.manifest(), notes.clone(), junit);
     let no_page = |source| ReportError::NotWritten { path: folder.join(PAGE), source };
-    let spool = BufWriter::with_capacity(SPOOLED, draft(PAGE)?);
-    let mut html = Html::new(journal.manifest(), spool).map_err(no_page)?;
+    let page = BufWriter::with_capacity(SPOOLED, draft(PAGE)?);
+    let mut html = Html::new(journal.manifest(), page).map_err(no_page)?;
     for record in journal.records() {
         if is_to_stop() {
             return Err(ReportError::Stopped);
@@ -153,7 +153,7 @@ pub fn write_all_unless(
     summary.totals.bound = journal.concurrency().map(|concurrency| summary.totals.work.bound(concurrency));
     summary.totals.max_cost_usd = journal.max_cost_usd();
     let whole = suites.finish(summary.totals.not_begun, journal.wall()).map_err(no_junit)?;
-    put_together(whole, &mut junit).map_err(no_junit)?;
+    let junit = put_together(whole).map_err(no_junit)?;
     let mut run = draft("run.json")?;
     let text = run_file(manifest, &summary.totals, journal.wall());
     text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;
@@ -171,14 +171,14 @@ pub fn write_all_unless(
     Ok(summary)
 }
 
-/// The suites stood aside until the counts in front of them were known.
-fn put_together(whole: Whole<BufWriter<Draft>>, junit: &mut Draft) -> io::Result<()> {
-    let Whole { front, suites, behind } = whole;
-    let mut spool = suites.into_inner().map_err(io::IntoInnerError::into_error)?;
-    spool.file.rewind()?;
+/// The counts in front of the suites are known last.
+fn put_together(whole: Whole<BufWriter<Draft>>) -> io::Result<Draft> {
+    let Whole { front, mut suites, behind } = whole;
+    suites.write_all(behind.as_bytes())?;
+    let mut junit = suites.into_inner().map_err(io::IntoInnerError::into_error)?;
+    junit.file.rewind()?;
     junit.write_all(front.as_bytes())?;
-    io::copy(&mut spool.file, &mut junit.file)?;
-    junit.write_all(behind.as_bytes())
+    Ok(junit)
 }
 
 fn run_file(manifest: &Manifest, totals: &Totals, wall: Option<Duration>) -> io::Result<Vec<u8>> {
