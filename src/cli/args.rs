@@ -345,6 +345,9 @@ pub struct ReportArgs {
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto)]
     pub format: Format,
+    /// Show report.html in the browser
+    #[arg(long)]
+    pub open: bool,
     /// Where runs are [default: results]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -52,6 +52,7 @@ fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Ma
         name: scenario.name.clone(),
         path: scenario.source.path.clone(),
         sha256: digits(Sha256::digest(scenario.source.text.as_bytes()).into()),
+        tags: scenario.tags.clone(),
         reads: scenario
             .reads
             .iter()

@@ -143,6 +143,9 @@ pub struct ScenarioFile {
     pub path: String,
     /// SHA-256 of its bytes.
     pub sha256: String,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// The files that it reads, each once, in the order in which it names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<ReadFile>,

@@ -1,5 +1,5 @@
-//! The only writer of result files: the tables, `junit.xml`, `run.json`, `summary.md` and pictures of a run's folder, the link to
-//! the latest run, and what a CI service shows of a step.
+//! The only writer of result files: the tables, `junit.xml`, `run.json`, `summary.md`, `report.html` and pictures of a run's folder,
+//! the link to the latest run, and what a CI service shows of a step.
 //!
 //! All are written beside their places first and renamed only when every one is whole, so that a disk that is full
 //! leaves what was there. Two calls on one journal give the same bytes.
@@ -13,6 +13,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::csv::{Sheets, TableError, Tables};
+use super::html::{self, Html};
 use super::junit::{self, Junit, Whole};
 use super::summary::{Summary, SummaryBuilder, Totals};
 use super::{EndCounts, ReportError, SourceCounts, VerdictCounts, markdown, svg};
@@ -25,7 +26,10 @@ pub const LATEST_LINK: &str = "latest";
 /// The file that names the latest run, where links do not work.
 pub const LATEST_FILE: &str = "LATEST";
 
-/// How much of `junit.xml` is written at once, in bytes.
+/// The page for people, in the run's folder.
+pub const PAGE: &str = "report.html";
+
+/// How much of `junit.xml` and of the page is written at once, in bytes.
 const SPOOLED: usize = 128 * 1024;
 
 /// What GitHub shows of a step, in bytes.
@@ -139,6 +143,9 @@ pub fn write_all_unless(
     let mut junit = BufWriter::with_capacity(SPOOLED, draft("junit.xml")?);
     junit.write_all(&[b' '; junit::FRONT]).map_err(no_junit)?;
     let mut suites = Junit::new(journal.manifest(), notes.clone(), junit);
+    let no_page = |source| ReportError::NotWritten { path: folder.join(PAGE), source };
+    let page = BufWriter::with_capacity(SPOOLED, draft(PAGE)?);
+    let mut html = Html::new(journal.manifest(), page).map_err(no_page)?;
     for record in journal.records() {
         if is_to_stop() {
             return Err(ReportError::Stopped);
@@ -151,6 +158,7 @@ pub fn write_all_unless(
         tables.add(&record).map_err(not_written)?;
         suites.add(&record).map_err(no_junit)?;
         summary.add(&record);
+        html.add(record).map_err(no_page)?;
     }
     let sheets = tables.finish().map_err(not_written)?;
     let mut summary = summary.finish();
@@ -168,7 +176,10 @@ pub fn write_all_unless(
     let page = markdown::render(&summary, around, |plan| journal.record_of(plan))?;
     let mut markdown = draft("summary.md")?;
     markdown.write_all(page.as_bytes()).map_err(|source| markdown.not_written(source))?;
-    let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, junit, run, markdown];
+    let charts = svg::charts(&summary);
+    let around = html::Around { totals: &summary.totals, wall: journal.wall(), snapshots: &notes, charts: &charts };
+    let html = html.finish(around).and_then(|spool| Ok(spool.into_inner()?)).map_err(no_page)?;
+    let drafts = [sheets.transcripts, sheets.checks, sheets.retention, sheets.summary, junit, run, markdown, html];
     for draft in &drafts {
         draft.file.as_file().sync_all().map_err(|source| draft.not_written(source))?;
     }

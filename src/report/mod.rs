@@ -2,7 +2,7 @@
 //!
 //! One pass over the records feeds the CSV tables ([`csv`]) and the [`Summary`], from which the terminal's text
 //! ([`terminal`]), the page for a pull request ([`markdown`]) and the annotations of a CI service
-//! ([`github`]) are made, and pictures ([`svg`]); `junit` is fed beside them. [`files`] is the only place that writes result files. [`progress`]
+//! ([`github`]) are made, and pictures ([`svg`]); `junit` and `html` are fed beside them. [`files`] is the only place that writes result files. [`progress`]
 //! words what is said while a run is going; [`lines`] says it to programs.
 //!
 //! Texts of models, users and providers are strangers' texts: each writer here escapes them for its own format, as late
@@ -17,6 +17,7 @@ mod failure;
 pub mod files;
 pub mod github;
 mod grid;
+mod html;
 mod junit;
 pub mod lines;
 pub mod markdown;

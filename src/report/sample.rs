@@ -150,6 +150,7 @@ pub(super) fn manifest(conversations: u32) -> Manifest {
             name: "a".into(),
             path: "scenarios/a.yaml".into(),
             sha256: "11".into(),
+            tags: vec!["memory".into()],
             reads: Vec::new(),
         }],
     }

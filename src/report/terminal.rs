@@ -14,6 +14,7 @@ pub(super) use self::evidence::body as failure_body;
 pub(super) use self::evidence::heading;
 pub use self::grid::grids;
 pub(super) use self::table::{Cell, case, checks, memory, note};
+use super::files::PAGE;
 use super::paint::{self, Tone};
 use super::summary::{KnownFailure, Summary, Totals};
 use super::wording::{grouped, money, one_line, several, time};
@@ -107,7 +108,7 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let counts = joined(counts(totals, around, look).into_iter(), " · ", look);
     let replies = replies(&totals.usage.replies).map(|replies| joined(replies, ", ", look));
     lines(
-        [empty_shard(totals, around.shard), Some(counts), replies, Some(around.folder.to_owned())]
+        [empty_shard(totals, around.shard), Some(counts), replies, Some(format!("{}/{PAGE}", around.folder))]
             .into_iter()
             .flatten(),
     )

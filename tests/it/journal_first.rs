@@ -17,7 +17,7 @@ turns:
   - {user: What's my name?, expect: [{recalls: name}, {max_words: 2}]}
 ";
 
-const DERIVED: [&str; 5] = ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv", "run.json"];
+const DERIVED: [&str; 6] = ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv", "run.json", "report.html"];
 
 fn events(journal: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(journal).expect("a journal");
@@ -90,7 +90,7 @@ fn latest_is_the_run_that_began_last_even_within_one_second() {
         let latest = sandbox.run_folder();
         let shown = sandbox.run(&["report", "latest"]).expect(0).stdout;
         let id = latest.file_name().unwrap().to_str().unwrap();
-        assert!(shown.lines().last().unwrap().ends_with(id), "{id} is the latest:\n{shown}");
+        assert!(shown.ends_with(&format!("{id}/report.html\n")), "{id} is the latest:\n{shown}");
     }
 }
 

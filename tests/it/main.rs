@@ -38,6 +38,8 @@ mod provider;
 mod rates;
 mod readme;
 mod real_input;
+#[cfg(unix)]
+mod report_page;
 mod requests;
 mod rerun;
 mod resume;

@@ -145,7 +145,7 @@ fn the_exit_code_is_that_of_a_run() {
     play(&sandbox, 3, &["--snapshots", "off"]);
     let ran = merge(&sandbox, &latest(&[1, 2, 3]), &["--snapshots", "off"]).expect(0);
     assert!(ran.stderr.contains("3 runs, 5 conversations"), "{}", ran.stderr);
-    assert!(ran.stdout.ends_with("results/merged\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("results/merged/report.html\n"), "{}", ran.stdout);
 
     let refusing = Server::start(|request| match request.last_user().as_str() {
         "Hi b" => Answer::error(400, "bad", "not today"),
@@ -196,7 +196,11 @@ fn the_manifest_says_what_it_was_made_of() {
     );
     // A merged run is a whole run, and as such can be copied.
     let ran = sandbox.run(&["merge", "merged", "-o", "elsewhere/again", "--snapshots", "off"]).expect(0);
-    assert!(ran.stdout.ends_with("elsewhere/again\n") && !sandbox.has("elsewhere/latest"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.ends_with("elsewhere/again/report.html\n") && !sandbox.has("elsewhere/latest"),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(sandbox.run_folder().file_name().unwrap(), "merged");
 }
 

@@ -279,4 +279,8 @@ fn the_committed_sample_is_what_a_run_of_the_shipped_scenarios_writes() {
         events
     };
     assert_eq!(events(&read("journal.jsonl")), events(&sandbox.read("results/latest/journal.jsonl")));
+    sandbox.write("kept/journal.jsonl", read("journal.jsonl"));
+    sandbox.run(&["report", "kept"]).expect(0);
+    let is_same = sandbox.read("kept/report.html") == read("report.html");
+    assert!(is_same, "`cargo run -- report results/sample` writes the page anew");
 }

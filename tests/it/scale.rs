@@ -67,7 +67,7 @@ fn plays(sandbox: &Sandbox, shard: impl Fn(u32) -> Ran, merge: impl Fn() -> Ran)
     assert_eq!(sorted, [0, 0, 1], "one part has the conversation that fails");
     let merged = merge().expect(1);
     assert!(
-        merged.stdout.contains("4 passed, 1 failed") && merged.stdout.ends_with("results/merged\n"),
+        merged.stdout.contains("4 passed, 1 failed") && merged.stdout.ends_with("results/merged/report.html\n"),
         "{}",
         merged.stdout
     );

@@ -1,4 +1,4 @@
-//! `report`: writes the reports of a run again, from its journal.
+//! `report`: writes the reports of a run again, from its journal, and shows the page for people.
 
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use super::super::runs;
 use crate::journal::Reader;
 use crate::report::terminal::Around;
 use crate::report::{ReportError, Summary, files};
+use crate::text::escape::{no_command, visible};
 
 /// Writes the reports and prints the summary.
 pub fn report(args: &ReportArgs, console: &Console) -> Exit {
@@ -46,6 +47,9 @@ pub fn report(args: &ReportArgs, console: &Console) -> Exit {
     let shard = journal.manifest().shard;
     let around = Around { folder: &shown, wall: journal.wall(), snapshots: &snapshots, shard };
     output::say(&Said { summary: Some(&summary), around, exit_code: Exit::Passed.code() }, args.format, console);
+    if args.open {
+        show(&folder.join(files::PAGE), console);
+    }
     Exit::Passed
 }
 
@@ -58,4 +62,18 @@ fn draw(folder: &Path, summary: &Summary, console: &Console) -> Result<(), Repor
         console.remark(&format!("pictures: {}", names.join(", ")));
     }
     Ok(())
+}
+
+/// Shows the page in the browser, which goes on by itself. Where there is none, the page is there all the same, and it is said
+/// where.
+fn show(page: &Path, console: &Console) {
+    // A browser that runs already has another working directory.
+    let opened = std::path::absolute(page).and_then(open::that_detached);
+    if let Err(error) = opened {
+        console.error(&format!(
+            "warning: no browser could be started ({}); the page is {}",
+            no_command(&visible(&error.to_string())),
+            page.display()
+        ));
+    }
 }

@@ -3,8 +3,8 @@
 use super::super::sample::{RUN, journal, story};
 use super::*;
 
-const NAMES: [&str; 7] =
-    ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv", "junit.xml", "run.json", "summary.md"];
+const NAMES: [&str; 8] =
+    ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv", "junit.xml", "run.json", "summary.md", PAGE];
 
 fn contents(folder: &Path) -> Vec<(String, String)> {
     let mut files: Vec<_> = fs::read_dir(folder)

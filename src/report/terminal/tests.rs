@@ -146,7 +146,7 @@ fn snapshots_that_fail_the_run_come_first_and_are_counted() {
     let text = render(&summary(&[record(0, "s")]), around, PLAIN);
     let notes = "✗ b.snap: snapshot changed: turn 4 verdict\n  a.snap: snapshot changed (words only)\n";
     assert!(text.contains(notes), "{text}");
-    assert!(text.ends_with("\n1 passed · 1 snapshot failed · 0 calls\nresults/r\n"), "{text}");
+    assert!(text.ends_with("\n1 passed · 1 snapshot failed · 0 calls\nresults/r/report.html\n"), "{text}");
 }
 
 #[test]

@@ -1,0 +1,201 @@
+// Puts the page together: what the run came to, addresses, keys, light and dark, printing.
+
+function say(text) {
+  document.getElementById('said').textContent = text;
+}
+
+function complain(text) {
+  const trouble = document.getElementById('trouble');
+  trouble.textContent = text;
+  trouble.hidden = false;
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say('The address is copied.');
+  } catch {
+    say('The address is in the address bar.');
+  }
+}
+
+function showSums() {
+  const { head, tail } = run;
+  const commit = head.commit === undefined ? '' : ` · ${head.commit.slice(0, 12)}`;
+  const shard = head.shard === undefined ? '' : ` · shard ${head.shard.number}/${head.shard.of}`;
+  document.getElementById('what').textContent = `run of ${day(head.started)}${commit}${shard}`;
+  document.title = `${head.run} · chat-eval`;
+  const { totals } = tail;
+  const sums = document.getElementById('sums');
+  const put = (number, word, end) => sums.append(make('li', {}, end === undefined ? null : sign(end, false), make('b', {}, number), ` ${word}`));
+  const all = Object.values(totals.conversations).reduce((sum, number) => sum + number, 0);
+  put(grouped(all), all === 1 ? 'conversation' : 'conversations');
+  for (const [word, number] of Object.entries(totals.conversations)) if (number > 0 || word === 'passed') put(grouped(number), word, word);
+  if (totals.not_begun > 0) put(grouped(totals.not_begun), 'not begun');
+  if (tail.failed_snapshots > 0) put(grouped(tail.failed_snapshots), tail.failed_snapshots === 1 ? 'snapshot failed' : 'snapshots failed', 'failed');
+  if (tail.pending_snapshots > 0) put(grouped(tail.pending_snapshots), 'waiting for review', 'unknown');
+  if (totals.tokens_sent !== null) {
+    const saved = Math.min(99, Math.round((tail.saved ?? 0) * 100));
+    put(grouped(totals.tokens_sent), `tokens sent${saved >= 1 ? ` (−${saved} % against full history)` : ''}`);
+  }
+  if (totals.cost_usd !== null) put(money(totals.cost_usd), 'spent');
+  if (tail.wall_ms !== undefined) put(time(tail.wall_ms), `for ${several(totals.calls, 'call', 'calls')}`);
+  if (totals.replies.builtin > 0) document.getElementById('instrument').textContent = 'Replies of builtin come from a measuring instrument, no language model.';
+  const { transcripts, conversations } = tail.left_out;
+  if (transcripts + conversations > 0) {
+    const note = document.getElementById('left-out');
+    note.hidden = false;
+    note.textContent = `This run says more than one page can hold: ${[
+      transcripts > 0 ? `of ${several(transcripts, 'conversation', 'conversations')} only the verdicts are here` : '',
+      conversations > 0 ? `${several(conversations, 'conversation is', 'conversations are')} not here at all` : '',
+    ].filter((part) => part !== '').join(', and ')}. All of it is in transcripts.csv, checks.csv and the journal, in the same folder.`;
+  }
+}
+
+/** Opens what the address names. Gives whether it names something that is there. */
+function openAddress() {
+  const parts = location.hash.slice(1).split('/');
+  if (parts.length < 7) return false;
+  let names;
+  try {
+    names = parts.map(decodeURIComponent);
+  } catch {
+    return false;
+  }
+  const variant = run.variants.find((one) => one.names.every((name, place) => name === names[place]));
+  if (variant === undefined) {
+    complain('The address names a conversation that this run does not have.');
+    return false;
+  }
+  document.getElementById('trouble').hidden = true;
+  const [trial, turn] = [Number(names[6]), names[7] === undefined ? undefined : Number(names[7])];
+  if (view.variant !== variant || view.trial !== trial) openTranscript(variant, trial);
+  choose(variant);
+  if (turn === undefined || !goToTurn(turn)) bringUp();
+  say(`${label(variant.names, [0, 1, 2, 3, 4, 5])}: ${variant.end}`);
+  return true;
+}
+
+/** Scrolls to the transcript where too little of it is on the screen. */
+function bringUp() {
+  const section = document.getElementById('transcript');
+  const { top } = section.getBoundingClientRect();
+  if (top > innerHeight * 0.7 || top < -80) section.scrollIntoView({ block: 'start' });
+}
+
+/** Goes to another of the variants that are shown. */
+function step(by, isWanted = () => true) {
+  const { shown } = overview;
+  let at = shown.indexOf(view.variant);
+  if (at < 0) at = by > 0 ? -1 : shown.length;
+  for (at += by; at >= 0 && at < shown.length; at += by) {
+    if (isWanted(shown[at])) {
+      location.hash = address(shown[at].names, shown[at].conversations[0].trial);
+      return;
+    }
+  }
+  say(by > 0 ? 'There is no further one.' : 'There is none before it.');
+}
+
+function stepTurn(by) {
+  const numbers = [...view.rows.keys()];
+  const focused = document.activeElement?.closest?.('.turn')?.dataset.turn;
+  const at = focused === undefined ? (by > 0 ? -1 : 1) : numbers.indexOf(Number(focused));
+  if (numbers[at + by] !== undefined) goToTurn(numbers[at + by]);
+}
+
+const KEYS = {
+  '/': () => document.getElementById('search').focus(),
+  '?': () => document.getElementById('keys').showModal(),
+  j: () => step(1),
+  k: () => step(-1),
+  n: () => step(1, (variant) => variant.end !== 'passed'),
+  p: () => step(-1, (variant) => variant.end !== 'passed'),
+  t: () => stepTurn(1),
+  T: () => stepTurn(-1),
+};
+
+function onKey(event) {
+  const search = document.getElementById('search');
+  if (event.key === 'Escape' && event.target === search) {
+    search.value = '';
+    search.dispatchEvent(new Event('input'));
+    search.blur();
+    return;
+  }
+  const isTyping = event.target.matches?.('input, select, textarea');
+  if (isTyping || event.ctrlKey || event.metaKey || event.altKey || document.getElementById('keys').open) return;
+  const act = KEYS[event.key];
+  if (act === undefined) return;
+  event.preventDefault();
+  act();
+}
+
+/** Light, dark, or as the system has it; remembered where the browser lets a file remember. */
+function startTheme() {
+  const button = document.getElementById('theme');
+  const shown = { '': '◐ auto', light: '☀ light', dark: '☾ dark' };
+  const memory = { get: () => { try { return localStorage.getItem('chat-eval-theme') ?? ''; } catch { return ''; } }, set: (theme) => { try { localStorage.setItem('chat-eval-theme', theme); } catch { /* it is not remembered */ } } };
+  const set = (theme) => {
+    document.documentElement.dataset.theme = theme;
+    button.textContent = shown[theme];
+    button.setAttribute('aria-label', `Colours: ${theme === '' ? 'as the system has them' : theme}`);
+  };
+  set(memory.get() in shown ? memory.get() : '');
+  button.addEventListener('click', () => {
+    const themes = Object.keys(shown);
+    const next = themes[(themes.indexOf(document.documentElement.dataset.theme) + 1) % themes.length];
+    memory.set(next);
+    set(next);
+  });
+}
+
+function startSearch() {
+  const search = document.getElementById('search');
+  let waiting = 0;
+  search.addEventListener('input', () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { overview.filter.text = search.value; applyFilters(); }, 120);
+  });
+  document.addEventListener('filtered', () => {
+    // What is searched for is marked in the transcript too.
+    const query = overview.query.join(' ');
+    if (view.variant !== null && query !== view.query) openTranscript(view.variant, view.trial);
+    view.query = query;
+    if (view.variant !== null) choose(view.variant);
+  });
+}
+
+/** All of the open transcript goes on paper, with the reasons of what did not pass. */
+function beforePrint() {
+  [...view.waiting.keys()].forEach(fill);
+  document.querySelectorAll('#transcript details:not(.is-pass, .is-skip)').forEach((element) => { element.open = true; });
+}
+
+async function start() {
+  startTheme();
+  document.getElementById('help').addEventListener('click', KEYS['?']);
+  try {
+    await readLines(takeLine);
+  } catch (error) {
+    document.getElementById('count').textContent = '';
+    complain(`The data of this page cannot be read (${error.message}): the file is cut off or damaged. chat-eval report writes it again.`);
+    return;
+  }
+  showSums();
+  document.getElementById('charts').hidden = document.querySelector('.chart') === null;
+  startSearch();
+  await startOverview();
+  document.addEventListener('keydown', onKey);
+  addEventListener('hashchange', openAddress);
+  addEventListener('beforeprint', beforePrint);
+  // The one that wants to be looked at is open from the start.
+  const first = run.variants.find((variant) => variant.end !== 'passed') ?? run.variants[0];
+  if (!openAddress() && first !== undefined) {
+    openTranscript(first, first.conversations[0].trial);
+    choose(first);
+  }
+  document.documentElement.dataset.ready = 'yes';
+}
+
+start();

@@ -1,0 +1,274 @@
+// The page of a run as people use it. Run with `npm ci --prefix tests/browser && node --test tests/browser/`.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { close, opened, played, skip } from './run.mjs';
+
+const HOSTILE = '</script><script>window.hit = 1</script><img src=x onerror="window.hit = 2"><!-- --> \u2028 & <b>bold</b>';
+
+const MEMORY = `name: name
+tags: [memory]
+windows: [2, full]
+facts: {name: Priya}
+turns:
+  - user: My name is Priya.
+  - user: I work at Google.
+  - user: I'm learning ML.
+  - {user: "What's my name?", expect: [{retains_iff_visible: name}]}
+`;
+const PERSONAS = `name: tone
+model: builtin:echo
+personas:
+  - {name: tutor, system: Be kind., expect: [{max_words: 4}]}
+  - {name: reviewer, system: "${HOSTILE.replaceAll('"', '\\"').replaceAll('\u2028', '\\u2028')}", expect: [{max_words: 90}]}
+turns:
+  - user: "Hi"
+  - {user: ${JSON.stringify(HOSTILE)}, expect: [{contains: "<b>nothing</b> of the kind"}]}
+`;
+
+after(close);
+
+describe('the page of a run', { skip }, () => {
+  let run;
+  before(() => { run = played({ 's/name.yaml': MEMORY, 's/tone.yaml': PERSONAS }); });
+  after(() => run?.remove());
+
+  /** Runs a test on the page, which must do nothing that it must not. */
+  const on = (name, act, options) => test(name, async () => {
+    const window = await opened(run.page, options);
+    await act(window.page);
+    assert.deepEqual(await window.wrongs(), []);
+    await window.close();
+  });
+  const shown = (page) => page.locator('#list a.cell').allInnerTexts();
+  const status = (page, text) => page.locator('#count', { hasText: text }).waitFor();
+
+  on('says what the run came to, and opens what failed', async (page) => {
+    const sums = (await page.locator('#sums li').allInnerTexts()).join(' | ').replaceAll(/\s+/g, ' ');
+    assert.match(sums, /^4 conversations \| ✓ ?2 passed \| ✗ ?2 failed \| .* tokens sent \(−\d+ % against full history\)/);
+    assert.equal(await page.locator('#transcript-title').innerText(), 'tone');
+    assert.equal(await page.locator('#list a[aria-current]').getAttribute('aria-label'), 'failed: tone · tutor · builtin:echo · window full; checks 1/3');
+  });
+
+  on('shows a hostile text as text, and runs none of it', async (page) => {
+    assert.equal(await page.evaluate(() => window.hit), undefined);
+    assert.equal(await page.locator('img, #transcript b:not(.went b)').count(), 0);
+    assert.equal(await page.locator('.turn[data-turn="2"] .message.user .text').innerText(), HOSTILE);
+    const replies = await page.locator('.turn[data-turn="2"] .message.assistant .text').allInnerTexts();
+    assert.ok(replies.length === 2 && replies.every((reply) => reply.includes(HOSTILE)));
+    assert.ok((await page.locator('.message.system .text').allInnerTexts()).includes(HOSTILE));
+  });
+
+  on('sets personas side by side, and says where verdicts part and why', async (page) => {
+    const columns = await page.locator('.turn[data-turn="2"] .who').allTextContents();
+    assert.deepEqual(columns, ['✗ fail tutor', '✗ fail reviewer']);
+    assert.equal(await page.locator('.parting').count(), 0, 'both fail in turn 2');
+    const chips = page.locator('.turn[data-turn="2"] .chip.is-fail');
+    assert.match(await chips.filter({ hasText: 'max_words' }).innerText(), /the reply has \d+ words/);
+    await page.selectOption('#by', '');
+    assert.equal(await page.locator('.turn[data-turn="1"] .reply').count(), 1);
+  });
+
+  on('marks the turn where verdicts part', async (page) => {
+    assert.deepEqual(await page.locator('.parting').evaluateAll((marks) => marks.map((mark) => mark.closest('.turn').dataset.turn)), ['4']);
+  }, { hash: '#name//default/builtin/2//1' });
+
+  on('fades what the window cut while a turn is pointed at or has the focus', async (page) => {
+    const faded = () => page.locator('.message.is-cut .text').allInnerTexts();
+    assert.deepEqual(await faded(), []);
+    const replies = page.locator('.turn[data-turn="4"] .reply');
+    await replies.nth(0).hover();
+    assert.deepEqual(await faded(), ['My name is Priya.', 'Noted.', 'I work at Google.']);
+    assert.deepEqual(await page.locator('.message.is-sent .text').allInnerTexts(), ['Noted.', "I'm learning ML.", 'Noted.', "What's my name?"]);
+    await replies.nth(1).hover();
+    assert.deepEqual(await faded(), [], 'full history cuts nothing');
+    await page.mouse.move(5, 5);
+    await replies.nth(0).focus();
+    assert.equal((await faded()).length, 3);
+    const opacity = await page.locator('.message.is-cut').first().evaluate((element) => { element.getAnimations().forEach((one) => one.finish()); return Number(getComputedStyle(element).opacity); });
+    assert.ok(opacity < 0.6, String(opacity));
+    assert.equal(await replies.nth(0).locator('.went').innerText(), 'sent a2 · u3 · a3 · u4 cut u1 · a1 · u2');
+    assert.deepEqual(await page.locator('u.fact').evaluateAll((facts) => facts.filter((fact) => fact.closest('.turn') !== null).map((fact) => fact.textContent)), ['Priya', 'Priya']);
+  }, { hash: '#name//default/builtin/2//1' });
+
+  on('finds texts, and filters by outcome, tag and persona', async (page) => {
+    await page.fill('#search', 'google');
+    await status(page, '2 of 4');
+    assert.ok((await shown(page)).every((cell) => cell.includes('window')));
+    assert.equal(await page.locator('#list .name b').innerText(), 'name');
+    await page.press('#search', 'Escape');
+    await status(page, /^4 conversations/);
+    await page.selectOption('select[name=end]', 'forgotten');
+    await status(page, '1 of 4');
+    await page.click('#clear');
+    await status(page, /^4 conversations/);
+    await page.selectOption('select[name=tag]', 'memory');
+    await status(page, '2 of 4');
+    await page.click('#clear');
+    await page.selectOption('select[name=persona]', 'reviewer');
+    await status(page, '1 of 4');
+    await page.fill('#search', 'nowhere to be found');
+    await status(page, '0 of 4');
+  });
+
+  on('marks what is searched for', async (page) => {
+    await page.fill('#search', 'BOLD');
+    await page.locator('#transcript mark').first().waitFor();
+    assert.ok((await page.locator('#transcript mark').allInnerTexts()).every((text) => text === 'bold'));
+  });
+
+  on('has an address for every turn, which leads back there, and the back button works', async (page) => {
+    assert.equal(await page.locator('#transcript-title').innerText(), 'name');
+    assert.equal(await page.locator('.turn.here').getAttribute('data-turn'), '3');
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.turn), '3');
+    await page.locator('#list a', { hasText: 'tutor' }).click();
+    await page.locator('#transcript-title', { hasText: 'tone' }).waitFor();
+    assert.match(page.url(), /#tone\/\/tutor\/builtin%3Aecho\/full\/\/1$/);
+    await page.locator('.turn[data-turn="2"] .link').click();
+    assert.match(page.url(), /\/1\/2$/);
+    await page.goBack();
+    await page.goBack();
+    await page.locator('#transcript-title', { hasText: 'name' }).waitFor();
+    assert.equal(await page.locator('.turn.here').getAttribute('data-turn'), '3');
+  }, { hash: '#name//default/builtin/2//1/3' });
+
+  test('says that an address names nothing, and that data are cut off', async () => {
+    const lost = await opened(run.page, { hash: '#nothing//a/b/c//1' });
+    assert.match(await lost.page.locator('#trouble').innerText(), /does not have/);
+    assert.equal(await lost.page.locator('#transcript-title').innerText(), 'tone', 'the rest is there');
+    await lost.close();
+    const text = readFileSync(run.page, 'utf8');
+    const broken = run.page.replace('report.html', 'broken.html');
+    writeFileSync(broken, text.replace(/(id="data">.{400})[^<]*/, '$1'));
+    const cut = await opened(broken, { ready: '#trouble:not([hidden])' });
+    assert.match(await cut.page.locator('#trouble').innerText(), /cut off or damaged. chat-eval report writes it again/);
+    await cut.close();
+  });
+
+  on('is all within reach of the keyboard', async (page) => {
+    const current = () => page.locator('#list a[aria-current]').getAttribute('aria-label');
+    const goes = async (key, to) => {
+      await page.keyboard.press(key);
+      await page.waitForFunction((to) => document.querySelector('#list a[aria-current]')?.getAttribute('aria-label').includes(to), to);
+    };
+    await goes('j', 'reviewer');
+    await goes('k', 'tutor');
+    await goes('k', 'window full');
+    await goes('n', 'tutor');
+    assert.match(await current(), /^failed/);
+    await page.keyboard.press('t');
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.turn), '1');
+    await page.keyboard.press('t');
+    await page.keyboard.press('T');
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.turn), '1');
+    await page.keyboard.press('?');
+    assert.ok(await page.locator('dialog').isVisible());
+    await page.keyboard.press('Escape');
+    assert.ok(!await page.locator('dialog').isVisible());
+    await page.keyboard.press('/');
+    await page.keyboard.type('jk');
+    assert.equal(await page.inputValue('#search'), 'jk', 'letters are letters there');
+    assert.equal(await page.locator('main').count(), 1);
+    const nameless = await page.locator('button, select, input, a').evaluateAll((all) => all.filter((one) => (one.getAttribute('aria-label') ?? one.textContent + (one.labels?.[0]?.textContent ?? '')).trim() === '').map((one) => one.outerHTML));
+    assert.deepEqual(nameless, []);
+  });
+
+  on('is light or dark as the system is, until it is told', async (page) => {
+    const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    assert.equal(await paper(), 'rgb(20, 23, 27)');
+    await page.click('#theme');
+    assert.equal(await paper(), 'rgb(255, 255, 255)');
+  }, { colorScheme: 'dark' });
+
+  on('puts replies below one another on a phone, and nothing sticks out', async (page) => {
+    const boxes = await page.locator('.turn[data-turn="1"] .reply').evaluateAll((cells) => cells.map((cell) => cell.getBoundingClientRect().x));
+    assert.equal(new Set(boxes).size, 1);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  }, { viewport: { width: 390, height: 844 } });
+
+  on('prints the open transcript without its controls', async (page) => {
+    await page.emulateMedia({ media: 'print' });
+    assert.ok(!await page.locator('#filters').isVisible() && !await page.locator('#list').isVisible());
+    assert.ok(await page.locator('.turn[data-turn="2"] .reply').first().isVisible());
+    assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(255, 255, 255)');
+    await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+    const open = await page.locator('details.chip').evaluateAll((chips) => chips.map((chip) => chip.open === chip.classList.contains('is-fail')));
+    assert.ok(open.length > 3 && !open.includes(false));
+  }, { colorScheme: 'dark' });
+
+  test('says without scripts where the same is to be had', async () => {
+    const context = await (await opened(run.page)).page.context().browser().newContext({ javaScriptEnabled: false });
+    const page = await context.newPage();
+    await page.goto(`file://${run.page}`);
+    assert.match(await page.locator('noscript').innerText(), /summary\.md/);
+    await context.close();
+  });
+});
+
+describe('the page of a long conversation', { skip }, () => {
+  let run;
+  before(() => {
+    const long = 'word '.repeat(3000);
+    run = played({ 's/long.yaml': `model: builtin:echo\nwindow: 2\nfacts: {name: Priya}\nturns:\n  - {user: "${long}"}\n  - user: My name is Priya.\n  - filler: 100\n  - {user: "What's my name?", expect: [{forgets: name}]}\n` });
+  });
+  after(() => run?.remove());
+
+  test('makes turns as they come near the screen, and all of them for paper', async () => {
+    const window = await opened(run.page, { hash: '#long//default/builtin%3Aecho/2//1' });
+    const { page } = window;
+    assert.ok(await page.locator('.turn.waiting').count() > 50);
+    await page.goto(`${page.url()}/103`);
+    const last = page.locator('.turn.here[data-turn="103"]');
+    await last.waitFor();
+    assert.equal(await last.locator('.went').innerText(), 'sent a101 · u102 · a102 · u103 cut u1 … u101');
+    await page.waitForFunction(() => {
+      const { top } = document.querySelector('.turn.here').getBoundingClientRect();
+      return top >= 0 && top < innerHeight;
+    });
+    await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+    assert.equal(await page.locator('.turn.waiting').count(), 0);
+    assert.deepEqual(await window.wrongs(), []);
+    await window.close();
+  });
+
+  test('shows the beginning of a very long text, and all of it on demand', async () => {
+    const window = await opened(run.page);
+    const text = window.page.locator('.turn[data-turn="1"] .message.user .text');
+    assert.ok((await text.innerText()).length < 9000);
+    await text.locator('button', { hasText: 'show all 15,000 characters' }).click();
+    assert.equal((await text.textContent()).length, 15_000);
+    await window.close();
+  });
+});
+
+describe('the page of a long run', { skip }, () => {
+  let run;
+  before(() => {
+    const words = ['window', 'memory', 'persona', 'history', 'request', 'exchange', 'verdict', 'transcript'];
+    const rows = Array.from({ length: 10_000 }, (_, row) => `${row},${Array.from({ length: 40 }, (_, at) => words[(row * 7 + at * at * (row % 13) + at) % words.length]).join(' ')}`);
+    const turns = Array.from({ length: 5 }, (_, turn) => `  - user: "${turn}: {{ text }}"\n`).join('');
+    run = played({ 's/cases.csv': `id,text\n${rows.join('\n')}\n`, 's/long.yaml': `model: builtin:echo\ncases: cases.csv\nturns:\n${turns}` });
+  });
+  after(() => run?.remove());
+
+  test('has little of it in the document, wherever one scrolls', async () => {
+    const started = performance.now();
+    const window = await opened(run.page);
+    const ready = performance.now() - started;
+    const { page } = window;
+    const size = () => page.evaluate(() => document.querySelectorAll('*').length);
+    assert.ok(await size() < 1500, String(await size()));
+    await page.locator('#list').evaluate((list) => { list.scrollTop = list.scrollHeight / 2; });
+    await page.waitForFunction(() => [...document.querySelectorAll('#list small')].some((name) => /^50\d\d$/.test(name.textContent)));
+    assert.ok(await size() < 1500, String(await size()));
+    await page.fill('#search', '9999');
+    await page.locator('#count', { hasText: '1 of 10,000' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.goto(`${page.url().split('#')[0]}#long/9998/default/builtin%3Aecho/full//1/5`);
+    await page.locator('.turn.here[data-turn="5"]').waitFor();
+    assert.deepEqual(await window.wrongs(), []);
+    console.log(`10,000 conversations of 5 turns: ready after ${Math.round(ready)} ms, ${(readFileSync(run.page).length / 1e6).toFixed(1)} MB`);
+    await window.close();
+  });
+});
