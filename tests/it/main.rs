@@ -10,6 +10,7 @@
 mod apart;
 mod budget;
 mod cassettes;
+mod compare;
 mod diff;
 mod disk;
 mod exit_codes;
