@@ -60,8 +60,8 @@ fn two_runs() -> (Sandbox, Server) {
 fn steady(text: &str) -> String {
     let text = Regex::new(r"\d{8}T\d{6}Z-[0-9a-f]{4}").unwrap().replace_all(text, "20261122T101500Z-3f9a");
     let text = Regex::new(r"\d{4}-\d\d-\d\dT[0-9:.]+Z").unwrap().replace_all(&text, "2026-11-22T10:15:00Z");
-    let text = Regex::new(r"(?m) +(latency|\d+\.\d s( [+-]\d+%)?)$").unwrap().replace_all(&text, "  latency");
-    let text = Regex::new(r"\| \d+\.\d s( [+-]\d+%)? \|").unwrap().replace_all(&text, "| N.N s |");
+    let text = Regex::new(r"(?m) +(latency|(\d+ ms|\d+\.\d s)( [+-]\d+%)?)$").unwrap().replace_all(&text, "  latency");
+    let text = Regex::new(r"\| (\d+ ms|\d+\.\d s)( [+-]\d+%)? \|").unwrap().replace_all(&text, "| N ms |");
     Regex::new(r#"("latency_ms": \{\s*"base": )[\d.]+(,\s*"new": )[\d.]+"#)
         .unwrap()
         .replace_all(&text, "${1}1.5${2}1.5")
@@ -106,6 +106,8 @@ fn two_runs_on_a_terminal() {
 
     only in base (1)
       gone · default · bot
+
+    of 4 variants, 1 worse, 1 better, 1 changed only in words, 1 the same
     "#);
 }
 
@@ -145,8 +147,8 @@ fn two_runs_as_markdown() {
 
     |  | words/reply | tokens sent | tokens reply | latency |
     | --- | --: | --: | --: | --: |
-    | `base` | 1.8 | 35 | 15 | N.N s |
-    | `new` | 3.6 +100% | 35 | 15 | N.N s |
+    | `base` | 1.8 | 35 | 15 | N ms |
+    | `new` | 3.6 +100% | 35 | 15 | N ms |
 
     <details><summary>2 scenarios with changes</summary>
 
@@ -328,6 +330,9 @@ fn the_variants_of_one_run_side_by_side() {
 
     with no other window to compare with (1)
       alone · default · builtin
+
+    1 against full: of 1 variant, 1 worse
+    2 against full: of 1 variant, 1 worse
     "#);
     let ran = sandbox.run(&["compare", "--by", "window", "--base", "1", "latest", "--fail-on", "worse"]).expect(0);
     assert!(ran.stdout.contains("full against 1: of 1 variant, 1 better"), "{}", ran.stdout);

@@ -1,8 +1,8 @@
 //! The tables of a comparison as plain texts, which each format lays out.
 
-use super::super::wording::{grouped, money, time_of_ms};
+use super::super::wording::{grouped, money};
 use super::contrast::{Contrast, ScenarioPairs};
-use super::wording::{measure, p_number, passed, points, points_range, range, share};
+use super::wording::{measure, milliseconds, p_number, passed, points, points_range, range, share};
 use super::{Comparison, Measures, Rate};
 
 /// A table. What stands in its first column may be a stranger's text, as `is_named` says; all else is ours.
@@ -36,8 +36,9 @@ impl Table {
 /// The sides by their rates.
 pub(super) fn rates(comparison: &Comparison) -> Table {
     let mut rows: Vec<Vec<String>> = Vec::new();
-    let side =
-        |name: &str, rate: Rate| vec![name.to_owned(), passed(rate), share(rate.share()), range(rate.interval())];
+    let side = |name: &str, rate: Rate| {
+        vec![name.to_owned(), passed(rate), share(rate.share(), rate.decided), range(rate.interval(), rate.decided)]
+    };
     for (contrast, is_first) in with_first(comparison) {
         if is_first {
             let mut base = side(&contrast.base, contrast.pairs.base);
@@ -46,8 +47,8 @@ pub(super) fn rates(comparison: &Comparison) -> Table {
         }
         let mut new = side(&contrast.new, contrast.pairs.new);
         new.extend([
-            points(contrast.pairs.difference()),
-            points_range(contrast.interval),
+            points(contrast.pairs.difference(), contrast.pairs.number()),
+            points_range(contrast.interval, contrast.pairs.number()),
             if contrast.pairs.number() == 0 { String::new() } else { p_number(contrast.p_holm) },
         ]);
         rows.push(new);
@@ -67,7 +68,7 @@ pub(super) fn took(comparison: &Comparison) -> Table {
             measure(measures.tokens_sent, is_base, whole),
             measure(measures.tokens_reply, is_base, whole),
             measure(measures.cost_usd, is_base, money),
-            measure(measures.latency_ms, is_base, time_of_ms),
+            measure(measures.latency_ms, is_base, milliseconds),
         ]
     };
     for (contrast, is_first) in with_first(comparison) {
@@ -93,11 +94,12 @@ fn with_first(comparison: &Comparison) -> impl Iterator<Item = (&Contrast, bool)
     })
 }
 
-/// The scenarios in which something changed, and how many there are in which nothing did.
+/// The scenarios in which something changed, those that are least likely luck first; and how many these are.
 pub(super) fn scenarios(contrast: &Contrast, most: usize) -> (Table, usize) {
     let is_changed = |one: &&ScenarioPairs| one.pairs.worsened + one.pairs.improved > 0;
-    let changed = contrast.scenarios.iter().filter(is_changed).count();
-    let rows = contrast.scenarios.iter().filter(is_changed).take(most).map(|one| {
+    let mut changed: Vec<&ScenarioPairs> = contrast.scenarios.iter().filter(is_changed).collect();
+    changed.sort_by(|one, other| one.pairs.p().total_cmp(&other.pairs.p()));
+    let rows = changed.iter().take(most).map(|one| {
         let pairs = &one.pairs;
         vec![
             one.scenario.clone(),
@@ -109,13 +111,13 @@ pub(super) fn scenarios(contrast: &Contrast, most: usize) -> (Table, usize) {
         ]
     });
     let titles = ["scenario", "base", "new", "base alone", "new alone", "p (Holm)"];
-    (Table::new(true, &titles, rows.collect()), changed)
+    (Table::new(true, &titles, rows.collect()), changed.len())
 }
 
 /// What trying several times comes to.
 pub(super) fn repeated(contrast: &Contrast) -> Table {
     let rows = contrast.repeated.iter().map(|(base, new)| {
-        let percent = |rate: f64| share(Some(rate));
+        let percent = |rate: f64| share(Some(rate), 0);
         vec![
             base.k.to_string(),
             percent(base.at_least_one),

@@ -17,6 +17,8 @@ use crate::text::layout::{truncate, width, wrap};
 const SHOWN: usize = 20;
 const DETAIL_LINES: usize = 3;
 const INDENT: &str = "    ";
+/// A longer text does not fit on a terminal as it is opened.
+const SCREEN: usize = 24;
 /// No name in a table is cut below this.
 const NARROWEST: usize = 12;
 
@@ -45,7 +47,14 @@ pub fn render(comparison: &Comparison, look: Look) -> String {
     }
     parts.push(alone(comparison, look));
     parts.retain(|part| !part.is_empty());
-    no_command(&look.spell(&parts.join("\n"))).into_owned()
+    let mut text = parts.join("\n");
+    // What stands at the top has scrolled away by then.
+    if text.lines().count() > SCREEN {
+        let answers = comparison.contrasts.iter().map(|contrast| answered(contrast, several_sides, look));
+        text.push('\n');
+        text.extend(answers);
+    }
+    no_command(&look.spell(&text)).into_owned()
 }
 
 fn heading(comparison: &Comparison, look: Look) -> String {
@@ -140,13 +149,10 @@ fn by_scenario(contrast: &Contrast, look: Look) -> String {
         return String::new();
     }
     let shown = rows.rows.len();
-    let rest = match (changed - shown, scenarios - changed) {
-        (0, 0) => String::new(),
-        (0, same) => format!("  and {} in which nothing changed\n", grouped(same as u64)),
-        (more, same) => {
-            format!("  and {} more, {} in which nothing changed\n", grouped(more as u64), grouped(same as u64))
-        }
-    };
+    let parts = [(changed - shown, "more"), (scenarios - changed, "in which nothing changed")];
+    let parts = parts.into_iter().filter(|(number, _)| *number > 0);
+    let parts: Vec<String> = parts.map(|(number, words)| format!("{} {words}", grouped(number as u64))).collect();
+    let rest = if parts.is_empty() { String::new() } else { format!("  and {}\n", parts.join(", ")) };
     table(&rows, look) + &rest
 }
 

@@ -1,6 +1,6 @@
 //! How a comparison's numbers are worded for people who are no statisticians: what they allow one to say, and no more.
 
-use super::super::wording::{grouped, several, vars_in_words};
+use super::super::wording::{grouped, several, time_of_ms, vars_in_words};
 use super::contrast::{Change, CheckChange, Contrast, Pairs, Rate};
 use super::{Both, Dimension};
 use crate::model::{VariantKey, Verdict};
@@ -44,35 +44,52 @@ pub(super) fn passed(rate: Rate) -> String {
     format!("{}/{}", grouped(rate.passed), grouped(rate.decided))
 }
 
+/// Where there are so many pairs, a tenth of a percent is worth showing.
+const MANY: u64 = 1000;
+
+fn decimals(pairs: u64) -> usize {
+    usize::from(pairs >= MANY)
+}
+
 /// `87 %`.
-pub(super) fn share(share: Option<f64>) -> String {
-    share.map_or_else(String::new, |share| format!("{:.0} %", share * 100.0))
+pub(super) fn share(share: Option<f64>, pairs: u64) -> String {
+    share.map_or_else(String::new, |share| format!("{:.*} %", decimals(pairs), share * 100.0))
 }
 
 /// `68 to 95 %`.
-pub(super) fn range(interval: Option<Interval>) -> String {
-    interval.map_or_else(String::new, |Interval { low, high }| format!("{:.0} to {:.0} %", low * 100.0, high * 100.0))
+pub(super) fn range(interval: Option<Interval>, pairs: u64) -> String {
+    let decimals = decimals(pairs);
+    interval.map_or_else(String::new, |Interval { low, high }| {
+        format!("{:.decimals$} to {:.decimals$} %", low * 100.0, high * 100.0)
+    })
 }
 
 /// `+4 points`, with a sign.
-pub(super) fn points(difference: Option<f64>) -> String {
-    difference.map_or_else(String::new, |difference| format!("{} points", signed(difference)))
+pub(super) fn points(difference: Option<f64>, pairs: u64) -> String {
+    difference.map_or_else(String::new, |difference| format!("{} points", signed(difference, decimals(pairs))))
 }
 
 /// `-17 to +9`, in points.
-pub(super) fn points_range(interval: Option<Interval>) -> String {
-    interval.map_or_else(String::new, |Interval { low, high }| format!("{} to {}", signed(low), signed(high)))
+pub(super) fn points_range(interval: Option<Interval>, pairs: u64) -> String {
+    let end = |share: f64| signed(share, decimals(pairs));
+    interval.map_or_else(String::new, |Interval { low, high }| format!("{} to {}", end(low), end(high)))
 }
 
-fn signed(share: f64) -> String {
-    let percent = (share * 100.0).round();
-    if percent == 0.0 { "0".to_owned() } else { format!("{percent:+.0}") }
+/// Of what is rounded to nothing, no sign.
+fn signed(share: f64, decimals: usize) -> String {
+    let text = format!("{:+.decimals$}", share * 100.0);
+    if text.contains(|digit| ('1'..='9').contains(&digit)) { text } else { "0".to_owned() }
+}
+
+/// `449 ms`, from a second on `4.1 s`.
+pub(super) fn milliseconds(milliseconds: f64) -> String {
+    if milliseconds < 1000.0 { format!("{milliseconds:.0} ms") } else { time_of_ms(milliseconds) }
 }
 
 /// A number with the change behind it, on the second side: `15.0 +22%`.
 pub(super) fn measure(both: Both, is_base: bool, word: impl Fn(f64) -> String) -> String {
     let Some(number) = (if is_base { both.base } else { both.new }) else { return String::new() };
-    match both.change().filter(|_| !is_base).map(signed) {
+    match both.change().filter(|_| !is_base).map(|change| signed(change, 0)) {
         Some(change) if change != "0" => format!("{} {change}%", word(number)),
         _ => word(number),
     }
@@ -191,7 +208,10 @@ mod tests {
         for (share, words) in
             [(0.0, "0 points"), (0.004, "0 points"), (-0.004, "0 points"), (0.33, "+33 points"), (-1.0, "-100 points")]
         {
-            assert_eq!(points(Some(share)), words);
+            assert_eq!(points(Some(share), 10), words);
+        }
+        for (share, words) in [(0.0004, "0 points"), (0.004, "+0.4 points"), (-0.1, "-10.0 points")] {
+            assert_eq!(points(Some(share), 1000), words, "of many");
         }
     }
 }
