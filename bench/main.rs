@@ -54,12 +54,12 @@ impl Asked {
             match word.as_str() {
                 "--quick" | "--bench" => {}
                 "--pairs" => asked.pairs = words.next().context("`--pairs` takes a number")?.parse()?,
-                "A" | "B" | "C" | "D" | "E" | "F" => asked.works.extend(word.chars()),
-                _ => bail!("`{word}` is no work: A, B, C, D, E, F; options are `--pairs N` and `--quick`"),
+                "A" | "B" | "C" | "D" | "E" | "F" | "G" => asked.works.extend(word.chars()),
+                _ => bail!("`{word}` is no work: A, B, C, D, E, F, G; options are `--pairs N` and `--quick`"),
             }
         }
         if asked.works.is_empty() {
-            asked.works = "ABCDEF".chars().collect();
+            asked.works = "ABCDEFG".chars().collect();
         }
         anyhow::ensure!(asked.pairs > 0, "`--pairs` takes a number from 1");
         Ok(asked)
@@ -88,6 +88,10 @@ fn drive(asked: &Asked) -> anyhow::Result<()> {
             'E' => {
                 let files = if asked.is_quick { 150 } else { 10_000 };
                 table::e(files, &bench.check(files)?)
+            }
+            'G' => {
+                let work = quick(Work::new(10_000, 5, 0, 64), Work::new(60, 3, 0, 8));
+                table::g(work, &bench.report(work)?)
             }
             _ => {
                 let times = if asked.is_quick { 1 } else { 20 };

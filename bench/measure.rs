@@ -38,6 +38,15 @@ pub struct Pairs {
     pub ours: Vec<Play>,
 }
 
+/// The reports of one run, made again and again.
+#[derive(Debug)]
+pub struct Reports {
+    /// What each time took.
+    pub took: Vec<Took>,
+    /// The files of the run's folder with their bytes, by name.
+    pub files: Vec<(String, u64)>,
+}
+
 /// Where and how often is measured.
 pub struct Bench {
     folder: TempDir,
@@ -96,6 +105,21 @@ impl Bench {
         work::write_files(files, &folder.join("scenarios"))?;
         let check = |_| run(chat_eval(&folder).args(["check", "scenarios"]), Duration::from_secs(120), &self.said());
         (0..self.pairs).map(check).collect()
+    }
+
+    /// Lets chat-eval play the work once, and make the reports of it again.
+    pub fn report(&self, work: Work) -> anyhow::Result<Reports> {
+        self.ours(work)?;
+        let folder = self.folder.path().join("play");
+        let report = |_| run(chat_eval(&folder).args(["report", "--svg"]), Duration::from_secs(120), &self.said());
+        let took = (0..self.pairs).map(report).collect::<anyhow::Result<_>>()?;
+        let size = |entry: std::io::Result<fs::DirEntry>| {
+            let entry = entry?;
+            Ok((entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.len()))
+        };
+        let mut files = fs::read_dir(folder.join("results/latest"))?.map(size).collect::<anyhow::Result<Vec<_>>>()?;
+        files.sort();
+        Ok(Reports { took, files })
     }
 
     /// Starts chat-eval so many times with these arguments, beside a scenario for the embedded model.

@@ -6,7 +6,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::child::Took;
-use super::measure::{Pairs, Play};
+use super::measure::{Pairs, Play, Reports};
+use super::work::Work;
 
 const MIB: f64 = 1_048_576.0;
 
@@ -72,6 +73,20 @@ pub fn f(version: &[Took], run: &[Took]) -> String {
         Target::new("`run`, peak", median(run.iter().copied().map(mib)), f64::INFINITY, " MiB"),
     ];
     format!("### F: start-up\n\n{}", table(&targets))
+}
+
+pub fn g(work: Work, reports: &Reports) -> String {
+    let took = &reports.took;
+    let targets = [
+        Target::new("wall", seconds(took, |took| took.wall), f64::INFINITY, " s"),
+        Target::new("CPU", seconds(took, |took| took.cpu), f64::INFINITY, " s"),
+        Target::new("peak", median(took.iter().copied().map(mib)), f64::INFINITY, " MiB"),
+    ];
+    let Work { conversations, turns, .. } = work;
+    let files: Vec<String> =
+        reports.files.iter().map(|(name, bytes)| format!("{name} {} kB", bytes.div_ceil(1000))).collect();
+    let title = format!("### G: `report --svg` of {conversations} conversations × {turns} turns");
+    format!("{title}\n\n{}\n{}\n", table(&targets), files.join(", "))
 }
 
 /// Something measured, and what it is to be at most.

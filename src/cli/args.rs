@@ -195,6 +195,10 @@ pub struct RunArgs {
     /// said in that run. Pinned, what fails in a turn is that turn's own
     #[arg(long, value_name = "HISTORY", default_value = "live")]
     pub history: History,
+    /// Make every call, also where variants of a scenario would send the same at the same place: else it is sent once, and all
+    /// of them get the reply
+    #[arg(long)]
+    pub no_share: bool,
     /// Seconds for one attempt of a call; for a stream, between two pieces, and ten times as long in all
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 120.0, value_parser = seconds)]
     pub timeout: f64,
@@ -217,6 +221,10 @@ pub struct RunArgs {
     /// Stop at the first failed check: no new turn is begun
     #[arg(long)]
     pub fail_fast: bool,
+    /// Leave out trials that can change no verdict against `pass_rate` any more, whatever they would bring: no approximation. A
+    /// variant's trials are begun a few at a time then
+    #[arg(long)]
+    pub until_decided: bool,
     /// A larger plan is an error
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = conversations)]
     pub max_conversations: usize,
@@ -335,6 +343,9 @@ pub struct ReportArgs {
     /// The run: its folder, its id, `latest` or `previous`
     #[arg(value_name = "RUN", default_value = "latest")]
     pub run: String,
+    /// Draw pictures into the run's folder too: the retention grids, tokens sent, latency, time to the first token
+    #[arg(long)]
+    pub svg: bool,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto)]
     pub format: Format,

@@ -3,13 +3,14 @@
 //! They are read before anything is sent, and written from the journal when the run is over: so they stand in plan order,
 //! whatever came first, and a run that was killed and went on records what one that was left alone would have.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::{Cassettes, RunArgs};
 use super::commands::check::plural;
 use super::config::{Config, KeyConfig, ProviderConfig};
+use super::gone;
 use super::models::{resolve, variable};
 use super::runs::JOURNAL;
 use crate::diagnostic::{Code, Diagnostic};
@@ -21,7 +22,7 @@ use crate::run::plan::Plan;
 use crate::run::{Pins, Tape};
 
 /// What of the command line narrows a plan: a recording that such a run does not use may be another's.
-const NARROWING: [&str; 10] = [
+const NARROWING: [&str; 11] = [
     "--filter",
     "--tag",
     "--persona",
@@ -31,11 +32,15 @@ const NARROWING: [&str; 10] = [
     "--shard",
     "--rerun",
     "--fail-fast",
+    "--until-decided",
     "--history",
 ];
 
 /// How many files are named.
 const NAMED: usize = 20;
+
+/// How many conversations are named that are to be recorded too.
+const NAMED_BEHIND: usize = 5;
 
 /// The recordings of a run's scenarios.
 #[derive(Debug)]
@@ -46,6 +51,8 @@ pub struct Shelf {
     /// The run plays all that its files say.
     is_whole: bool,
     kept: Vec<Kept>,
+    /// Recordings whose scenario is gone; none where only a part is played.
+    gone: BTreeSet<PathBuf>,
 }
 
 /// One scenario's.
@@ -72,14 +79,20 @@ pub struct Settled {
     pub errors: Vec<String>,
 }
 
-/// Reads the recordings of all scenarios of a plan that have any, or may get some.
+/// Reads the recordings of all scenarios of a plan that have any, or may get some. `paths` are those of the run.
 ///
 /// # Errors
 /// What is wrong with their files.
-pub fn load(plan: &Plan, config: &Config, args: &RunArgs, has_own_model: bool) -> Result<Shelf, Vec<Diagnostic>> {
+pub fn load(
+    plan: &Plan,
+    config: &Config,
+    (args, paths): (&RunArgs, &[PathBuf]),
+    has_own_model: bool,
+) -> Result<Shelf, Vec<Diagnostic>> {
     let is_narrowed = has_own_model || args.given.iter().any(|name| NARROWING.contains(&name.as_str()));
     let mode = if args.offline { Cassettes::Only } else { args.cassettes };
-    let mut shelf = Shelf { mode, is_pruned: args.prune, is_whole: !is_narrowed, kept: Vec::new() };
+    let mut shelf =
+        Shelf { mode, is_pruned: args.prune, is_whole: !is_narrowed, kept: Vec::new(), gone: BTreeSet::new() };
     if args.prune && is_narrowed {
         let message = "`--prune` needs the whole plan: what a part of it does not use, another part may";
         return Err(vec![
@@ -88,6 +101,9 @@ pub fn load(plan: &Plan, config: &Config, args: &RunArgs, has_own_model: bool) -
     }
     if mode == Cassettes::Off {
         return Ok(shelf);
+    }
+    if shelf.is_whole {
+        shelf.gone = gone::recordings(&plan.scenarios, paths);
     }
     let mut wrong = Vec::new();
     let called: HashSet<&str> = plan.models().into_iter().filter(|model| is_called(config, model)).collect();
@@ -119,6 +135,13 @@ pub fn load(plan: &Plan, config: &Config, args: &RunArgs, has_own_model: bool) -
         }
     }
     if wrong.is_empty() { Ok(shelf) } else { Err(wrong) }
+}
+
+/// What is wrong with the recordings of a plan's scenarios, whoever plays them.
+pub fn damaged(plan: &Plan) -> Vec<Diagnostic> {
+    let files = plan.scenarios.iter().filter(|scenario| scenario.source.path != "-");
+    let paths = files.map(|scenario| cassette::path(Path::new(&scenario.source.path), &scenario.name));
+    paths.filter_map(|path| Some(unusable(&cassette::read(&path).err()?))).collect()
 }
 
 /// Whether a model is one that is called, and not the embedded one.
@@ -179,9 +202,13 @@ impl Shelf {
         Pins::Cassettes(recorded.collect())
     }
 
-    /// Writes what was recorded, and tells what is used no more, from the journal of the run in a folder.
-    pub fn settle(&self, folder: &Path) -> Settled {
+    /// Writes what was recorded, and tells what is used no more, from the journal of the run in a folder, of which every
+    /// conversation was played or not.
+    pub fn settle(&self, folder: &Path, is_complete: bool) -> Settled {
         let mut settled = Settled::default();
+        if is_complete {
+            self.settle_gone(&mut settled);
+        }
         if self.kept.iter().all(|kept| kept.cassette.is_none()) && self.mode != Cassettes::Record {
             return settled;
         }
@@ -223,6 +250,25 @@ impl Shelf {
         settled
     }
 
+    /// Tells of recordings whose scenario is gone, or removes them.
+    fn settle_gone(&self, settled: &mut Settled) {
+        for path in &self.gone {
+            let shown = path.display();
+            if !self.is_pruned {
+                settled.warnings.push(format!("warning: {shown}: its scenario is gone; `--prune` removes it"));
+            } else if let Err(error) = cassette::remove(path) {
+                settled.errors.push(error.to_string());
+            } else {
+                settled.remarks.push(format!("removed {shown}: its scenario is gone"));
+            }
+        }
+        let more = settled.warnings.len().saturating_sub(NAMED);
+        if more > 0 {
+            settled.warnings.truncate(NAMED);
+            settled.warnings.push(format!("and {} more", plural(more, "cassette")));
+        }
+    }
+
     fn close(&self, kept: &Kept, played: Played, settled: &mut Settled) {
         // Another run may have recorded another part of it meanwhile.
         let old = match cassette::read(&kept.path) {
@@ -240,6 +286,9 @@ impl Shelf {
             _ => (0, old.clone()),
         };
         let path = kept.path.display();
+        if recorded > 0 {
+            settled.warnings.extend(left_behind(&old.left_behind(&cassette, &played.replaced), &kept.name));
+        }
         let unused = cassette.entries().iter().filter(|entry| !played.used.contains(&entry.key)).count();
         if unused > 0 && is_whole {
             if self.is_pruned {
@@ -265,6 +314,17 @@ impl Shelf {
             Err(error) => settled.errors.push(error.to_string()),
         }
     }
+}
+
+/// What is said of conversations that hear another reply now than the one that their recordings follow.
+fn left_behind(conversations: &[Place], scenario: &str) -> Option<String> {
+    let named: Vec<String> =
+        conversations.iter().take(NAMED_BEHIND).map(|place| format!("{scenario} · {place}")).collect();
+    let more = conversations.len().saturating_sub(NAMED_BEHIND);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!named.is_empty()).then(|| {
+        format!("warning: record these too, they share a turn that has another reply now: {}{more}", named.join(", "))
+    })
 }
 
 fn plural_replies(number: usize) -> String {

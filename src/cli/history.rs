@@ -8,11 +8,17 @@ use super::console::Console;
 use super::exit::Exit;
 use super::runs::{self, JOURNAL};
 use crate::journal::Reader;
+use crate::model::{ConversationKey, Script, Turn};
 use crate::run::plan::Plan;
-use crate::run::{PinnedRun, Pins};
+use crate::run::{PinnedRun, Pins, Replies};
+use crate::text::escape::quote;
 
 /// How many turns are named whose reply is missing.
 const NAMED: usize = 20;
+/// Characters that are shown of a message.
+const SHOWN: usize = 60;
+/// So many of them stand before the first that differs.
+const BEFORE: usize = 12;
 
 /// What the run pins; nothing where it plays live.
 ///
@@ -48,7 +54,7 @@ pub fn pins(
             Pins::Run(Box::new(read.map_err(unread)?))
         }
     };
-    let mut missing = Vec::new();
+    let mut wrong = Wrong::default();
     for planned in places.iter().map(|place| &plan.conversations[*place]) {
         // The embedded model is never recorded, and says the same anyway.
         if args.history == History::Recorded && uncalled_by_nature.contains(plan.model(planned)) {
@@ -56,31 +62,72 @@ pub fn pins(
         }
         let key = plan.conversation_key(planned);
         let pinned = pins.of(planned.scenario, &key).map_err(|error| refused(error.to_string(), ""))?;
-        let turns = plan.script(planned).map_or_else(
-            |_| Vec::new(),
-            |script| {
-                let live = (1..).zip(&script.turns).filter(|(_, turn)| turn.reply.is_none());
-                live.map(|(number, _)| number).collect::<Vec<u32>>()
-            },
-        );
+        if let Ok(script) = plan.script(planned) {
+            wrong.add(&key, &script, &pinned);
+        }
+    }
+    if wrong.is_empty() { Ok(Some(pins)) } else { Err(wrong.say(&args.history, console)) }
+}
+
+/// What keeps histories from being pinned.
+#[derive(Default)]
+struct Wrong {
+    /// Nothing is pinned for these turns.
+    missing: Vec<String>,
+    /// What is pinned for these is the answer to another message.
+    asked_otherwise: Vec<String>,
+}
+
+impl Wrong {
+    fn add(&mut self, key: &ConversationKey, script: &Script, pinned: &Replies) {
+        let live = (1..).zip(&script.turns).filter(|(_, turn)| turn.reply.is_none());
+        let live: Vec<(u32, &Turn)> = live.collect();
         // Nobody sees the last one.
-        let seen = turns.split_last().map_or(&[][..], |(_, seen)| seen);
-        missing.extend(
-            seen.iter()
-                .filter(|turn| !pinned.contains_key(turn))
-                .map(|turn| format!("turn {turn} of {}, trial {}", key.variant, key.trial)),
-        );
+        for (number, turn) in live.split_last().map_or(&[][..], |(_, seen)| seen) {
+            let place = || format!("turn {number} of {}, trial {}", key.variant, key.trial);
+            match pinned.get(number) {
+                None => self.missing.push(format!("nothing is pinned for {}", place())),
+                Some(pinned) if pinned.user != *turn.user => {
+                    let (then, now) = from_difference(&pinned.user, &turn.user);
+                    let place = place();
+                    self.asked_otherwise.push(format!(
+                        "what is pinned for {place} answers another user message: {then} then, {now} now"
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
     }
-    if missing.is_empty() {
-        return Ok(Some(pins));
+
+    fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.asked_otherwise.is_empty()
     }
-    let more = missing.len().saturating_sub(NAMED);
-    for turn in missing.iter().take(NAMED) {
-        console.fatal(format!("nothing is pinned for {turn}"));
+
+    fn say(&self, history: &History, console: &Console) -> Exit {
+        for turns in [&self.asked_otherwise, &self.missing] {
+            turns.iter().take(NAMED).for_each(|turn| console.fatal(turn));
+            let more = turns.len().saturating_sub(NAMED);
+            if more > 0 {
+                console.error(&format!("and so for {more} turns more"));
+            }
+        }
+        console.error(match history {
+            History::Run(_) => {
+                "help: `--history pinned:RUN` needs a run of the scenarios as they are now: play them live once more"
+            }
+            _ => "help: `--cassettes record` records them; `--history pinned:RUN` takes them from a run",
+        });
+        Exit::BadInput
     }
-    if more > 0 {
-        console.error(&format!("and for {more} turns more"));
-    }
-    console.error("help: `--cassettes record` records them; `--history pinned:RUN` takes them from a run");
-    Err(Exit::BadInput)
+}
+
+/// Both from a little before the first character that differs.
+fn from_difference(then: &str, now: &str) -> (String, String) {
+    let same = then.chars().zip(now.chars()).take_while(|(then, now)| then == now).count();
+    let shown = |text: &str| {
+        let from = same.saturating_sub(BEFORE);
+        let rest: String = text.chars().skip(from).collect();
+        format!("{}{}", if from > 0 { "…" } else { "" }, quote(&rest, SHOWN))
+    };
+    (shown(then), shown(now))
 }

@@ -11,6 +11,7 @@ mod ending;
 mod environment;
 mod exit;
 mod git;
+mod gone;
 mod history;
 mod limits;
 mod missing;

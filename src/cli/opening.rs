@@ -1,5 +1,6 @@
 //! How a run begins on disk and in words: its folder, its journal with the manifest, the first line.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -91,6 +92,11 @@ pub fn now() -> String {
 
 /// The commit of the working directory; without git or a repository there is none.
 fn git_commit() -> Option<String> {
+    let here = env::current_dir().ok()?;
+    // Where none can be, no process is started to find that out.
+    if env::var_os("GIT_DIR").is_none() && !here.ancestors().any(|folder| folder.join(".git").exists()) {
+        return None;
+    }
     let mut git = std::process::Command::new("git");
     let output = git.args(["rev-parse", "--verify", "--quiet", "HEAD"]).stderr(Stdio::null()).output().ok()?;
     let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();

@@ -207,7 +207,8 @@ fn errored(
 ) -> Result<(IndexMap<String, VariantKey>, usize), JournalError> {
     let mut variants = IndexMap::new();
     let mut begun = HashSet::new();
-    let is_errored = |record: &Record| !matches!(record.end(), End::Passed | End::Failed);
+    let is_errored =
+        |record: &Record| !matches!(record.end(), End::Passed | End::Failed) && record.left_out().is_none();
     for record in journal.records() {
         let record = record?;
         begun.insert(ConversationId::new(&record.begin.key));

@@ -69,7 +69,11 @@ async fn until_the_end(mut signals: Signals, asking: &watch::Sender<bool>) {
     loop {
         let heard = signals.next().await;
         let is_going_on = asking.send(true).is_ok();
-        if heard == Heard::Stop && (is_asked || !is_going_on) {
+        let is_last = match heard {
+            Heard::Stop => is_asked || !is_going_on,
+            Heard::Hangup => !is_asked && !is_going_on,
+        };
+        if is_last {
             return;
         }
         is_asked = true;

@@ -61,7 +61,7 @@ impl References {
         }
         // The last scenario of a folder may be gone, and its snapshots be left.
         for root in std::mem::take(&mut self.paths).iter().filter(|path| path.is_dir()) {
-            for folder in snapshot::scenario_folders(root).unwrap_or_default() {
+            for folder in snapshot::scenario_folders(root, "snapshots").unwrap_or_default() {
                 self.folder(&folder);
             }
         }
@@ -97,17 +97,17 @@ fn unfiltered(manifest: &Manifest) -> Option<RunArgs> {
 }
 
 /// Whether all the scenarios that lie in a folder are among those that were loaded.
-fn is_whole(folder: &Path, loaded: &HashSet<PathBuf>) -> bool {
+pub(super) fn is_whole(folder: &Path, loaded: &HashSet<PathBuf>) -> bool {
     let (files, diagnostics) = sources::in_folder(folder);
     diagnostics.is_empty() && files.iter().all(|file| loaded.contains(&file_identity(file)))
 }
 
-fn identity(folder: &Path) -> PathBuf {
+pub(super) fn identity(folder: &Path) -> PathBuf {
     let shown = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     shown.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
 
 /// A scenario is the file that has its name in its folder, not what that may be a link to.
-fn file_identity(file: &Path) -> PathBuf {
+pub(super) fn file_identity(file: &Path) -> PathBuf {
     identity(file.parent().unwrap_or(Path::new(""))).join(file.file_name().unwrap_or_default())
 }

@@ -223,6 +223,10 @@ pub struct TurnDone {
     pub sent: Vec<(u32, u32)>,
     /// Where the reply came from.
     pub source: Source,
+    /// Place in the plan of the conversation that sent the request, where the reply is shared. Of all that share one, reports
+    /// take the first in plan order for the sender: who that was in fact is chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_from: Option<u32>,
     /// The reply; absent when the call failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<String>,
@@ -348,6 +352,9 @@ pub struct ConversationDone {
     /// How many checks were decided, in all parts of the run; absent where a defect ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<u32>,
+    /// How many calls it would have made at most, where it was left out: the verdicts of its variant were decided without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<u32>,
 }
 
 /// What a call waits for before it is sent.

@@ -95,6 +95,12 @@ impl Record {
         self.done.as_ref().map_or(End::Interrupted, |done| done.end)
     }
 
+    /// How many calls it would have made at most, where it was left out since its variant was decided without it.
+    #[must_use]
+    pub fn left_out(&self) -> Option<u32> {
+        self.done.as_ref()?.left_out
+    }
+
     /// The first line that it has lost, where it has lost one: turns and checks are written in their order, and the end says
     /// how many there were.
     #[must_use]

@@ -14,6 +14,9 @@ use memchr::memchr;
 const BLOCK: usize = 64 * 1024;
 /// How many are kept: enough for a thousand conversations at once.
 const KEPT: usize = 128;
+/// The room of a block that was not asked for in so many questions is taken for the next one, before there are so many: where
+/// few conversations were played at once, few blocks are in use, and new memory costs more than to read what lies in it.
+const STALE: u64 = 4096;
 
 /// A file and the blocks of it that were used last.
 #[derive(Debug)]
@@ -76,10 +79,11 @@ impl Blocks {
         Ok(&block.bytes)
     }
 
-    /// Room for a block: that of the one that was used the longest ago, once there are enough.
+    /// Room for a block: that of the one that was used the longest ago, once that is stale or there are enough.
     fn spare(&mut self) -> Vec<u8> {
-        let oldest = self.kept.iter().min_by_key(|(_, block)| block.used).map(|(number, _)| *number);
-        let oldest = oldest.filter(|_| self.kept.len() >= KEPT).and_then(|number| self.kept.remove(&number));
+        let oldest = self.kept.iter().map(|(number, block)| (block.used, *number)).min();
+        let oldest = oldest.filter(|(used, _)| self.kept.len() >= KEPT || self.asked - used > STALE);
+        let oldest = oldest.and_then(|(_, number)| self.kept.remove(&number));
         let mut bytes = oldest.map_or_else(|| Vec::with_capacity(BLOCK), |block| block.bytes);
         bytes.clear();
         bytes

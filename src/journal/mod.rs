@@ -7,6 +7,7 @@
 mod blocks;
 mod merge;
 mod reader;
+mod senders;
 mod writer;
 
 use std::io;

@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use super::JournalError;
 use super::blocks::Blocks;
+use super::senders::Senders;
 use crate::event::{Begin, Event, FORMAT, Lost, Manifest, Record, SnapshotNote};
 
 /// How much of the file is read at a time when the index is made.
@@ -167,7 +168,7 @@ impl Reader {
         self.whole_length
     }
 
-    /// The conversation at a place of the plan, read from the file; `None` where it was not begun.
+    /// The conversation at a place of the plan as it was written, read from the file; `None` where it was not begun.
     ///
     /// # Errors
     /// When it cannot be read, or a line of it is damaged.
@@ -176,9 +177,10 @@ impl Reader {
         if lines.is_empty() { Ok(None) } else { self.record(lines).map(Some) }
     }
 
-    /// The conversations that were begun, in plan order, each read from the file when it is asked for.
+    /// The conversations that were begun, in plan order, each read from the file when it is asked for. Of those that share a
+    /// call, the first has made it.
     pub fn records(&self) -> Records<'_> {
-        Records { reader: self, rest: &self.lines }
+        Records { reader: self, rest: &self.lines, senders: Senders::default() }
     }
 
     /// The places in the plan of the conversations that were begun, in plan order.
@@ -269,6 +271,7 @@ impl Reader {
 pub struct Records<'a> {
     reader: &'a Reader,
     rest: &'a [Line],
+    senders: Senders,
 }
 
 impl Iterator for Records<'_> {
@@ -278,7 +281,11 @@ impl Iterator for Records<'_> {
         let plan = self.rest.first()?.plan;
         let (lines, rest) = self.rest.split_at(self.rest.partition_point(|line| line.plan == plan));
         self.rest = rest;
-        Some(self.reader.record(lines))
+        let record = self.reader.record(lines).and_then(|mut record| {
+            self.senders.settle(&mut record, |plan| self.reader.record_of(plan))?;
+            Ok(record)
+        });
+        Some(record)
     }
 }
 

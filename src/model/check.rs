@@ -11,12 +11,21 @@ pub struct Check {
     pub name: Option<String>,
     /// Globs of the models that it is for; empty for all.
     pub models: Vec<String>,
-    /// Why it is expected to fail.
-    pub known_failure: Option<String>,
+    /// That it is expected to fail.
+    pub known_failure: Option<KnownFailure>,
     /// Skipped on the embedded model, which is no language model.
     pub needs_model: bool,
     /// Where it stands in its file.
     pub position: Position,
+}
+
+/// The mark of a check that is expected to fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFailure {
+    /// Why.
+    pub why: String,
+    /// Globs of the models on which it is; empty for all. On others the check is held to as any other is.
+    pub models: Vec<String>,
 }
 
 /// A text to look for.

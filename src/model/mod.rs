@@ -16,7 +16,7 @@ mod snapshot;
 mod verdict;
 mod window;
 
-pub use check::{Admits, Check, CheckKind, FactRef, SentCheck, Text};
+pub use check::{Admits, Check, CheckKind, FactRef, KnownFailure, SentCheck, Text};
 pub use fact::{Fact, MatchKind};
 pub use message::{Message, Origin, Role};
 pub use params::Params;

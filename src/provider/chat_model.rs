@@ -137,6 +137,12 @@ impl CallError {
         matches!(self, Self::ModelUnusable { .. } | Self::ModelStopped(_))
     }
 
+    /// Whether it says nothing of the request: that was not sent for a reason of the run's own.
+    #[must_use]
+    pub const fn is_unsent(&self) -> bool {
+        matches!(self, Self::OverBudget(_) | Self::ModelStopped(_) | Self::Interrupted)
+    }
+
     /// Whether another try can help.
     #[must_use]
     pub const fn is_transient(&self) -> bool {

@@ -124,13 +124,18 @@ impl<W: Write> Tables<W> {
         if let Some(tally) = self.variants.add(record) {
             self.summary.add(&summary_row(&self.run, &tally))?;
         }
+        let mut row = Cells::of(&self.run, &record.begin.key.variant).word(record.begin.key.trial);
+        let names = row.cells.len();
         for turn in &record.turns {
-            self.transcripts.add(&transcript_row(&self.run, record, turn))?;
+            row = transcript_row(row.first(names), turn);
+            self.transcripts.add(&row)?;
         }
         for check in &record.checks {
-            self.checks.add(&check_row(&self.run, record, check))?;
+            row = check_row(row.first(names), check);
+            self.checks.add(&row)?;
             if let Some(retention) = &check.retention {
-                self.retention.add(&retention_row(&self.run, record, check, retention))?;
+                row = retention_row(row.first(names), check, retention);
+                self.retention.add(&row)?;
             }
         }
         Ok(())
@@ -199,6 +204,12 @@ impl Cells {
         [run, scenario, case, persona, model, window, vars].into_iter().fold(Self::empty(), Self::text)
     }
 
+    /// The row's first cells, to begin another with.
+    fn first(mut self, count: usize) -> Self {
+        self.cells.truncate(count);
+        self
+    }
+
     /// A stranger's text, or one that may have come from a stranger's file.
     fn text(mut self, text: &str) -> Self {
         self.cells.push_field(csv_cell(text).as_bytes());
@@ -249,12 +260,8 @@ impl Display for Fixed {
     }
 }
 
-fn of_record(run: &str, record: &Record) -> Cells {
-    Cells::of(run, &record.begin.key.variant).word(record.begin.key.trial)
-}
-
-fn transcript_row(run: &str, record: &Record, turn: &TurnDone) -> Cells {
-    of_record(run, record)
+fn transcript_row(names: Cells, turn: &TurnDone) -> Cells {
+    names
         .word(turn.turn)
         .text(&turn.user)
         .text(turn.reply.as_deref().unwrap_or_default())
@@ -270,8 +277,8 @@ fn transcript_row(run: &str, record: &Record, turn: &TurnDone) -> Cells {
         .text(turn.error.as_deref().unwrap_or_default())
 }
 
-fn check_row(run: &str, record: &Record, check: &CheckDone) -> Cells {
-    of_record(run, record)
+fn check_row(names: Cells, check: &CheckDone) -> Cells {
+    names
         .known(check.turn)
         .text(&check.check)
         .text(check.name.as_deref().unwrap_or_default())
@@ -281,8 +288,8 @@ fn check_row(run: &str, record: &Record, check: &CheckDone) -> Cells {
         .text(&check.detail)
 }
 
-fn retention_row(run: &str, record: &Record, check: &CheckDone, retention: &Retention) -> Cells {
-    of_record(run, record)
+fn retention_row(names: Cells, check: &CheckDone, retention: &Retention) -> Cells {
+    names
         .known(check.turn)
         .text(&retention.fact)
         .text(&retention.value)

@@ -1,5 +1,5 @@
-//! The only writer of result files: the tables, `junit.xml`, `run.json` and `summary.md` of a run's folder, the link to the
-//! latest run, and what a CI service shows of a step.
+//! The only writer of result files: the tables, `junit.xml`, `run.json`, `summary.md` and pictures of a run's folder, the link to
+//! the latest run, and what a CI service shows of a step.
 //!
 //! All are written beside their places first and renamed only when every one is whole, so that a disk that is full
 //! leaves what was there. Two calls on one journal give the same bytes.
@@ -13,9 +13,9 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::csv::{Sheets, TableError, Tables};
-use super::junit::{Junit, Whole};
+use super::junit::{self, Junit, Whole};
 use super::summary::{Summary, SummaryBuilder, Totals};
-use super::{EndCounts, ReportError, SourceCounts, VerdictCounts, markdown};
+use super::{EndCounts, ReportError, SourceCounts, VerdictCounts, markdown, svg};
 use crate::event::Manifest;
 use crate::journal::{DRAFT, Reader};
 use crate::model::without_dust;
@@ -48,8 +48,12 @@ struct RunFile<'a> {
 pub(super) struct RunTotals {
     conversations: EndCounts,
     not_begun: u64,
+    #[serde(skip_serializing_if = "is_none")]
+    left_out: u64,
     checks: VerdictCounts,
     calls: u64,
+    #[serde(skip_serializing_if = "is_none")]
+    calls_left_out: u64,
     retries: u64,
     replies: SourceCounts,
     tokens_sent: Option<u64>,
@@ -60,14 +64,21 @@ pub(super) struct RunTotals {
     reserved_usd: Option<f64>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it would write by reference")]
+const fn is_none(number: &u64) -> bool {
+    *number == 0
+}
+
 impl RunTotals {
     pub(super) fn of(totals: &Totals) -> Self {
         let usage = &totals.usage;
         Self {
             conversations: totals.conversations,
             not_begun: totals.not_begun,
+            left_out: totals.left_out,
             checks: totals.checks,
             calls: usage.calls,
+            calls_left_out: totals.calls_left_out,
             retries: usage.retries,
             replies: usage.replies,
             tokens_sent: usage.tokens_sent,
@@ -124,28 +135,32 @@ pub fn write_all_unless(
     let mut tables = Tables::new(&journal.manifest().run, drafts).map_err(not_written)?;
     let notes = journal.snapshots()?;
     let mut summary = SummaryBuilder::new();
-    let mut junit = draft("junit.xml")?;
     let no_junit = |source| ReportError::NotWritten { path: folder.join("junit.xml"), source };
-    let spool = BufWriter::with_capacity(SPOOLED, draft("junit.xml")?);
-    let mut suites = Junit::new(journal.manifest(), notes.clone(), spool);
+    let mut junit = BufWriter::with_capacity(SPOOLED, draft("junit.xml")?);
+    junit.write_all(&[b' '; junit::FRONT]).map_err(no_junit)?;
+    let mut suites = Junit::new(journal.manifest(), notes.clone(), junit);
     for record in journal.records() {
         if is_to_stop() {
             return Err(ReportError::Stopped);
         }
         let record = record?;
+        if let Some(calls) = record.left_out() {
+            summary.left_out(calls);
+            continue;
+        }
         tables.add(&record).map_err(not_written)?;
         suites.add(&record).map_err(no_junit)?;
         summary.add(&record);
     }
     let sheets = tables.finish().map_err(not_written)?;
     let mut summary = summary.finish();
-    let begun = summary.totals.conversations.total();
+    let begun = summary.totals.conversations.total() + summary.totals.left_out;
     let manifest = journal.manifest();
     summary.totals.not_begun = u64::from(manifest.conversations).saturating_sub(begun);
     summary.totals.bound = journal.concurrency().map(|concurrency| summary.totals.work.bound(concurrency));
     summary.totals.max_cost_usd = journal.max_cost_usd();
     let whole = suites.finish(summary.totals.not_begun, journal.wall()).map_err(no_junit)?;
-    put_together(whole, &mut junit).map_err(no_junit)?;
+    let junit = put_together(whole).map_err(no_junit)?;
     let mut run = draft("run.json")?;
     let text = run_file(manifest, &summary.totals, journal.wall());
     text.and_then(|text| run.write_all(&text)).map_err(|source| run.not_written(source))?;
@@ -161,14 +176,42 @@ pub fn write_all_unless(
     Ok(summary)
 }
 
-/// The suites stood aside until the counts in front of them were known.
-fn put_together(whole: Whole<BufWriter<Draft>>, junit: &mut Draft) -> io::Result<()> {
-    let Whole { front, suites, behind } = whole;
-    let mut spool = suites.into_inner().map_err(io::IntoInnerError::into_error)?;
-    spool.file.rewind()?;
+/// Writes the pictures of a run into its folder, those that there is something to show on, and gives their names. Pictures of an
+/// earlier call that are not among them are removed.
+///
+/// # Errors
+/// When a file cannot be written; then none of them is changed, unless renaming itself fails.
+pub fn write_pictures(folder: &Path, summary: &Summary) -> Result<Vec<String>, ReportError> {
+    let (names, drafts): (Vec<String>, Vec<Draft>) = svg::files(summary)
+        .into_iter()
+        .map(|(name, text)| {
+            let mut draft = Draft::new(folder, &name)?;
+            let written = draft.write_all(text.as_bytes()).and_then(|()| draft.file.as_file().sync_all());
+            written.map_err(|source| draft.not_written(source)).map(|()| (name, draft))
+        })
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .unzip();
+    drafts.into_iter().try_for_each(Draft::persist)?;
+    for path in svg::file_names().filter(|name| !names.contains(name)).map(|name| folder.join(name)) {
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(ReportError::NotWritten { path, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(names)
+}
+
+/// The counts in front of the suites are known last.
+fn put_together(whole: Whole<BufWriter<Draft>>) -> io::Result<Draft> {
+    let Whole { front, mut suites, behind } = whole;
+    suites.write_all(behind.as_bytes())?;
+    let mut junit = suites.into_inner().map_err(io::IntoInnerError::into_error)?;
+    junit.file.rewind()?;
     junit.write_all(front.as_bytes())?;
-    io::copy(&mut spool.file, &mut junit.file)?;
-    junit.write_all(behind.as_bytes())
+    Ok(junit)
 }
 
 fn run_file(manifest: &Manifest, totals: &Totals, wall: Option<Duration>) -> io::Result<Vec<u8>> {

@@ -17,11 +17,16 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use memchr::{memchr_iter, memrchr};
 use quick_junit::{Report, TestSuite};
 
 use self::suite::{Gathered, Words, not_begun, of_snapshots};
 use super::tally::Variants;
 use crate::event::{Manifest, Record, SnapshotNote};
+
+/// How many bytes stand in front of the suites, in every file: enough for counts of any size. Whoever writes the suites leaves
+/// them free, and fills them when the counts are known.
+pub const FRONT: usize = 256;
 
 /// What closes the list of suites.
 const END: &str = "</testsuites>";
@@ -40,6 +45,8 @@ pub struct Junit<W: Write> {
     strays: Vec<SnapshotNote>,
     /// The counts of all suites.
     counts: Report,
+    /// Where a suite becomes a text.
+    text: Vec<u8>,
 }
 
 impl<W: Write> Junit<W> {
@@ -55,6 +62,7 @@ impl<W: Write> Junit<W> {
             snapshots: of_places.into_iter().filter_map(|note| Some((note.plan?, note))).collect(),
             strays,
             counts: Report::new("chat-eval"),
+            text: Vec::new(),
         }
     }
 
@@ -102,9 +110,16 @@ impl<W: Write> Junit<W> {
         // The library writes whole files alone. Of one with this suite in it, the lines of the suite are what is wanted.
         let mut alone = Report::unnamed();
         alone.add_test_suite(suite);
-        let text = text(&alone)?;
-        let lines = text.splitn(3, '\n').nth(2).and_then(|rest| rest.rsplit_once(END)).map(|(lines, _)| lines);
-        self.suites.write_all(lines.ok_or_else(unexpected)?.as_bytes())?;
+        self.text.clear();
+        alone.serialize(&mut self.text).map_err(io::Error::other)?;
+        let mut starts = memchr_iter(b'\n', &self.text).map(|line_feed| line_feed + 1);
+        let (from, to) = (starts.nth(1), memrchr(b'<', &self.text));
+        let lines = from.zip(to).and_then(|(from, to)| Some((self.text.get(from..to)?, self.text.get(to..)?)));
+        let (lines, end) = lines.ok_or_else(unexpected)?;
+        if !end.starts_with(END.as_bytes()) {
+            return Err(unexpected());
+        }
+        self.suites.write_all(lines)?;
         let counts = &mut self.counts;
         counts.tests += alone.tests;
         counts.failures += alone.failures;
@@ -116,7 +131,7 @@ impl<W: Write> Junit<W> {
 
 /// A file in three parts.
 pub struct Whole<W> {
-    /// What stands in front of the suites.
+    /// What stands in front of the suites, [`FRONT`] bytes.
     pub front: String,
     /// The writer that has the suites.
     pub suites: W,
@@ -130,7 +145,10 @@ fn frame(counts: &Report) -> io::Result<(String, String)> {
     let skipped = format!(" skipped=\"{}\"", counts.skipped);
     let empty = text(counts)?.replacen(&skipped, "", 1);
     let at = empty.rfind(END).ok_or_else(unexpected)?;
-    Ok((empty[..at].to_owned(), empty[at..].to_owned()))
+    let (front, behind) = empty.split_at(at);
+    // Spaces may stand before the end of a tag.
+    let open = front.trim_end().strip_suffix('>').ok_or_else(unexpected)?;
+    Ok((format!("{open:<room$}>\n", room = FRONT - 2), behind.to_owned()))
 }
 
 fn text(report: &Report) -> io::Result<String> {

@@ -108,7 +108,8 @@ pub fn end(
 #[must_use]
 pub fn conversation(record: &Record) -> String {
     let names = Names::of(&record.begin);
-    let cut_off = ConversationDone { plan: record.begin.plan, end: record.end(), error: None, checks: None };
+    let cut_off =
+        ConversationDone { plan: record.begin.plan, end: record.end(), error: None, checks: None, left_out: None };
     let done = record.done.as_ref().unwrap_or(&cut_off);
     let checks = record.checks.iter().map(|check| text(&Line::Check { names: &names, check }));
     checks.chain([text(&Line::Conversation { names: &names, done })]).collect()

@@ -15,10 +15,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use self::failures::name;
-use super::grid::grids;
 use super::paint::{self, Look};
 use super::summary::{Flaky, KnownFailure, Summary, Totals};
-use super::terminal;
+use super::terminal::{self, grids};
 use super::wording::{grouped, several};
 use crate::event::{Manifest, Record, SnapshotNote};
 use crate::model::Verdict;

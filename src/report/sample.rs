@@ -40,7 +40,7 @@ pub(super) fn record(plan: u32, scenario: &str) -> Record {
 }
 
 pub(super) fn ended(record: &mut Record, end: End) {
-    record.done = Some(ConversationDone { plan: record.begin.plan, end, error: None, checks: None });
+    record.done = Some(ConversationDone { plan: record.begin.plan, end, error: None, checks: None, left_out: None });
 }
 
 pub(super) fn key(record: &mut Record) -> &mut VariantKey {
@@ -57,6 +57,7 @@ pub(super) fn turn<'a>(record: &'a mut Record, user: &str, reply: &str) -> &'a m
         user: user.into(),
         sent: vec![(0, positions)],
         source: Source::Builtin,
+        shared_from: None,
         reply: Some(reply.into()),
         pinned: None,
         chunks: Vec::new(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::bound::Work;
 use super::failure::{Failure, title};
+use super::measures::Measures;
 use super::tally::{Decided, Variants, is_broken};
 use super::{EndCounts, OutcomeCounts, Tally, Usage, VerdictCounts};
 use crate::event::Record;
@@ -80,6 +81,10 @@ pub struct Totals {
     pub broken: u64,
     /// Conversations of the plan that were not begun: the run was interrupted, or stopped at a failed check.
     pub not_begun: u64,
+    /// Conversations that were left out, since the verdicts of their variants were decided without them.
+    pub left_out: u64,
+    /// How many calls they would have made at most.
+    pub calls_left_out: u64,
     /// What all calls took.
     pub usage: Usage,
     /// How long the calls took, those of the longest conversation apart.
@@ -137,6 +142,8 @@ pub struct Summary {
     pub more_flaky: u64,
     /// The sums.
     pub totals: Totals,
+    /// What pictures show beside.
+    pub measures: Measures,
 }
 
 /// Folds records into a [`Summary`].
@@ -183,8 +190,15 @@ impl SummaryBuilder {
             self.close(&tally);
         }
         self.summary.totals.work.add(record);
+        self.summary.measures.add(record);
         let is_full = self.summary.failures.len() >= FAILURES_IN_FULL;
         self.findings.add(record, is_full);
+    }
+
+    /// Counts a conversation that was left out and would have made so many calls at most.
+    pub fn left_out(&mut self, calls: u32) {
+        self.summary.totals.left_out += 1;
+        self.summary.totals.calls_left_out += u64::from(calls);
     }
 
     /// The summary of all that was added.

@@ -5,14 +5,15 @@
 //! taken for a command by a CI service.
 
 mod evidence;
+mod grid;
 mod table;
 
 use std::time::Duration;
 
 pub(super) use self::evidence::body as failure_body;
 pub(super) use self::evidence::heading;
+pub use self::grid::grids;
 pub(super) use self::table::{Cell, case, checks, memory, note};
-use super::grid::grids;
 use super::paint::{self, Tone};
 use super::summary::{Flaky, KnownFailure, Summary, Totals};
 use super::wording::{grouped, money, one_line, several, time};
@@ -26,6 +27,9 @@ pub use super::paint::Look;
 
 /// So many notes on snapshots are shown.
 const SNAPSHOTS_SHOWN: usize = 20;
+
+/// So many retention grids are shown.
+const GRIDS_SHOWN: usize = 20;
 
 /// What is shown of a run beside its records.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +48,14 @@ pub struct Around<'a> {
 #[must_use]
 pub fn render(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let mut parts = vec![table::table(&summary.rows, &summary.totals.variants, look)];
-    parts.extend(grids(&summary.rows, look));
+    let grids = grids(&summary.rows, look);
+    let more_grids = grids.len().saturating_sub(GRIDS_SHOWN) as u64;
+    parts.extend(grids.into_iter().take(GRIDS_SHOWN));
+    parts.push(more("retention grid", "retention grids", more_grids, "retention.csv", around.folder));
     let before = std::iter::once(None).chain(summary.failures.iter().map(Some));
     let failures = before.zip(&summary.failures);
     parts.extend(failures.map(|(before, failure)| evidence::failure(failure, before, around.folder, look)));
-    parts.push(more(summary, around.folder));
+    parts.push(more("failure", "failures", summary.more_failures, "checks.csv", around.folder));
     parts.push(known_failures(summary, look));
     parts.push(flaky(summary, look));
     parts.push(snapshots(around.snapshots, look));
@@ -58,10 +65,12 @@ pub fn render(summary: &Summary, around: Around<'_>, look: Look) -> String {
     no_command(&look.spell(&text)).into_owned()
 }
 
-fn more(summary: &Summary, folder: &str) -> String {
-    match summary.more_failures {
+/// What has no room here, and where it is.
+fn more(one: &str, many: &str, number: u64, file: &str, folder: &str) -> String {
+    match number {
         0 => String::new(),
-        more => format!("… and {}: see {folder}/checks.csv\n", several(more, "more failure", "more failures")),
+        1 => format!("… and 1 more {one}: see {folder}/{file}\n"),
+        number => format!("… and {} more {many}: see {folder}/{file}\n", grouped(number)),
     }
 }
 
@@ -138,16 +147,29 @@ pub(super) fn counts(totals: &Totals, around: Around<'_>, look: Look) -> Vec<Str
     let parts = [
         Some(of_shard(around.shard) + &look.paint(Tone::Heading, &ends(&totals.variants)) + &of_trials(totals)),
         (totals.not_begun > 0).then(|| several(totals.not_begun, "conversation not begun", "conversations not begun")),
+        (totals.left_out > 0).then(|| left_out(totals)),
         (skipped > 0).then(|| several(skipped, "conversation", "conversations") + " skipped: " + why_skipped(totals)),
         (failed_snapshots > 0).then(|| several(failed_snapshots, "snapshot failed", "snapshots failed")),
         Some(
             around.wall.map_or_else(|| calls.clone(), |wall| format!("{calls} in {}", with_bound(wall, totals.bound))),
         ),
+        (usage.replies.shared > 0)
+            .then(|| several(usage.replies.shared, "call", "calls") + " saved, since another sent the same"),
         (usage.retries > 0).then(|| several(usage.retries, "retry", "retries")),
         cost(totals),
         usage.saved().and_then(saved),
     ];
     parts.into_iter().flatten().collect()
+}
+
+/// `12 trials left out, decided without them: up to 36 calls saved`.
+fn left_out(totals: &Totals) -> String {
+    let trials = several(totals.left_out, "trial", "trials");
+    let them = if totals.left_out == 1 { "it" } else { "them" };
+    format!(
+        "{trials} left out, decided without {them}: up to {} saved",
+        several(totals.calls_left_out, "call", "calls")
+    )
 }
 
 /// `shard 2/3: `, in front of the counts.

@@ -75,7 +75,23 @@ pub(super) fn value_in_words(value: &Value) -> String {
 
 /// A text made visible on one line.
 pub(super) fn one_line(text: &str) -> String {
-    visible(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = visible(text);
+    if is_one_line(&text) {
+        return text.into_owned();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a text is of words with one space between them, as names are.
+fn is_one_line(text: &str) -> bool {
+    let mut is_behind_space = true;
+    for byte in text.bytes() {
+        if !byte.is_ascii_graphic() && (byte != b' ' || is_behind_space) {
+            return false;
+        }
+        is_behind_space = byte == b' ';
+    }
+    !is_behind_space || text.is_empty()
 }
 
 #[cfg(test)]

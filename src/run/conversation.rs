@@ -13,9 +13,11 @@ use std::sync::Arc;
 use globset::Glob;
 
 use self::answer::Answered;
+use super::cells::Cells;
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
 use super::pins::Replies;
+use super::sharing::Asked;
 use super::so_far::{self, SoFar};
 use super::tape::Tape;
 use crate::check::{self, TurnView};
@@ -60,6 +62,8 @@ pub struct Conversation {
     pub model: Model,
     /// What is recorded of its scenario, or is to be.
     pub tape: Option<Arc<Tape>>,
+    /// What came of the requests that it shares with others; none where it has nobody to share with.
+    pub shared: Option<Arc<Cells<Asked>>>,
     /// What later turns see in the place of its replies.
     pub pins: Replies,
     /// What was played of it before the run went on.
@@ -78,7 +82,11 @@ pub trait Steering: Sync {
 ///
 /// # Errors
 /// When the journal is lost: the conversation has no end then.
-pub async fn play(conversation: &Conversation, outlet: &Outlet, steering: &dyn Steering) -> Result<End, JournalLost> {
+pub async fn play(
+    conversation: &Conversation,
+    outlet: &Outlet,
+    steering: &dyn Steering,
+) -> Result<Played, JournalLost> {
     outlet.tell(Event::Begin(Box::new(begin(conversation))))?;
     let mut stage = Stage::new(conversation, outlet, steering);
     let mut cut: Option<Cut> = None;
@@ -94,22 +102,34 @@ pub async fn play(conversation: &Conversation, outlet: &Outlet, steering: &dyn S
             (None, None) => cut = stage.live(number, turn).await?,
         }
     }
-    let (end, error) = match (cut, stage.worst) {
-        (Some(Cut::Stopped), _) => (End::Interrupted, None),
-        (Some(Cut::OverBudget(refused)), _) => (End::Skipped, Some(refused.to_string())),
-        (None, Some(Verdict::Fail)) => (End::Failed, None),
-        (Some(Cut::CallFailed), _) | (None, Some(_)) => (End::Errored, None),
-        (None, None) => (End::Passed, None),
+    let Stage { verdicts, .. } = stage;
+    let has = |wanted: Verdict| verdicts.iter().any(|(verdict, _)| *verdict == wanted);
+    let is_whole = cut.is_none();
+    let (end, error) = match cut {
+        Some(Cut::Stopped) => (End::Interrupted, None),
+        Some(Cut::OverBudget(refused)) => (End::Skipped, Some(refused.to_string())),
+        None if has(Verdict::Fail) => (End::Failed, None),
+        None if !has(Verdict::Unknown) => (End::Passed, None),
+        Some(Cut::CallFailed) | None => (End::Errored, None),
     };
-    outlet
-        .keep(Event::Conversation(ConversationDone {
-            plan: conversation.plan,
-            end,
-            error,
-            checks: Some(stage.next_check),
-        }))
-        .await?;
-    Ok(end)
+    let checks = Some(how_many(&verdicts));
+    let done = ConversationDone { plan: conversation.plan, end, error, checks, left_out: None };
+    outlet.keep(Event::Conversation(done)).await?;
+    Ok(Played { verdicts, is_whole })
+}
+
+/// What came of a conversation.
+#[derive(Debug, Clone)]
+pub struct Played {
+    /// The verdict of each check, by its number, and whether the check bears `known_failure`.
+    pub verdicts: Vec<(Verdict, bool)>,
+    /// Whether it came to its last turn, so that each check was asked, or passed over for what the model is.
+    pub is_whole: bool,
+}
+
+/// How many verdicts there are, which is the number of the next one.
+fn how_many(verdicts: &[(Verdict, bool)]) -> u32 {
+    u32::try_from(verdicts.len()).unwrap_or(u32::MAX)
 }
 
 /// Why a conversation does not go on to its last turn.
@@ -153,10 +173,8 @@ struct Stage<'c> {
     persona: &'c Persona,
     system: Option<Message>,
     history: Vec<Message>,
-    /// The number of the next check, the same in every trial.
-    next_check: u32,
-    /// The worst verdict so far: `fail` before `unknown`; nothing where all is well.
-    worst: Option<Verdict>,
+    /// The verdicts so far, by the numbers of the checks, which are the same in every trial.
+    verdicts: Vec<(Verdict, bool)>,
     /// Tokens of each message, counted once, for token windows.
     tokens: HashMap<Origin, usize>,
     /// The keys of its requests so far, where they are recorded.
@@ -182,8 +200,7 @@ impl<'c> Stage<'c> {
             persona,
             system,
             history,
-            next_check: 0,
-            worst: None,
+            verdicts: Vec::new(),
             tokens: HashMap::new(),
             keys: Keys::default(),
             params: conversation.tape.as_ref().map(|_| conversation.params.effective()).unwrap_or_default(),
@@ -228,13 +245,13 @@ impl<'c> Stage<'c> {
         };
         done.sent = ranges(request.positions.iter().copied());
         self.outlet.live(Live::TurnBegins { plan: self.conversation.plan, turn: number, user: turn.user.to_string() });
-        let Answered { result, source, effort } = self.answer(number, &request.messages).await;
-        (done.source, done.waited_ms) = (source, effort.waited_ms);
+        let Answered { result, source, shared_from, effort } = self.answer(number, &request.messages).await;
+        (done.source, done.shared_from, done.waited_ms) = (source, shared_from, effort.waited_ms);
         let cut = match result {
             Ok(reply) => {
                 self.keep_reply(done, &request, &reply).await?;
                 let said = &reply.reply;
-                let heard = self.conversation.pins.get(&number).map_or(said.text.as_str(), String::as_str);
+                let heard = self.conversation.pins.get(&number).map_or(said.text.as_str(), |pinned| &pinned.reply);
                 self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent))?;
                 return Ok(None);
             }
@@ -281,7 +298,7 @@ impl<'c> Stage<'c> {
                     tokens_sent,
                 };
                 let decision = check::decide(&check.kind, &view);
-                let (verdict, detail) = under_mark(check, decision.verdict, decision.detail);
+                let (verdict, detail) = under_mark(self.mark(check), decision.verdict, decision.detail);
                 let mut done = self.check_done(number, check, verdict, detail);
                 done.score = decision.score;
                 done.retention = decision.retention;
@@ -310,6 +327,7 @@ impl<'c> Stage<'c> {
             user: turn.user.to_string(),
             sent: Vec::new(),
             source,
+            shared_from: None,
             reply: None,
             pinned: None,
             chunks: Vec::new(),
@@ -359,7 +377,8 @@ impl<'c> Stage<'c> {
         let all = self.history.iter().map(estimate).sum::<u64>();
         let sent_history: u64 = request.messages.iter().filter(|m| m.role != Role::System).map(estimate).sum::<u64>()
             - request.messages.last().map_or(0, estimate);
-        done.pinned = self.conversation.pins.get(&done.turn).filter(|pinned| **pinned != reply.reply.text).cloned();
+        let pinned = self.conversation.pins.get(&done.turn).map(|pinned| &pinned.reply);
+        done.pinned = pinned.filter(|pinned| **pinned != reply.reply.text).cloned();
         done.reply = Some(reply.reply.text.clone());
         done.thinking.clone_from(&reply.thinking);
         done.finish_reason.clone_from(&reply.reply.finish_reason);
@@ -412,19 +431,24 @@ impl<'c> Stage<'c> {
         if check.needs_model && !self.conversation.model.chat.is_language_model() {
             return Some("needs a language model".to_owned());
         }
+        (!self.is_among(&check.models)).then(|| "not for this model".to_owned())
+    }
+
+    /// Why the check is expected to fail on this model, where it is.
+    fn mark<'m>(&self, check: &'m Check) -> Option<&'m str> {
+        check.known_failure.as_ref().filter(|mark| self.is_among(&mark.models)).map(|mark| mark.why.as_str())
+    }
+
+    /// Whether this model is one of those that these globs name. None name all.
+    fn is_among(&self, models: &[String]) -> bool {
         let model = &self.conversation.key.variant.model;
-        let is_asked = |glob: &String| Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(model));
-        (!check.models.is_empty() && !check.models.iter().any(is_asked)).then(|| "not for this model".to_owned())
+        let is_named = |glob: &String| Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(model));
+        models.is_empty() || models.iter().any(is_named)
     }
 
     fn check_done(&mut self, number: u32, check: &Check, verdict: Verdict, detail: String) -> CheckDone {
-        match verdict {
-            Verdict::Fail => self.worst = Some(Verdict::Fail),
-            Verdict::Unknown if self.worst.is_none() => self.worst = Some(Verdict::Unknown),
-            _ => {}
-        }
-        let index = self.next_check;
-        self.next_check += 1;
+        let index = how_many(&self.verdicts);
+        self.verdicts.push((verdict, check.known_failure.is_some()));
         CheckDone {
             plan: self.conversation.plan,
             turn: Some(number),
@@ -435,7 +459,7 @@ impl<'c> Stage<'c> {
             verdict,
             score: None,
             detail,
-            known_failure: check.known_failure.clone(),
+            known_failure: self.mark(check).map(str::to_owned),
             retention: None,
             line: check.position.line,
         }
@@ -455,8 +479,8 @@ fn checks_of<'c>(
 }
 
 /// The verdict under a `known_failure` mark.
-fn under_mark(check: &Check, verdict: Verdict, detail: String) -> (Verdict, String) {
-    match (&check.known_failure, verdict) {
+fn under_mark(mark: Option<&str>, verdict: Verdict, detail: String) -> (Verdict, String) {
+    match (mark, verdict) {
         (Some(_), Verdict::Fail) => (Verdict::KnownFailure, detail),
         (Some(why), Verdict::Pass) => {
             (Verdict::Fail, format!("passes, and is marked as a known failure ({why}): remove the mark"))

@@ -9,17 +9,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::conversation::{self, Conversation, Steering};
+use super::conversation::{self, Conversation, Played, Steering};
 use super::fail_fast::{FailFast, FailedTrial};
 use super::models::Models;
-use super::order::Order;
+use super::order::{Order, Slot};
 use super::outlet::{JournalLost, Outlet};
 use super::pins::{Pins, Replies};
 use super::plan::Plan;
+use super::sharing::Sharing;
 use super::so_far::SoFar;
 use super::tape::Tape;
+use super::until_decided::UntilDecided;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live};
 use crate::journal::Reader;
 use crate::model::{ConversationId, End, SnapshotRules, Source, Verdict};
@@ -38,18 +41,22 @@ pub struct Job {
     pub models: Models,
     /// What is recorded of a scenario, or is to be, by its index in the plan; none where nothing is.
     pub tapes: HashMap<u32, Arc<Tape>>,
+    /// Whether what several variants would send alike is sent once.
+    pub is_shared: bool,
     /// Earlier replies that later turns see in the place of live ones; none where they see those.
     pub pins: Option<Pins>,
     /// Conversations in flight.
     pub concurrency: usize,
     /// The journal as it was when the run went on; none where it begins.
     pub earlier: Option<Reader>,
-    /// How many live turns are played already, by place in the plan: of conversations that go on.
+    /// How many live turns are played already, by place in the plan: of conversations that have sent something, and go on.
     pub turns_done: HashMap<usize, u32>,
     /// What its calls are paid from, where there is a limit to it.
     pub budget: Option<Arc<Budget>>,
     /// Whether the first failed check stops the run.
     pub is_fail_fast: bool,
+    /// Whether trials are left out that can change no verdict any more.
+    pub is_until_decided: bool,
 }
 
 /// How a run ended.
@@ -71,8 +78,14 @@ struct Course {
     outlet: Outlet,
     /// The conversations that are not begun.
     order: Mutex<Order>,
+    /// What conversations share; none where they share nothing.
+    sharing: Option<Sharing>,
     /// Where the run stops at the first failed check.
     fail_fast: Option<FailFast>,
+    /// Where trials are left out that can change no verdict any more.
+    until_decided: Option<UntilDecided>,
+    /// A conversation has ended, and another may be begun that waited for it.
+    has_ended: Notify,
     /// No new turn is begun once this is true.
     is_stopping: AtomicBool,
     has_failed_fast: AtomicBool,
@@ -82,9 +95,23 @@ struct Course {
 impl Course {
     fn new(job: Job, outlet: Outlet) -> Self {
         let order = Mutex::new(Order::new(&job));
+        let sharing = Sharing::new(&job);
         let fail_fast = job.is_fail_fast.then(|| failed_before(&job));
+        let until_decided = job.is_until_decided.then(|| known_before(&job));
+        let has_ended = Notify::new();
         let [is_stopping, has_failed_fast, is_journal_lost] = [const { AtomicBool::new(false) }; 3];
-        Self { job, outlet, order, fail_fast, is_stopping, has_failed_fast, is_journal_lost }
+        Self {
+            job,
+            outlet,
+            order,
+            sharing,
+            fail_fast,
+            until_decided,
+            has_ended,
+            is_stopping,
+            has_failed_fast,
+            is_journal_lost,
+        }
     }
 
     fn order(&self) -> MutexGuard<'_, Order> {
@@ -95,6 +122,33 @@ impl Course {
     fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
         self.job.models.values().for_each(|model| model.chat.stop_waiting());
+        self.has_ended.notify_waiters();
+    }
+
+    /// Takes in that a conversation has ended.
+    fn ended(&self, slot: Slot, played: Option<&Played>) {
+        if let Some(sharing) = &self.sharing {
+            sharing.ended(&self.job.plan.conversations[slot.place]);
+        }
+        let Some(until_decided) = &self.until_decided else { return self.order().ended(slot, slot.place, 0) };
+        let variant = self.job.plan.first_trial(slot.place);
+        if let Some(played) = played {
+            until_decided.ended(variant, played);
+        }
+        self.order().ended(slot, variant, self.needed(until_decided, slot.place) as usize);
+        self.has_ended.notify_waiters();
+    }
+
+    /// How many more trials of a conversation's variant may be needed.
+    fn needed(&self, until_decided: &UntilDecided, place: usize) -> u32 {
+        let (plan, planned) = (&self.job.plan, &self.job.plan.conversations[place]);
+        until_decided.needed(plan.first_trial(place), plan.trials_of(planned), plan.scenario(planned).pass_rate)
+    }
+
+    /// Whether a conversation is left out. One that has begun already is played: what it took is part of the run.
+    fn is_left_out(&self, place: usize) -> bool {
+        let is_decided = |until_decided: &UntilDecided| self.needed(until_decided, place) == 0;
+        self.until_decided.as_ref().is_some_and(is_decided) && !self.job.turns_done.contains_key(&place)
     }
 
     fn is_stopping(&self) -> bool {
@@ -125,6 +179,20 @@ fn failed_before(job: &Job) -> FailFast {
     let records = job.earlier.iter().flat_map(Reader::records).filter_map(Result::ok);
     for check in records.flat_map(|record| record.checks).filter(|check| check.verdict == Verdict::Fail) {
         failed_trial(&job.plan, &check).map(|trial| known.has_failed(&trial));
+    }
+    known
+}
+
+/// What trials brought that ended before the run went on, and are not played again.
+fn known_before(job: &Job) -> UntilDecided {
+    let known = UntilDecided::default();
+    // A line that is damaged was found before anything was sent.
+    for record in job.earlier.iter().flat_map(Reader::records).filter_map(Result::ok) {
+        if matches!(record.end(), End::Passed | End::Failed) {
+            let verdicts = record.checks.iter().map(|check| (check.verdict, check.known_failure.is_some())).collect();
+            let played = Played { verdicts, is_whole: true };
+            known.ended(job.plan.first_trial(record.begin.plan as usize), &played);
+        }
     }
     known
 }
@@ -179,29 +247,55 @@ async fn finish(workers: &mut JoinSet<()>) {
 
 async fn worker(course: Arc<Course>, outlet: Outlet) {
     while !course.is_stopping() {
-        let Some(slot) = course.order().next() else { return };
-        if play_one(&course, slot.place, &outlet).await == Err(JournalLost) {
+        let has_ended = course.has_ended.notified();
+        let (next, left) = {
+            let mut order = course.order();
+            (order.next(), order.left())
+        };
+        let slot = match next {
+            Some(slot) => slot,
+            None if left == 0 => return,
+            None => {
+                has_ended.await;
+                continue;
+            }
+        };
+        let played = if course.is_left_out(slot.place) {
+            leave_out(&course.job, slot.place, &outlet).map(|()| None)
+        } else {
+            play_one(&course, slot.place, &outlet).await
+        };
+        if played.is_err() {
             course.is_journal_lost.store(true, Ordering::Relaxed);
             course.stop();
         }
-        course.order().ended(slot);
+        course.ended(slot, played.ok().flatten().as_ref());
     }
 }
 
-/// Plays one conversation. A panic ends this conversation and nothing else.
-async fn play_one(course: &Course, index: usize, outlet: &Outlet) -> Result<End, JournalLost> {
+/// Says of a conversation that it is not played, since the verdicts of its variant are decided without it.
+fn leave_out(job: &Job, index: usize, outlet: &Outlet) -> Result<(), JournalLost> {
+    let begin = bare_begin(job, index);
+    let (plan, calls) = (begin.plan, job.plan.live_turns(&job.plan.conversations[index]));
+    outlet.tell(Event::Begin(Box::new(begin)))?;
+    let done = ConversationDone { plan, end: End::Skipped, error: None, checks: None, left_out: Some(calls) };
+    outlet.tell(Event::Conversation(done))
+}
+
+/// Plays one conversation. A panic ends this conversation and nothing else; what came of its checks is not known then.
+async fn play_one(course: &Course, index: usize, outlet: &Outlet) -> Result<Option<Played>, JournalLost> {
     let job = &course.job;
-    let prepared = std::panic::catch_unwind(AssertUnwindSafe(|| conversation(job, index)));
+    let prepared = std::panic::catch_unwind(AssertUnwindSafe(|| conversation(course, index)));
     let conversation = match prepared.unwrap_or_else(|panic| Err(broke_off(&*panic))) {
         Ok(conversation) => conversation,
         Err(error) => {
             outlet.tell(Event::Begin(Box::new(bare_begin(job, index))))?;
-            return errored(outlet, index, error).await;
+            return errored(outlet, index, error).await.map(|()| None);
         }
     };
     match AssertUnwindSafe(conversation::play(&conversation, outlet, course)).catch_unwind().await {
-        Ok(end) => end,
-        Err(panic) => errored(outlet, index, broke_off(&*panic)).await,
+        Ok(played) => played.map(Some),
+        Err(panic) => errored(outlet, index, broke_off(&*panic)).await.map(|()| None),
     }
 }
 
@@ -212,7 +306,8 @@ fn broke_off(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Puts together what the conversation at a place of the plan needs, or says why it cannot be played.
-fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
+fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
+    let job = &course.job;
     let planned = &job.plan.conversations[index];
     let scenario = job.plan.scenario(planned);
     let name = job.plan.model(planned);
@@ -235,6 +330,10 @@ fn conversation(job: &Job, index: usize) -> Result<Conversation, String> {
         snapshot: Arc::clone(&scenario.snapshot),
         model: model.clone(),
         tape: job.tapes.get(&planned.scenario).filter(|_| model.chat.source() != Source::Builtin).cloned(),
+        shared: match &course.sharing {
+            Some(sharing) => sharing.of(planned, job.earlier.as_ref())?,
+            None => None,
+        },
         pins: pinned(job, index)?,
         so_far: so_far(job, index)?,
     })
@@ -277,10 +376,8 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
 }
 
 /// Ends a conversation that has begun and cannot be carried through.
-async fn errored(outlet: &Outlet, index: usize, error: String) -> Result<End, JournalLost> {
+async fn errored(outlet: &Outlet, index: usize, error: String) -> Result<(), JournalLost> {
     let plan = u32::try_from(index).unwrap_or(u32::MAX);
-    outlet
-        .keep(Event::Conversation(ConversationDone { plan, end: End::Errored, error: Some(error), checks: None }))
-        .await?;
-    Ok(End::Errored)
+    let (end, error) = (End::Errored, Some(error));
+    outlet.keep(Event::Conversation(ConversationDone { plan, end, error, checks: None, left_out: None })).await
 }

@@ -1,6 +1,7 @@
 //! The runner: what is to be played, how one conversation goes (read [`conversation`] first), and how many at once.
 
 mod call;
+mod cells;
 pub mod conversation;
 mod dispatch;
 mod fail_fast;
@@ -12,15 +13,18 @@ mod overflow;
 mod pins;
 pub mod plan;
 mod shard;
+mod sharing;
 mod so_far;
 mod tape;
+mod until_decided;
 
+pub use cells::Cells;
 pub use dispatch::{Ended, Job, dispatch};
 pub use filter::{Filter, FilterError, is_selected};
 pub use models::{Model, Models};
 pub use outlet::{JournalLost, Note, Notes, Outlet, Watcher, consume};
 pub use overflow::overflows;
-pub use pins::{PinnedRun, Pins, Replies};
+pub use pins::{Pinned, PinnedRun, Pins, Replies};
 pub use shard::ShardError;
 pub use so_far::SoFar;
-pub use tape::{Cells, Tape};
+pub use tape::Tape;

@@ -8,7 +8,16 @@ use crate::model::ConversationKey;
 use crate::provider::cassette::{Cassette, Place};
 
 /// The replies that later turns see, by turn.
-pub type Replies = BTreeMap<u32, String>;
+pub type Replies = BTreeMap<u32, Pinned>;
+
+/// An earlier reply, with what it answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// The user message.
+    pub user: String,
+    /// The reply.
+    pub reply: String,
+}
 
 /// Where earlier replies come from.
 ///
@@ -31,7 +40,9 @@ impl Pins {
             Self::Cassettes(cassettes) => Ok(cassettes.get(&scenario).map_or_else(Replies::new, |cassette| {
                 let replies = cassette.entries().iter().flat_map(|entry| {
                     let places = std::iter::once(&entry.place).chain(&entry.also);
-                    places.map(|place| (place, place.turn, entry.reply.text.as_str()))
+                    // What is asked is the last message of a request.
+                    let user = entry.messages.last().map_or("", |message| message.content.as_str());
+                    places.map(move |place| (place, place.turn, user, entry.reply.text.as_str()))
                 });
                 nearest(key, replies)
             })),
@@ -68,9 +79,9 @@ impl PinnedRun {
         for (plan, place) in alike {
             let record = self.journal.record_of(*plan)?;
             let said = record.into_iter().flat_map(|record| record.turns);
-            turns.extend(said.filter_map(|turn| Some((place, turn.turn, turn.reply?))));
+            turns.extend(said.filter_map(|turn| Some((place, turn.turn, turn.user, turn.reply?))));
         }
-        Ok(nearest(key, turns.iter().map(|(place, turn, reply)| (*place, *turn, reply.as_str()))))
+        Ok(nearest(key, turns.iter().map(|(place, turn, user, reply)| (*place, *turn, user.as_str(), reply.as_str()))))
     }
 }
 
@@ -80,21 +91,22 @@ fn in_common(key: &ConversationKey) -> String {
 }
 
 /// The replies of the conversation that is nearest by its names: of that alone, since what one said is no answer to another.
-fn nearest<'r>(key: &ConversationKey, replies: impl Iterator<Item = (&'r Place, u32, &'r str)>) -> Replies {
+fn nearest<'r>(key: &ConversationKey, replies: impl Iterator<Item = (&'r Place, u32, &'r str, &'r str)>) -> Replies {
     let own = Place::new(key, 0);
     // Whoever comes first, of those that are equally near.
     let mut found: Option<((bool, bool), Place, Replies)> = None;
-    for (place, turn, reply) in replies {
+    for (place, turn, user, reply) in replies {
         let conversation = place.without_turn();
         let is_alike = Place { model: own.model.clone(), window: own.window.clone(), ..conversation.clone() } == own;
         if !is_alike {
             continue;
         }
+        let pinned = || Pinned { user: user.to_owned(), reply: reply.to_owned() };
         let near = (place.model == own.model, place.window == own.window);
         match &mut found {
-            Some((_, known, replies)) if *known == conversation => drop(replies.insert(turn, reply.to_owned())),
+            Some((_, known, replies)) if *known == conversation => drop(replies.insert(turn, pinned())),
             Some((nearest, ..)) if *nearest >= near => {}
-            _ => found = Some((near, conversation, Replies::from([(turn, reply.to_owned())]))),
+            _ => found = Some((near, conversation, Replies::from([(turn, pinned())]))),
         }
     }
     found.map(|(_, _, replies)| replies).unwrap_or_default()

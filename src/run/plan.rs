@@ -55,6 +55,21 @@ pub struct Planned {
     pub trial: u32,
 }
 
+/// Conversations that may send the same requests: scenario, case, model and trial.
+pub(super) type Group = [u32; 4];
+
+impl Planned {
+    /// Those that may send the same requests.
+    pub(super) fn group(&self) -> Group {
+        [self.scenario, self.case, self.model, self.trial]
+    }
+
+    /// Whether two conversations of one scenario differ in nothing but case, model and trial.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        (self.cell, self.persona, self.window) == (other.cell, other.persona, other.window)
+    }
+}
+
 /// The conversations of a run, in plan order, and the scenarios that they point into.
 #[derive(Debug)]
 pub struct Plan {
@@ -203,6 +218,13 @@ impl Plan {
     #[must_use]
     pub fn trials_of(&self, planned: &Planned) -> u32 {
         self.trials.unwrap_or(self.scenario(planned).trials)
+    }
+
+    /// The place of the first trial of the variant that the conversation at a place is of.
+    #[must_use]
+    pub fn first_trial(&self, place: usize) -> usize {
+        // Trials stand one behind the other, and a plan has all of a variant or none.
+        place.saturating_sub(self.conversations[place].trial as usize - 1)
     }
 
     /// Whether a conversation's replies are streamed.

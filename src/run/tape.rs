@@ -1,15 +1,13 @@
 //! What a run does with recordings: replays them, or sees to it that the same request is recorded once.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
-
+use super::cells::Cells;
 use crate::event::{Record, WireMessage};
-use crate::model::{Message, Reply, Source};
+use crate::model::{Message, Reply};
+use crate::provider::ChatReply;
 use crate::provider::cassette::{Cassette, Key, Recorded, Request, recorded};
-use crate::provider::{CallError, ChatReply};
 
 /// The recordings of one scenario in a run.
 #[derive(Debug)]
@@ -17,48 +15,22 @@ pub enum Tape {
     /// They are replayed.
     Replay(Arc<Cassette>),
     /// They are made: requests that are the same are sent once.
-    Record(Cells),
+    Record(Cells<Key>),
 }
-
-/// A reply to each request of a run that records.
-#[derive(Debug, Default)]
-pub struct Cells(Mutex<HashMap<Key, Arc<OnceCell<ChatReply>>>>);
 
 impl Tape {
     /// A tape that records, on which stands already what the journal of a run that goes on holds.
     #[must_use]
     pub fn recording(earlier: impl IntoIterator<Item = Record>) -> Self {
         let cells = Cells::default();
-        let known = earlier.into_iter().flat_map(|record| recorded(&record)).filter(|(_, source)| source.is_live());
-        for (entry, _) in known {
-            // Of two with one key the first is recorded.
-            let _ = cells.cell(&entry.key).set(replayed(&entry.reply));
+        for record in earlier {
+            let by = |turn: u32| record.turns.iter().find(|known| known.turn == turn)?.shared_from;
+            for (entry, _) in recorded(&record).into_iter().filter(|(_, source)| source.is_live()) {
+                let by = by(entry.place.turn).unwrap_or(record.begin.plan);
+                cells.know(entry.key, by, replayed(&entry.reply));
+            }
         }
         Self::Record(cells)
-    }
-}
-
-impl Cells {
-    fn cell(&self, key: &Key) -> Arc<OnceCell<ChatReply>> {
-        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(cells.entry(*key).or_default())
-    }
-
-    /// The reply to a request, from `call` where nobody has sent it yet. Whoever sends the same meanwhile waits for that; where it
-    /// fails, one of those tries. Says where the reply came from.
-    pub(super) async fn once(
-        &self,
-        key: &Key,
-        call: impl Future<Output = Result<ChatReply, CallError>>,
-    ) -> (Result<ChatReply, CallError>, Source) {
-        let mut source = Source::Shared;
-        let slot = self.cell(key);
-        let asked = async {
-            source = Source::Live;
-            call.await
-        };
-        let reply = slot.get_or_try_init(|| asked).await.cloned();
-        (reply, source)
     }
 }
 

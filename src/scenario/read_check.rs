@@ -5,7 +5,7 @@ use globset::Glob;
 use super::decode::{Fields, Findings, list_words, one_or_many};
 use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::Code;
-use crate::model::{Admits, Check, CheckKind, Fact, FactRef, Pattern, Role, SentCheck, Text};
+use crate::model::{Admits, Check, CheckKind, Fact, FactRef, KnownFailure, Pattern, Role, SentCheck, Text};
 use crate::text::nearest::nearest;
 
 /// Every check key.
@@ -90,14 +90,28 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
         kind: kind?,
         name: fields.get("name").and_then(|name| findings.filled_text(name, "name")),
         models,
-        known_failure: fields.get("known_failure").and_then(|why| findings.filled_text(why, "known_failure")),
+        known_failure: fields.get("known_failure").and_then(|mark| known_failure(findings, mark)),
         needs_model: fields.get("needs_model").and_then(|flag| findings.flag(flag, "needs_model")).unwrap_or(false),
         position: node.position,
     };
     (!several).then_some(check)
 }
 
+/// Reads why a check is expected to fail, or `{why, models}`.
+fn known_failure(findings: &mut Findings, node: &Node) -> Option<KnownFailure> {
+    if !matches!(node.value, Value::Map(_)) {
+        return findings.filled_text(node, "known_failure").map(|why| KnownFailure { why, models: Vec::new() });
+    }
+    let fields = findings.fields(node, "`known_failure`", &["why", "models"])?;
+    let models = fields.get("models").map_or_else(Vec::new, |models| model_globs(findings, models));
+    let why = fields.require(findings, "why", "`known_failure`")?;
+    findings.filled_text(why, "why").map(|why| KnownFailure { why, models })
+}
+
 fn model_globs(findings: &mut Findings, node: &Node) -> Vec<String> {
+    if matches!(node.value, Value::List(_)) {
+        findings.filled_list(node, "models");
+    }
     let globs = one_or_many(node).iter().filter_map(|item| {
         let glob = findings.filled_text(item, "models")?;
         if let Err(error) = Glob::new(&glob) {

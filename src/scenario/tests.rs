@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::diagnostic::Code;
-use crate::model::{Admits, CheckKind, FactRef, MatchKind, OrphanReply, Role, Tail, Text};
+use crate::model::{Admits, CheckKind, FactRef, KnownFailure, MatchKind, OrphanReply, Role, Tail, Text};
 
 /// Files in memory.
 #[derive(Default)]
@@ -240,9 +240,22 @@ fn what_stands_beside_a_check_is_read() {
     let script = script(text);
     let check = &script.turns[0].checks[0];
     assert_eq!(
-        (check.name.as_deref(), check.known_failure.as_deref(), check.needs_model),
-        (Some("polite"), Some("it does not"), true)
+        (check.name.as_deref(), check.known_failure.clone(), check.needs_model),
+        (Some("polite"), Some(KnownFailure { why: "it does not".into(), models: Vec::new() }), true)
     );
+    let marked = |mark: &str| format!("turns: [{{user: Hi, expect: {{asks: true, known_failure: {mark}}}}}]");
+    let of_some = self::script(&marked("{why: shy, models: ['gpt-*', small]}")).turns[0].checks[0].clone();
+    let models = vec!["gpt-*".to_owned(), "small".to_owned()];
+    assert_eq!(of_some.known_failure, Some(KnownFailure { why: "shy".into(), models }));
+    for (mark, code) in [
+        ("{models: [small]}", Code::MissingKey),
+        ("{why: shy, models: []}", Code::EmptyList),
+        ("{why: shy, models: 'gpt-[4'}", Code::InvalidGlob),
+        ("{why: shy, model: small}", Code::UnknownKey),
+        ("[shy]", Code::WrongType),
+    ] {
+        assert_eq!(codes(&marked(mark)), [code], "{mark}");
+    }
     assert_eq!(
         (check.models.as_slice(), check.position.line, check.position.column),
         (&["gpt-*".to_owned()][..], 3, 13)

@@ -49,7 +49,7 @@ impl Transcriber {
         }
         self.redactions.prepare(&rules.redact)?;
         let body = Body { text: String::new(), mode: rules.mode, redacted: self.redactions.begin() };
-        Ok(Some(Snapshot::new(metadata(record, source), &body.of(record)?)))
+        Ok(Some(Snapshot::new(metadata(record, source, self.redactions.digest()), &body.of(record)?)))
     }
 }
 
@@ -70,7 +70,7 @@ pub fn transcript(record: &Record) -> String {
     Body { text: String::new(), mode: SnapshotMode::Full, redacted: nothing.begin() }.of(record).unwrap_or_default()
 }
 
-fn metadata(record: &Record, source: &str) -> Metadata {
+fn metadata(record: &Record, source: &str, redactions: Option<&str>) -> Metadata {
     let variant = &record.begin.key.variant;
     let window = format!("window {}", variant.window);
     let names = [&variant.scenario, &variant.case, &variant.persona, &variant.model, &window, &variant.vars];
@@ -82,6 +82,7 @@ fn metadata(record: &Record, source: &str) -> Metadata {
         description: Some(one_line(&names.join(" / "))),
         ..Metadata::default()
     }
+    .with_redactions(redactions)
 }
 
 /// Every turn has its reply, and the conversation came to its end by itself.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::body::INDENT;
+use super::format::Snapshot;
 use super::outdated::{self, ScriptPart};
 use crate::model::Outcome;
 
@@ -64,6 +65,25 @@ impl Difference {
             Self::Words { turns } => !turns.iter().all(|&turn| is_live(turn)),
             Self::Substance(_) => true,
         }
+    }
+
+    /// The same, with `snapshot_redact:` in the place of the texts that it may have changed.
+    fn of_redactions(self) -> Self {
+        let mut changes = match self {
+            Self::Words { turns } if !turns.is_empty() => Changes { words: turns, ..Changes::default() },
+            Self::Substance(changes) => *changes,
+            other => return other,
+        };
+        // A turn that is canned now, or not any more, has more than another text.
+        let is_text = |part: &ScriptPart| {
+            part.is_text() && !matches!(part, ScriptPart::CannedReply(turn) if changes.sent.contains(turn))
+        };
+        let parts = changes.script.len();
+        changes.script.retain(|part| !is_text(part));
+        if changes.script.len() < parts || !changes.words.is_empty() {
+            changes.script.insert(0, ScriptPart::Redactions);
+        }
+        Self::Substance(Box::new(changes))
     }
 
     /// Whether the accepted transcript is one of another script: the persona's text, the history, turns or the window
@@ -125,9 +145,15 @@ fn list(turns: &[u32]) -> String {
     turns.iter().map(|turn| format!("turn {turn}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Compares the contents of two snapshots.
+/// Compares the contents of two snapshots. Where their scenario replaced other things in the texts of one than of the other,
+/// that is why texts differ.
 #[must_use]
-pub fn compare(old: &str, new: &str) -> Difference {
+pub fn compare(old: &Snapshot, new: &Snapshot) -> Difference {
+    let difference = compare_contents(old.contents(), new.contents());
+    if old.metadata.redactions() == new.metadata.redactions() { difference } else { difference.of_redactions() }
+}
+
+fn compare_contents(old: &str, new: &str) -> Difference {
     if old == new {
         return Difference::Same;
     }

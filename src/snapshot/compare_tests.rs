@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::body::tests::{check, record, retention};
-use super::super::format::Snapshot;
+use super::super::header::Metadata;
 use super::*;
 use crate::event::Record;
 use crate::model::{SnapshotMode, Source};
@@ -23,7 +23,7 @@ fn after(change: impl FnOnce(&mut Record)) -> Difference {
     let mut changed = base();
     change(&mut changed);
     let contents = |record| Snapshot::from_record(record, "s.yaml").unwrap().contents().to_owned();
-    compare(&contents(&base()), &contents(&changed))
+    compare_contents(&contents(&base()), &contents(&changed))
 }
 
 fn drawn(change: impl FnOnce(&mut Record)) -> (bool, String) {
@@ -163,7 +163,7 @@ fn the_text_of_a_canned_reply_is_script() {
         Snapshot::from_record(&record, "s").unwrap().contents().to_owned()
     };
     assert_eq!(
-        compare(&canned("It is mild."), &canned("It is hot.")).to_string(),
+        compare_contents(&canned("It is mild."), &canned("It is hot.")).to_string(),
         "outdated-script: turn 1's canned reply changed"
     );
 }
@@ -172,9 +172,9 @@ fn the_text_of_a_canned_reply_is_script() {
 fn an_edit_that_no_part_explains_is_no_mere_words() {
     let contents = Snapshot::from_record(&base(), "s").unwrap().contents().to_owned();
     let spaced = contents.replacen("\n\nturn 2", "\n\n\nturn 2", 1);
-    assert_eq!(compare(&spaced, &contents).to_string(), "edited by hand: blank lines or order");
+    assert_eq!(compare_contents(&spaced, &contents).to_string(), "edited by hand: blank lines or order");
     let conflict = contents.replacen("turn 2", "<<<<<<< HEAD\nturn 2", 1);
-    assert_eq!(compare(&conflict, &contents).to_string(), "edited by hand: <<<<<<< HEAD");
+    assert_eq!(compare_contents(&conflict, &contents).to_string(), "edited by hand: <<<<<<< HEAD");
 }
 
 #[test]
@@ -189,8 +189,8 @@ fn only_a_live_reply_may_word_itself_differently() {
 #[test]
 fn of_an_accepted_file_that_was_emptied_everything_is_new_and_nothing_is_nameless() {
     let new = "# a\n\nturn 1 · sent: u1\nuser\n  Hi\n";
-    assert_eq!(compare("", new).to_string(), "outdated-script: the names changed, turn 1 is new");
-    assert_eq!(compare("\n\n# a\n", new).to_string(), "outdated-script: turn 1 is new");
+    assert_eq!(compare_contents("", new).to_string(), "outdated-script: the names changed, turn 1 is new");
+    assert_eq!(compare_contents("\n\n# a\n", new).to_string(), "outdated-script: turn 1 is new");
 }
 
 #[test]
@@ -222,4 +222,28 @@ proptest! {
         prop_assert!(difference.to_string().contains("recalls name ✓ retained → ✗ retained"));
         prop_assert!(difference.is_regression(|_| true));
     }
+}
+
+#[test]
+fn texts_under_other_redactions_differ_because_of_them() {
+    let base = Snapshot::from_record(&base(), "s").unwrap().contents().to_owned();
+    let snapshot = |redactions: Option<&str>, contents: &str| {
+        Snapshot::new(Metadata::default().with_redactions(redactions), contents)
+    };
+    let told = |new: &str| compare(&snapshot(None, &base), &snapshot(Some("sha256-1"), new)).to_string();
+    let same = |new: &str| compare(&snapshot(Some("sha256-1"), &base), &snapshot(Some("sha256-1"), new)).to_string();
+    assert_eq!(told(&base), "unchanged");
+    for (from, to, moved) in [
+        ("  Be kind.", "  Be [how].", "the persona's text changed"),
+        ("assistant\n  Noted.", "assistant\n  [reply]", "words: turn 1"),
+    ] {
+        assert!(base.contains(from), "{from:?} in {base}");
+        let new = base.replacen(from, to, 1);
+        assert!(same(&new).ends_with(moved), "{}", same(&new));
+        assert!(told(&new).starts_with("outdated-script: `snapshot_redact:` changed"), "{}", told(&new));
+        assert!(!told(&new).contains("persona"), "{}", told(&new));
+    }
+    // What no redaction does is said as ever.
+    let other = base.replacen("✓", "✗", 1);
+    assert_eq!(told(&other), same(&other));
 }

@@ -34,6 +34,21 @@ pub struct Metadata {
     pub input_file: Option<String>,
 }
 
+/// What our own `info:` is: one key below it.
+const REDACTIONS: &str = "\n  snapshot_redact: ";
+
+impl Metadata {
+    /// With what tells the redactions of its texts from others; `None` where there are none.
+    pub(super) fn with_redactions(self, digest: Option<&str>) -> Self {
+        Self { info: digest.map(|digest| format!("{REDACTIONS}{digest}")), ..self }
+    }
+
+    /// What tells the redactions of its texts from others, where it has any.
+    pub(super) fn redactions(&self) -> Option<&str> {
+        self.info.as_deref()?.strip_prefix(REDACTIONS)
+    }
+}
+
 impl fmt::Display for Metadata {
     /// The lines between the two `---`, in insta's order.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

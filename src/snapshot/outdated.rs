@@ -15,6 +15,8 @@ pub enum ScriptPart {
     Window,
     /// `snapshot:`, and with it whether replies are kept.
     Mode,
+    /// `snapshot_redact:`, and with it the texts.
+    Redactions,
     /// The persona's text.
     Persona,
     /// A message before turn 1.
@@ -35,6 +37,7 @@ impl fmt::Display for ScriptPart {
             Self::Names => f.write_str("the names changed"),
             Self::Window => f.write_str("the window changed"),
             Self::Mode => f.write_str("`snapshot:` changed"),
+            Self::Redactions => f.write_str("`snapshot_redact:` changed"),
             Self::Persona => f.write_str("the persona's text changed"),
             Self::History(n) => write!(f, "message {n} of the history changed"),
             Self::TurnAdded(n) => write!(f, "turn {n} is new"),
@@ -42,6 +45,13 @@ impl fmt::Display for ScriptPart {
             Self::User(n) => write!(f, "turn {n}'s user message changed"),
             Self::CannedReply(n) => write!(f, "turn {n}'s canned reply changed"),
         }
+    }
+}
+
+impl ScriptPart {
+    /// Whether it is a text, which other redactions make another one though nobody changed it.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::Persona | Self::History(_) | Self::User(_) | Self::CannedReply(_))
     }
 }
 

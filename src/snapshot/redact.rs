@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use sha2::{Digest, Sha256};
+
 use crate::model::{Pattern, Redaction};
 
 /// The most bytes that are looked at again behind matches, in all texts of a conversation. Texts of a few kilobytes never
@@ -36,6 +38,7 @@ pub enum RedactError {
 pub(super) struct Redactions {
     rules: Vec<Redaction>,
     patterns: Vec<Pattern>,
+    digest: Option<String>,
 }
 
 impl Redactions {
@@ -49,13 +52,27 @@ impl Redactions {
         });
         self.patterns = patterns.collect::<Result<_, _>>()?;
         self.rules = rules.to_vec();
+        self.digest = (!rules.is_empty()).then(|| digest(rules));
         Ok(())
+    }
+
+    /// What tells these redactions from others; `None` where there are none.
+    pub(super) fn digest(&self) -> Option<&str> {
+        self.digest.as_deref()
     }
 
     /// For the texts of one conversation.
     pub(super) fn begin(&self) -> Texts<'_> {
         Texts { redactions: self, work_left: MAX_WORK }
     }
+}
+
+/// The first 16 hexadecimal digits of SHA-256 over the JSON of the rules.
+fn digest(rules: &[Redaction]) -> String {
+    // Texts can always be written.
+    let json = serde_json::to_string(rules).unwrap_or_default();
+    let first = Sha256::digest(json).iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("sha256-{first:016x}")
 }
 
 /// Redacts the texts of one conversation.

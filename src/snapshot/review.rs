@@ -109,7 +109,7 @@ impl Pending {
     /// What moved; `None` where nothing has been accepted yet.
     #[must_use]
     pub fn difference(&self) -> Option<Difference> {
-        self.old.as_ref().map(|old| compare(old.contents(), self.new.contents()))
+        self.old.as_ref().map(|old| compare(old, &self.new))
     }
 
     /// Makes it the accepted one, as `cargo insta accept` would, byte for byte.

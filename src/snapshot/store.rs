@@ -109,7 +109,7 @@ pub fn check(path: &Path, new: &Snapshot, mode: Mode) -> Result<Status, Snapshot
         Err(SnapshotError::Malformed { .. }) if mode == Mode::Always => None,
         result => result?,
     };
-    let difference = accepted.as_ref().map(|accepted| compare(accepted.contents(), new.contents()));
+    let difference = accepted.as_ref().map(|accepted| compare(accepted, new));
     match (mode, difference) {
         (Mode::No, Some(Difference::Same)) => Ok(Status::Matched),
         (Mode::Always | Mode::New, Some(Difference::Same)) => {

@@ -149,12 +149,12 @@ fn source(path: &Path) -> Option<PathBuf> {
     extension.is_some_and(|extension| matches!(extension, "yaml" | "yml")).then_some(source)
 }
 
-/// The folders below `root`, itself included, that have snapshots beside their scenarios, in order; where `root` is such
-/// a folder of snapshots, the one that it lies in. Folders in which nothing is a scenario are left out.
+/// The folders below `root`, itself included, that have a folder of this name (`snapshots`, `cassettes`) beside their scenarios,
+/// in order; where `root` is such a folder, the one that it lies in. Folders in which nothing is a scenario are left out.
 ///
 /// # Errors
 /// When `root` or a folder below it cannot be read.
-pub fn scenario_folders(root: &Path) -> Result<Vec<PathBuf>, SnapshotError> {
+pub fn scenario_folders(root: &Path, beside: &str) -> Result<Vec<PathBuf>, SnapshotError> {
     let is_passed_over = |entry: &ignore::DirEntry| {
         let name = entry.file_name();
         let is_hidden = name.as_encoded_bytes().starts_with(b".") || name.as_encoded_bytes().starts_with(b"_");
@@ -170,10 +170,10 @@ pub fn scenario_folders(root: &Path) -> Result<Vec<PathBuf>, SnapshotError> {
             path: root.to_owned(),
             source: error.into_io_error().unwrap_or_else(|| std::io::Error::other("a folder below it cannot be read")),
         })?;
-        let is_snapshots = |path: &Path| path.file_name().is_some_and(|name| name == "snapshots");
-        if entry.depth() > 0 && is_snapshots(entry.path()) {
+        let is_beside = |path: &Path| path.file_name().is_some_and(|name| name == beside);
+        if entry.depth() > 0 && is_beside(entry.path()) {
             folders.extend(entry.path().parent().map(Path::to_owned));
-        } else if entry.depth() == 0 && std::path::absolute(root).is_ok_and(|root| is_snapshots(&root)) {
+        } else if entry.depth() == 0 && std::path::absolute(root).is_ok_and(|root| is_beside(&root)) {
             folders.push(root.join(".."));
         }
     }

@@ -13,29 +13,86 @@ use crate::model::Verdict;
 /// that reaches its rate is a `fail`, one that does not is a `known_failure`.
 #[must_use]
 pub fn decide_over_trials(verdicts: impl IntoIterator<Item = Verdict>, pass_rate: f64, is_marked: bool) -> Verdict {
-    let (mut passed, mut failed, mut unknown) = (0_u32, 0_u32, 0_u32);
-    for verdict in verdicts {
+    let mut trials = TrialCounts::default();
+    verdicts.into_iter().for_each(|verdict| trials.count(verdict, is_marked));
+    trials.decision(pass_rate, is_marked)
+}
+
+/// The trials of a check, counted as [`decide_over_trials`] counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TrialCounts {
+    passed: u32,
+    failed: u32,
+    unknown: u32,
+}
+
+impl TrialCounts {
+    /// Counts one. `is_marked` says that the check bears `known_failure`.
+    pub const fn count(&mut self, verdict: Verdict, is_marked: bool) {
         match (verdict, is_marked) {
-            (Verdict::Pass, _) | (Verdict::Fail, true) => passed += 1,
-            (Verdict::Fail, false) | (Verdict::KnownFailure, _) => failed += 1,
-            (Verdict::Unknown, _) => unknown += 1,
+            (Verdict::Pass, _) | (Verdict::Fail, true) => self.passed += 1,
+            (Verdict::Fail, false) | (Verdict::KnownFailure, _) => self.failed += 1,
+            (Verdict::Unknown, _) => self.unknown += 1,
             (Verdict::Skip, _) => {}
         }
     }
-    let decided = passed + failed;
-    if decided == 0 {
-        return if unknown > 0 { Verdict::Unknown } else { Verdict::Skip };
+
+    fn decision(self, pass_rate: f64, is_marked: bool) -> Verdict {
+        if self.passed + self.failed == 0 {
+            return if self.unknown > 0 { Verdict::Unknown } else { Verdict::Skip };
+        }
+        match (self.reaches(pass_rate), is_marked) {
+            (true, false) => Verdict::Pass,
+            (false, false) | (true, true) => Verdict::Fail,
+            (false, true) => Verdict::KnownFailure,
+        }
     }
-    let reaches = f64::from(passed) / f64::from(decided) >= pass_rate;
-    match (reaches, is_marked) {
-        (true, false) => Verdict::Pass,
-        (false, false) | (true, true) => Verdict::Fail,
-        (false, true) => Verdict::KnownFailure,
+
+    fn reaches(self, pass_rate: f64) -> bool {
+        f64::from(self.passed) / f64::from(self.passed + self.failed) >= pass_rate
+    }
+
+    /// Whether nothing that `left` more trials may bring, each a pass, a failure or neither, changes the decision.
+    ///
+    /// The rate rises with each pass and falls with each failure, and so does its quotient when it is rounded: all that may
+    /// come lies between nothing but passes and nothing but failures.
+    #[must_use]
+    pub fn is_settled(self, left: u32, pass_rate: f64) -> bool {
+        let best = Self { passed: self.passed + left, ..self };
+        let worst = Self { failed: self.failed + left, ..self };
+        left == 0 || self.passed + self.failed > 0 && best.reaches(pass_rate) == worst.reaches(pass_rate)
+    }
+
+    /// The fewest of `left` more trials with which the decision is settled if they go on as most went, by the rate; 0 where it
+    /// is settled.
+    #[must_use]
+    pub fn needed(self, left: u32, pass_rate: f64) -> u32 {
+        if self.is_settled(left, pass_rate) {
+            return 0;
+        }
+        let with = |more: u32| {
+            let (passed, failed) = if self.reaches(pass_rate) { (more, 0) } else { (0, more) };
+            Self { passed: self.passed + passed, failed: self.failed + failed, ..self }
+        };
+        let (mut low, mut high) = (1, left);
+        while low < high {
+            let middle = low.midpoint(high);
+            if with(middle).is_settled(left - middle, pass_rate) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::Verdict::{Fail, KnownFailure, Pass, Skip, Unknown};
     use super::*;
 
@@ -73,6 +130,54 @@ mod tests {
             (&[Skip], 1.0, Skip),
         ] {
             assert_eq!(decide_over_trials(verdicts.iter().copied(), rate, true), expected, "{verdicts:?} at {rate}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_settled_is_what_all_trials_would_have_decided(
+            verdicts in vec(select(vec![Pass, Fail, Unknown, Skip]), 1..12),
+            rate in prop_oneof![Just(0.0), Just(1.0), 0.0..=1.0, (1..12_u32, 1..12_u32).prop_map(|(a, b)| f64::from(a.min(b)) / f64::from(b))],
+            is_marked: bool,
+        ) {
+            // Under a mark a trial that failed is a known failure.
+            let told = |verdict: Verdict| if is_marked && verdict == Pass { KnownFailure } else { verdict };
+            let verdicts: Vec<Verdict> = verdicts.into_iter().map(told).collect();
+            let all = decide_over_trials(verdicts.iter().copied(), rate, is_marked);
+            let mut so_far = TrialCounts::default();
+            for (left, verdict) in (0..u32::try_from(verdicts.len()).unwrap()).rev().zip(&verdicts) {
+                so_far.count(*verdict, is_marked);
+                if so_far.is_settled(left, rate) {
+                    prop_assert_eq!(so_far.decision(rate, is_marked), all);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_not_settled_may_still_turn(passed in 0_u32..9, failed in 0_u32..9, left in 1_u32..9, rate in 0.0..=1.0) {
+            let so_far = TrialCounts { passed, failed, unknown: 0 };
+            let with = |passed: u32, failed: u32| {
+                let all = TrialCounts { passed: so_far.passed + passed, failed: so_far.failed + failed, unknown: 0 };
+                all.decision(rate, false)
+            };
+            let may_be = (0..=left).flat_map(|passed| (0..=left - passed).map(move |failed| (passed, failed)));
+            let is_open = may_be.into_iter().any(|(passed, failed)| with(passed, failed) != with(0, 0));
+            prop_assert_eq!(so_far.is_settled(left, rate), !is_open);
+        }
+    }
+
+    #[test]
+    fn what_may_be_needed_is_told_by_how_it_goes() {
+        for (passed, failed, left, rate, needed) in [
+            (1, 0, 9, 1.0, 9),
+            (0, 1, 9, 1.0, 0),
+            (1, 0, 9, 0.8, 7),
+            (0, 1, 9, 0.5, 5),
+            (0, 5, 5, 0.5, 1),
+            (0, 0, 5, 1.0, 1),
+        ] {
+            let so_far = TrialCounts { passed, failed, unknown: 0 };
+            assert_eq!(so_far.needed(left, rate), needed, "{so_far:?} of {left} more at {rate}");
         }
     }
 }

@@ -16,6 +16,9 @@ use unicode_segmentation::UnicodeSegmentation;
 /// `\n`; a carriage return on its own is shown.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
+    }
     let Some(first) = text.find(is_hidden) else { return Cow::Borrowed(text) };
     let (head, tail) = text.split_at(first);
     let mut shown = String::with_capacity(text.len() + 16);
@@ -55,6 +58,12 @@ pub fn visible_json(json: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// Whether a text is of printable ASCII and its white space alone, as most are: its bytes are looked at many at a time.
+fn is_plain(text: &str) -> bool {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    text.as_bytes().chunks(64).all(|bytes| bytes.iter().fold(true, |so_far, byte| so_far & is_plain(*byte)))
 }
 
 /// Whether a character must not be shown as it is.

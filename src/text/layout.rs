@@ -19,7 +19,8 @@ pub fn width(text: &str) -> usize {
 /// The text, cut with `…` where it is wider than `width` columns, the `…` included; empty at a width of 0.
 #[must_use]
 pub fn truncate(text: &str, width: usize) -> String {
-    if self::width(text) <= width {
+    // No character takes more columns than bytes.
+    if text.len() <= width || self::width(text) <= width {
         return text.to_owned();
     }
     let Some(room) = width.checked_sub(1) else { return String::new() };

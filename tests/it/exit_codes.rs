@@ -190,6 +190,23 @@ fn a_known_failure_fails_nothing_until_it_passes() {
     assert_eq!(sandbox.rows("checks.csv")[0]["detail"], detail, "the files say what the terminal says");
 }
 
+#[test]
+fn a_known_failure_of_some_models_leaves_the_others_held_to_the_check() {
+    // Neither of the two says hello; only the bot is known not to.
+    let scenario = "models: [bot, builtin]\nturns: [{user: Hi, expect: [{contains: hello, known_failure: {why: no manners yet, models: [b?t]}}]}]";
+    let (sandbox, ran) = run(&Server::saying("Good day."), scenario, &[]);
+    let ran = ran.expect(1);
+    assert_eq!(verdicts(&sandbox), ["known_failure", "fail"]);
+    assert!(ran.stdout.contains("bot · turn 1 · contains \"hello\" (known: no manners yet)"), "{}", ran.stdout);
+    run(&Server::saying("Good day."), scenario, &["--model", "bot"]).1.expect(0);
+    // Where it is marked it must fail, and elsewhere it may pass.
+    let said = "turns: [{user: Hi, expect: [{contains: noted, known_failure: {why: never does, models: [bot]}}]}]";
+    let (sandbox, ran) = run(&Server::saying("Noted."), &format!("models: [bot, builtin]\n{said}"), &[]);
+    let ran = ran.expect(1);
+    assert_eq!(verdicts(&sandbox), ["fail", "pass"]);
+    assert!(ran.stdout.contains("marked as a known failure (never does): remove the mark"), "{}", ran.stdout);
+}
+
 /// A server that answers well but to one request: in which trial that falls is chance, how many it spoils is not.
 fn good_but_once() -> Server {
     Server::start(|request| Answer::reply(request, if request.number == 2 { "Good day." } else { "Hello!" }))

@@ -39,20 +39,30 @@ fn count(journal: &[Value], event: &str) -> usize {
     journal.iter().filter(|line| line["event"] == event).count()
 }
 
-/// A run that goes on and has nothing left to play, held up at a snapshot.
-#[test]
-fn where_nothing_is_left_to_play_the_first_signal_ends_a_run_that_goes_on() {
+/// Where nothing is left to play, and the run is held up at a snapshot, a signal ends it.
+fn is_ended_behind_its_last_conversation(arguments: &[&str], signal: &str) {
     let sandbox = Sandbox::new();
     sandbox.write("s/one.yaml", "turns: [{user: Hi}]");
     sandbox.run(&["run", "s", "--snapshots", "always"]).expect(0);
     let snapshot = sandbox.path().join("s/snapshots/one@default.builtin.full.snap");
     std::fs::remove_file(&snapshot).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&snapshot).status().unwrap().success());
-    let running = sandbox.start(&["run", "--resume"]);
+    let running = sandbox.start(arguments);
     // Opened when the other side is.
     let _held = std::fs::OpenOptions::new().write(true).open(&snapshot).unwrap();
-    running.signal("TERM");
+    running.signal(signal);
     running.finish().expect(130);
+}
+
+#[test]
+fn where_nothing_is_left_to_play_the_first_signal_ends_a_run_that_goes_on() {
+    is_ended_behind_its_last_conversation(&["run", "--resume"], "TERM");
+}
+
+#[test]
+fn once_all_is_played_a_terminal_that_goes_away_ends_the_run_as_other_signals_do() {
+    is_ended_behind_its_last_conversation(&["run", "s"], "TERM");
+    is_ended_behind_its_last_conversation(&["run", "s"], "HUP");
 }
 
 fn is_told_to_stop_and_writes_all(signal: &str) {

@@ -9,6 +9,7 @@
 
 mod apart;
 mod budget;
+mod cassette_files;
 mod cassettes;
 mod compare;
 mod diff;
@@ -32,6 +33,7 @@ mod models;
 mod order;
 mod outcomes;
 mod panics;
+mod pictures;
 mod pinned;
 mod provider;
 mod rates;
@@ -45,9 +47,11 @@ mod review;
 mod scale;
 mod settings;
 mod shards;
+mod share;
 mod snapshot_files;
 mod snapshot_modes;
 mod snapshots_of_runs;
 mod support;
 mod unreferenced;
+mod until_decided;
 mod window_cases;

@@ -93,6 +93,7 @@ fn play(texts: &[&str], chat: Arc<dyn ChatModel>, concurrency: usize) -> Vec<Rec
     let model = Model { chat, price: None, tokenizer: Tokenizer::default() };
     let job = Job {
         tapes: HashMap::new(),
+        is_shared: true,
         pins: None,
         plan,
         places: (0..planned).collect(),
@@ -102,6 +103,7 @@ fn play(texts: &[&str], chat: Arc<dyn ChatModel>, concurrency: usize) -> Vec<Rec
         turns_done: HashMap::new(),
         budget: None,
         is_fail_fast: false,
+        is_until_decided: false,
     };
 
     let folder = tempfile::tempdir().expect("a folder");

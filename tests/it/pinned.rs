@@ -44,8 +44,9 @@ fn recorded() -> (Server, Sandbox) {
     (second, sandbox)
 }
 
-// Of window 1: nothing, the reply to turn 1, the reply to turn 2 (which had three messages); of the full one all of them.
-const OLD: [&str; 6] = ["", "", "old 2", "old 2", "old 2, old 4", "old 3"];
+// Of window 1: nothing, the reply to turn 1, the reply to turn 2 (which had three messages); of the full one all of them, but
+// for turn 1, which is sent once.
+const OLD: [&str; 5] = ["", "old 2", "old 2", "old 2, old 4", "old 3"];
 
 #[test]
 fn every_turn_sees_what_was_recorded_and_not_what_is_said_now() {
@@ -126,4 +127,28 @@ fn every_window_sees_its_own_replies_though_they_were_recorded_once() {
     sandbox.write("s/trip.yaml", TRIP.replace("[1, full]", "[1, 2, full]"));
     run(&sandbox, &["--cassettes", "record"]).expect(0);
     run(&sandbox, &["--history", "pinned", "--offline"]).expect(0);
+}
+
+#[test]
+fn a_turn_that_was_reworded_or_moved_is_named_before_anything_is_sent() {
+    let (server, sandbox) = recorded();
+    run(&sandbox, &["--cassettes", "off"]).expect(0);
+    let before = server.requests().len();
+    for history in ["pinned", "pinned:latest"] {
+        sandbox.write("s/trip.yaml", TRIP.replace("Where to?", "Where now?"));
+        let ran = run(&sandbox, &["--history", history]).expect(2);
+        let told = "what is pinned for turn 2 of trip · default · bot · window 1, trial 1 answers another user message: \
+                    \"Where to?\" then, \"Where now?\" now";
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("turn 1 ") && ran.stderr.contains("help: "), "{}", ran.stderr);
+        // A turn in front: what answered the first one is no answer to it.
+        sandbox.write("s/trip.yaml", TRIP.replace("turns:\n", "turns:\n  - user: Hello.\n"));
+        let ran = run(&sandbox, &["--history", history]).expect(2);
+        assert!(ran.stderr.contains("\"My name is Priya.\" then, \"Hello.\" now"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("turn 3 of trip"), "{}", ran.stderr);
+    }
+    assert_eq!(server.requests().len(), before);
+    // Nobody sees the answer to the last one.
+    sandbox.write("s/trip.yaml", TRIP.replace("What's my name?", "Who am I?"));
+    run(&sandbox, &["--history", "pinned"]).expect(0);
 }

@@ -36,6 +36,9 @@ fn every_shipped_scenario_passes_and_its_accepted_snapshots_match() {
         let ran = again.run(&[&["run", "scenarios"][..], &how].concat()).expect(0);
         assert!(!ran.stdout.contains(".snap"), "{}", ran.stdout);
     }
+    again.run(&["run", "scenarios", "--model", "builtin"]).expect(0);
+    let ran = again.run(&["run", "scenarios"]).expect(0);
+    assert!(!ran.stdout.contains("unreferenced"), "{}", ran.stdout);
     // Nothing is passed by leaving everything out.
     let mut decided: BTreeMap<String, usize> = BTreeMap::new();
     for row in again.rows("checks.csv") {
@@ -91,6 +94,19 @@ fn what_the_shipped_scenarios_mark_as_known_failures_fails() {
     assert_eq!((memory("planner"), memory("planner-strict")), (vec!["missed".to_owned()], vec!["retained".to_owned()]));
     // Full history, then a window of two.
     assert_eq!(memory("default"), ["retained", "forgotten"]);
+
+    // Another model is held to all of it: this one says nothing that is asked for.
+    let other = Server::saying("Indeed, I would go to Paris. ``` ```");
+    let config = marked.read("chat-eval.yaml").replace("http://127.0.0.1:8089/v1", &other.base_url());
+    marked.write("chat-eval.yaml", config.replace("qwen-1.5b:", "another:"));
+    let ran = marked.run(&["run", "scenarios/", "--model", "another", "--snapshots", "off"]).expect(1);
+    assert!(!ran.stdout.contains("known"), "{}", ran.stdout);
+    let rows = marked.rows("checks.csv");
+    for name in ["asks", "no place yet", "explains with an analogy", "stays in the kitchen", "writes no code"] {
+        let of_check = |row: &&BTreeMap<String, String>| row["name"] == name || row["check"] == name;
+        let failed = rows.iter().filter(of_check).filter(|row| row["verdict"] == "fail").count();
+        assert!(failed > 0, "{name}: {rows:?}");
+    }
 
     // Without a mark, each of them is a failure, and nothing else is.
     let unmarked = Sandbox::shipped();
@@ -251,6 +267,10 @@ fn the_committed_sample_is_what_a_run_of_the_shipped_scenarios_writes() {
     let (old, new) = (json(&read("run.json")), json(&sandbox.read("results/latest/run.json")));
     for key in ["version", "format", "arguments", "plan_digest", "scenarios", "totals"] {
         assert_eq!(old[key], new[key], "{key}");
+    }
+    sandbox.run(&["report", "--svg"]).expect(0);
+    for picture in ["retention.svg", "tokens.svg"] {
+        assert_eq!(read(picture), sandbox.read(&format!("results/latest/{picture}")), "{picture}");
     }
     let events = |journal: &str| {
         let event = |line: &str| json(line)["event"].as_str().expect("an event").to_owned();

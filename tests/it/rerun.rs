@@ -12,9 +12,11 @@ use crate::support::server::Server;
 
 const OFF: [&str; 2] = ["--snapshots", "off"];
 
+// Windows 1 and full send another request each, so that they share none.
 const CASES: &str = "\
 cases: [{id: a}, {id: b}, {id: c}, {id: d}]
 windows: [1, full]
+history: [{role: user, content: Are you there?}, {role: assistant, content: I am.}]
 turns: [{user: 'Hi {{ id }}', expect: [{contains: hello}]}]
 ";
 

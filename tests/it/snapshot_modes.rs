@@ -181,3 +181,36 @@ fn a_script_that_moved_is_told_from_a_bot_that_did_and_must_be_accepted() {
     says(&ran, "(the script moved; `run --snapshots new` and `chat-eval review` to accept that)");
     assert!(!sandbox.has(PENDING));
 }
+
+#[test]
+fn other_redactions_are_told_from_a_script_that_moved() {
+    let script = |redact: &str| {
+        format!("persona: Today is 2026-11-25.\n{redact}turns: [{{user: 'Since 2026-11-01, I am here.'}}]\n")
+    };
+    let [none, date, day] = ["", "[date]", "[day]"].map(|with| match with {
+        "" => String::new(),
+        with => format!("snapshot_redact: [{{match: '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}', with: '{with}'}}]\n"),
+    });
+    for (from, to) in [(&none, &date), (&date, &none), (&date, &day)] {
+        let sandbox = Sandbox::new();
+        sandbox.write("s/one.yaml", script(from));
+        sandbox.run(&["run", "s", "--snapshots", "always"]).expect(0);
+        sandbox.write("s/one.yaml", script(to));
+        let ran = sandbox.run(&["run", "s"]).expect(1);
+        says(&ran, "outdated-script: `snapshot_redact:` changed (the script moved; ");
+        says(&sandbox.run(&["review", "s", "--list"]).expect(0), "  outdated-script: `snapshot_redact:` changed\n");
+        sandbox.run(&["review", "s", "--accept"]).expect(0);
+        let ran = sandbox.run(&["run", "s"]).expect(0);
+        assert!(!ran.stdout.contains("snap"), "{}", ran.stdout);
+        // Under the same redactions what moved is the script.
+        sandbox.write("s/one.yaml", script(to).replace("Today is", "It is"));
+        says(&sandbox.run(&["run", "s"]).expect(1), "outdated-script: the persona's text changed (");
+    }
+    // One that finds nothing changes nothing.
+    let sandbox = Sandbox::new();
+    sandbox.write("s/one.yaml", script(&date));
+    sandbox.run(&["run", "s", "--snapshots", "always"]).expect(0);
+    sandbox.write("s/one.yaml", script(&date.replace("}]", "}, {match: nowhere, with: ''}]")));
+    let ran = sandbox.run(&["run", "s"]).expect(0);
+    assert!(!ran.stdout.contains("snap"), "{}", ran.stdout);
+}

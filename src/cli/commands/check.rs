@@ -4,7 +4,7 @@ use super::super::args::{CheckArgs, Global};
 use super::super::config;
 use super::super::console::Console;
 use super::super::exit::Exit;
-use super::super::{models, show_diagnostics, sources};
+use super::super::{cassettes, models, show_diagnostics, sources};
 use super::run::{name_clashes, plan_refused};
 use crate::run::overflows;
 use crate::run::plan::{Overrides, Plan};
@@ -39,6 +39,7 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
     let tokenizer_of = |model: &str| models::resolve(&config, model).map(|model| model.tokenizer).unwrap_or_default();
     loaded.diagnostics.extend(overflows(&plan, &tokenizer_of));
     loaded.diagnostics.extend(name_clashes(&plan));
+    loaded.diagnostics.extend(cassettes::damaged(&plan));
     if !loaded.diagnostics.is_empty() {
         show_diagnostics(console, &loaded.diagnostics);
         return Exit::BadInput;

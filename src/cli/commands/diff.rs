@@ -96,7 +96,7 @@ impl<'r> Sides<'r> {
                 (_, Side::Unreadable(reason)) => Kind::Unreadable(reason),
                 (Side::Unreadable(_) | Side::None, Side::Snapshot(_)) => Kind::New,
                 (_, Side::None) => Kind::Removed,
-                (Side::Snapshot(old), Side::Snapshot(new)) => match snapshot::compare(old.contents(), new.contents()) {
+                (Side::Snapshot(old), Side::Snapshot(new)) => match snapshot::compare(&old, &new) {
                     Difference::Same => {
                         compared += 1;
                         continue;

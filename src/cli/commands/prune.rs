@@ -61,7 +61,7 @@ fn find(root: &Path, global: &Global, console: &Console) -> Result<Vec<Unreferen
         nothing_removed(console)
     };
     let mut found = Vec::new();
-    for folder in snapshot::scenario_folders(root).map_err(|error| unreadable(&error))? {
+    for folder in snapshot::scenario_folders(root, "snapshots").map_err(|error| unreadable(&error))? {
         if let Some(own) = another_config(&folder, &config).filter(|_| global.config.is_none()) {
             let (folder, own) = (folder.display(), own.display());
             console.error(&format!(

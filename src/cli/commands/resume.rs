@@ -106,7 +106,7 @@ fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -
     if prepared.job.places.is_empty() {
         // Nothing is stopped in good order any more: the first signal ends the program, as behind any run.
         drop(stage);
-        let kept = settle(&prepared.shelf, &folder, console);
+        let kept = settle(&prepared.shelf, &folder, Ended::Complete, console);
         return Ok(finish(&folder, (Ended::Complete, kept), &mut journal, (&settings, args.format), console));
     }
     prepared.job.tapes = prepared.shelf.tapes(Some(&earlier));
@@ -204,7 +204,7 @@ fn digits(bytes: &[u8]) -> String {
 struct Begun {
     /// Whether nothing is to be done for it any more: it passed or failed.
     is_done: Vec<bool>,
-    /// How many live turns each of the others has replies to, by place.
+    /// How many live turns each of the others has replies to that sent anything, by place.
     turns_done: HashMap<usize, u32>,
     /// What all of them took of a budget.
     spent_usd: f64,
@@ -217,15 +217,20 @@ impl Begun {
     fn read(journal: &Reader, plan: &Plan) -> Result<Self, JournalError> {
         let is_done = vec![false; plan.conversations.len()];
         let mut begun = Self { is_done, turns_done: HashMap::new(), spent_usd: 0.0, other: None };
+        let mut left_out = Vec::new();
         for record in journal.records() {
             let record = record?;
             let place = usize::try_from(record.begin.plan).unwrap_or(usize::MAX);
             if let Some(is_done) = begun.is_done.get_mut(place) {
                 *is_done = matches!(record.end(), End::Passed | End::Failed);
-                if !*is_done {
+                if record.left_out().is_some() {
+                    left_out.push(place);
+                } else if !*is_done {
                     let live = |turn: &&TurnDone| turn.source != Source::Canned && turn.reply.is_some();
                     let live = u32::try_from(record.turns.iter().filter(live).count()).unwrap_or(u32::MAX);
-                    begun.turns_done.insert(place, live);
+                    if live > 0 || !record.attempts.is_empty() || record.unsettled.usd().is_some() {
+                        begun.turns_done.insert(place, live);
+                    }
                 }
             }
             begun.spent_usd += record.spent_usd();
@@ -235,7 +240,21 @@ impl Begun {
                 begun.other = Some((place, record.begin.key.variant));
             }
         }
+        begun.settle(plan, &left_out);
         Ok(begun)
+    }
+
+    /// Trials that were left out are left out still, unless one is played again that was part of the decision.
+    fn settle(&mut self, plan: &Plan, left_out: &[usize]) {
+        for places in left_out.chunk_by(|one, next| plan.first_trial(*one) == plan.first_trial(*next)) {
+            let first = plan.first_trial(places[0]);
+            let trials = first..first + plan.trials_of(&plan.conversations[first]) as usize;
+            let is_open = |place: usize| !self.is_done[place] && !places.contains(&place);
+            let is_settled = !trials.into_iter().any(is_open);
+            for place in places {
+                self.is_done[*place] = is_settled;
+            }
+        }
     }
 }
 

@@ -135,7 +135,7 @@ impl Stage {
         let (folder, format, recordings) = (part.folder, part.format, part.shelf);
         let exit = match play(job, part, console, (&self.runtime, self.asked)) {
             Ok((ended, mut journal)) => {
-                let kept = settle(recordings, folder, console);
+                let kept = settle(recordings, folder, ended, console);
                 finish(folder, (ended, kept), &mut journal, (settings, format), console)
             }
             Err(error) => {
@@ -152,8 +152,8 @@ impl Stage {
 }
 
 /// Writes what was recorded, and says what became of recordings.
-pub(super) fn settle(shelf: &Shelf, folder: &Path, console: &Console) -> Exit {
-    let settled = shelf.settle(folder);
+pub(super) fn settle(shelf: &Shelf, folder: &Path, ended: Ended, console: &Console) -> Exit {
+    let settled = shelf.settle(folder, ended == Ended::Complete);
     console.settle();
     settled.remarks.iter().for_each(|remark| console.remark(remark));
     settled.warnings.iter().for_each(|warning| console.error(warning));
@@ -229,7 +229,8 @@ pub(super) fn prepare(
         return Err(Exit::NothingToDo);
     }
     let cap = args.max_cost.or(config.limits.max_cost_usd);
-    let shelf = cassettes::load(&plan, &config, args, environment.model().is_some()).map_err(|wrong| bad(&wrong))?;
+    let shelf =
+        cassettes::load(&plan, &config, (args, &paths), environment.model().is_some()).map_err(|wrong| bad(&wrong))?;
     let uncalled = shelf.uncalled(&plan, &config);
     let budget = budget(&config, &plan, cap, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
     if let Some(warning) = nothing_to_spend(&config, &plan, cap, &uncalled) {
@@ -268,12 +269,14 @@ pub(super) fn prepare(
         plan,
         models,
         tapes: shelf.tapes(None),
+        is_shared: !args.no_share,
         pins,
         concurrency,
         earlier: None,
         turns_done: HashMap::new(),
         budget,
         is_fail_fast: args.fail_fast,
+        is_until_decided: args.until_decided,
     };
     Ok(Prepared { config, job, shelf, shard, rerun })
 }

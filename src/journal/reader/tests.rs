@@ -65,6 +65,7 @@ fn turn(plan: u32, turn: u32, reply: &str) -> Event {
         user: "Hi".into(),
         sent: vec![(0, 1)],
         source: Source::Builtin,
+        shared_from: None,
         reply: Some(reply.into()),
         pinned: None,
         chunks: Vec::new(),
@@ -86,7 +87,7 @@ fn turn(plan: u32, turn: u32, reply: &str) -> Event {
 }
 
 fn done(plan: u32) -> Event {
-    Event::Conversation(ConversationDone { plan, end: End::Passed, error: None, checks: None })
+    Event::Conversation(ConversationDone { plan, end: End::Passed, error: None, checks: None, left_out: None })
 }
 
 struct Sandbox {

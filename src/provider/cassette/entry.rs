@@ -1,5 +1,7 @@
 //! One recording: the line that it is in its file, and how it is made of a conversation.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -51,6 +53,25 @@ impl Place {
     #[must_use]
     pub fn without_turn(&self) -> Self {
         Self { turn: 0, ..self.clone() }
+    }
+}
+
+impl fmt::Display for Place {
+    /// `persona · case · model · window 2 · vars · trial 1 · turn 3`, leaving out what is empty.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.persona)?;
+        if !self.case.is_empty() {
+            write!(f, " · {}", self.case)?;
+        }
+        write!(f, " · {} · window {}", self.model, self.window)?;
+        if !self.vars.is_empty() {
+            write!(f, " · {}", self.vars)?;
+        }
+        write!(f, " · trial {}", self.trial)?;
+        if self.turn > 0 {
+            write!(f, " · turn {}", self.turn)?;
+        }
+        Ok(())
     }
 }
 
@@ -203,6 +224,11 @@ impl Line {
             return Err(format!("format {} is newer than this version reads ({FORMAT})", header.format));
         }
         Ok(())
+    }
+
+    /// Whether a line is the first one of the cassette of this scenario, of whatever format.
+    pub(super) fn is_header_of(line: &str, scenario: &str) -> bool {
+        serde_json::from_str(line).is_ok_and(|header: Header| header.cassette == scenario)
     }
 
     pub(super) fn written(entry: &Entry) -> String {

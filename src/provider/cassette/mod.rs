@@ -4,6 +4,7 @@
 //! found in it is told by a key over what is really sent; nothing in it tells where that went, or with which key. [`Cassette`]
 //! is pure, and so is [`recorded`], which makes recordings of a finished conversation; only `file.rs` touches files.
 
+mod behind;
 mod entry;
 mod file;
 mod nearest;
@@ -13,7 +14,7 @@ mod uncalled;
 use std::collections::{HashMap, HashSet};
 
 pub use entry::{Entry, Place, Recorded, recorded};
-pub use file::{CassetteError, path, read, write};
+pub use file::{CassetteError, FOLDER, names, path, read, remove, write};
 pub use request::{Key, Keys, Request};
 pub use uncalled::Uncalled;
 
@@ -150,6 +151,14 @@ impl Cassette {
             entries.extend(after.remove(&Some(key)).unwrap_or_default());
         }
         Self::new(entries)
+    }
+
+    /// The conversations that a run did not record anew (all but `replaced`) and that can be replayed no more where `new` takes
+    /// the place of this cassette: they share a turn that has another reply there, and what followed the old one is all that is
+    /// recorded of them.
+    #[must_use]
+    pub fn left_behind(&self, new: &Self, replaced: &HashSet<Place>) -> Vec<Place> {
+        behind::left_behind(self, new, replaced)
     }
 
     /// The same with those recordings alone that are used.

@@ -15,17 +15,7 @@ pub(super) fn difference(entries: &[Entry], request: &Request<'_>, occurrence: u
     let Some(nearest) = entries.iter().min_by_key(|entry| distance(entry, request)) else {
         return "nothing is recorded of this scenario".to_owned();
     };
-    format!("nearest recording: {}; {}", of(nearest), first_difference(nearest, request, occurrence))
-}
-
-/// The recording, as its place names it.
-fn of(entry: &Entry) -> String {
-    let place = &entry.place;
-    let case = if place.case.is_empty() { String::new() } else { format!(" · {}", place.case) };
-    format!(
-        "{}{case} · {} · window {} · trial {} · turn {}",
-        place.persona, place.model, place.window, place.trial, place.turn
-    )
+    format!("nearest recording: {}; {}", nearest.place, first_difference(nearest, request, occurrence))
 }
 
 /// The smaller the nearer: another model is farther than another text, and the more messages are the same the nearer.

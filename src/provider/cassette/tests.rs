@@ -168,3 +168,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn half_written_files_of_a_killed_process_are_swept_and_those_that_are_written_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let cassette = Cassette::new([entry("p", 1, "Hi", "Hello")]);
+    let [left, held, short, long, other] =
+        [".cassette-aB3dE9", ".cassette-zZ9yY8", ".cassette-x", ".cassette-aB3dE9x", ".other-aB3dE9"]
+            .map(|name| folder.path().join(name));
+    for path in [&left, &held, &short, &long, &other] {
+        std::fs::write(path, "half").unwrap();
+    }
+    std::fs::create_dir(folder.path().join(".cassette-folder")).unwrap();
+    let writing = std::fs::File::open(&held).unwrap();
+    writing.lock().unwrap();
+    write(&folder.path().join("s.jsonl"), "s", &cassette).unwrap();
+    assert!(!left.exists());
+    assert!([&held, &short, &long, &other].iter().all(|path| path.exists()));
+    drop(writing);
+    write(&folder.path().join("s.jsonl"), "s", &cassette).unwrap();
+    assert!(!held.exists());
+}
+
+#[test]
+fn many_that_write_at_once_sweep_nothing_of_one_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let cassette = Cassette::new([entry("p", 1, "Hi", "Hello")]);
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            let (path, cassette) = (folder.path().join(format!("s{writer}.jsonl")), &cassette);
+            scope.spawn(move || (0..20).for_each(|_| write(&path, "s", cassette).unwrap()));
+        }
+    });
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 8);
+}

@@ -7,6 +7,7 @@
 
 use async_openai::error::OpenAIError;
 
+use super::usual::Usual;
 use super::wire::Answer;
 
 /// What stands for a half that is alone.
@@ -15,9 +16,16 @@ const UNKNOWN: char = char::REPLACEMENT_CHARACTER;
 /// The private character that stands for the first half of all until the other half comes.
 const MARKS: u32 = 0x0010_d800;
 
-/// The whole answer again, with every half that is alone as [`UNKNOWN`], where nothing else kept it from being JSON.
-pub(super) fn or_mended(answer: Result<Answer, OpenAIError>) -> Result<Answer, OpenAIError> {
-    answer.or_else(|error| mended(&error, |_| UNKNOWN).ok_or(error))
+/// The whole answer, of whatever shape; where it is no JSON, with every half that is alone as [`UNKNOWN`], where nothing else
+/// kept it from being JSON.
+pub(super) fn or_mended(answer: Result<Usual, OpenAIError>) -> Result<Answer, OpenAIError> {
+    answer.map(|Usual(answer)| answer).or_else(|error| {
+        let again = match &error {
+            OpenAIError::JSONDeserialize(reason, json) if reason.is_data() => serde_json::from_str(json).ok(),
+            _ => None,
+        };
+        again.or_else(|| mended(&error, |_| UNKNOWN)).ok_or(error)
+    })
 }
 
 /// The bytes of a whole answer as JSON, mended as by [`or_mended`].

@@ -30,7 +30,6 @@ use self::endpoint::Endpoint;
 pub use self::http::http_client;
 use self::service::Exchange;
 use self::thinking::Split;
-use self::wire::Answer;
 use super::budget::{Fare, Purse};
 use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
 use super::gate::{Estimate, Gate};
@@ -143,14 +142,14 @@ impl OpenAi {
         };
         result
             .map(|read| read.masked(&self.endpoint).into_reply())
-            .map_err(|error| failure::polish(error, exchange.request_id(), &|text| self.endpoint.mask(text)))
+            .map_err(|error| failure::polish(error, exchange.request_id(), &|text| self.endpoint.mask(text.to_owned())))
     }
 
     async fn whole(&self, request: ChatRequest<'_>, exchange: &Arc<Exchange>) -> Result<Read, CallError> {
         let body = wire::RequestBody::new(&self.model, &request);
         let client = self.client(exchange);
         let started = Instant::now();
-        let answer: Answer = self.in_time(client.chat().create_byot(body).map(halves::or_mended), exchange).await?;
+        let answer = self.in_time(client.chat().create_byot(body).map(halves::or_mended), exchange).await?;
         let latency = started.elapsed();
         if let Some(error) = &answer.error {
             return Err(failure::of_error_object(error));
@@ -276,10 +275,10 @@ impl Read {
 
     /// A server may say anything, the key that it was sent among it. What is kept of a reply ends up in files.
     fn masked(self, endpoint: &Endpoint) -> Self {
-        let mask = |text: Option<String>| text.map(|text| endpoint.mask(&text));
+        let mask = |text: Option<String>| text.map(|text| endpoint.mask(text));
         Self {
-            text: endpoint.mask(&self.text),
-            thinking: endpoint.mask(&self.thinking),
+            text: endpoint.mask(self.text),
+            thinking: endpoint.mask(self.thinking),
             finish_reason: mask(self.finish_reason),
             model: mask(self.model),
             fingerprint: mask(self.fingerprint),

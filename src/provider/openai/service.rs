@@ -46,7 +46,7 @@ impl Exchange {
 
     /// The error of a body that is not what was asked for, quoted without the key.
     pub(super) fn malformed(&self, what: &str, body: &str) -> CallError {
-        failure::malformed(what, &self.endpoint.mask(body))
+        failure::malformed(what, &self.endpoint.mask(body.to_owned()))
     }
 
     /// The id by which the provider finds the request in its logs.
@@ -94,7 +94,7 @@ pub(super) async fn send(
     if !status.is_success() {
         let headers = response.headers().clone();
         let body = error_body(response).await;
-        return Err(failure::of_status(status, &headers, &endpoint.mask(&body)).into());
+        return Err(failure::of_status(status, &headers, &endpoint.mask(body)).into());
     }
     if failure::is_html(response.headers()) {
         let kind = failure::content_type(response.headers()).unwrap_or_default();

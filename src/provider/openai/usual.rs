@@ -4,8 +4,8 @@
 //! as long as to read the text, so an answer of the usual shape is read without. What is not, and all that could mean
 //! something else, is left to the other way: this one gives what that would have given, or nothing.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Error, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
 use super::wire::{Answer, Choice, MOST_TOKENS};
 use crate::model::Usage;
@@ -49,22 +49,37 @@ struct UsualUsage {
 
 /// An answer of the usual shape with a choice; `None` for every other.
 pub(super) fn read(text: &str) -> Option<Answer> {
-    let UsualAnswer { choices, usage, model, system_fingerprint, error, object, r#type } =
-        serde_json::from_str(text).ok()?;
-    let choice = choices.into_iter().find(|choice| choice.index.unwrap_or_default() == 0)?;
-    let is_error = |mark: Option<&str>| mark == Some("error");
-    let marks = [object, r#type, choice.object, choice.r#type];
-    if error.is_some() || choice.error.is_some() || marks.into_iter().any(is_error) {
-        return None;
+    serde_json::from_str::<UsualAnswer<'_>>(text).ok()?.read()
+}
+
+/// An answer that is an error unless it is of the usual shape with a choice.
+pub(super) struct Usual(pub(super) Answer);
+
+impl<'de> Deserialize<'de> for Usual {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let answer = UsualAnswer::deserialize(deserializer)?.read();
+        answer.map(Self).ok_or_else(|| D::Error::custom("an answer of another shape"))
     }
-    Some(Answer {
-        error: None,
-        choice: Some(choice.read()?),
-        usage: usage.and_then(UsualUsage::read),
-        model: filled(model),
-        fingerprint: filled(system_fingerprint),
-        whole: serde_json::Value::Null,
-    })
+}
+
+impl UsualAnswer<'_> {
+    fn read(self) -> Option<Answer> {
+        let Self { choices, usage, model, system_fingerprint, error, object, r#type } = self;
+        let choice = choices.into_iter().find(|choice| choice.index.unwrap_or_default() == 0)?;
+        let is_error = |mark: Option<&str>| mark == Some("error");
+        let marks = [object, r#type, choice.object, choice.r#type];
+        if error.is_some() || choice.error.is_some() || marks.into_iter().any(is_error) {
+            return None;
+        }
+        Some(Answer {
+            error: None,
+            choice: Some(choice.read()?),
+            usage: usage.and_then(UsualUsage::read),
+            model: filled(model),
+            fingerprint: filled(system_fingerprint),
+            whole: serde_json::Value::Null,
+        })
+    }
 }
 
 impl UsualChoice<'_> {

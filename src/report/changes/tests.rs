@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 
 use super::*;
-use crate::snapshot::compare;
+use crate::snapshot::{self, Difference, Metadata, Snapshot};
 
 const AROUND: Around<'_> =
     Around { commit: "a1b2c3d4e5f60718293a", base: Base::MergeBase("origin/main"), compared: 34 };
@@ -15,6 +15,11 @@ fn transcript(replies: &[&str], sent: &str, check: &str) -> String {
     };
     let turns: String = (1..).zip(replies).map(turn).collect();
     format!("# s · default · bot · window 2\n\nsystem\n  Be kind.\n{turns}checks\n  {check}")
+}
+
+fn compare(old: &str, new: &str) -> Difference {
+    let [old, new] = [old, new].map(|text| Snapshot::new(Metadata::default(), text));
+    snapshot::compare(&old, &new)
 }
 
 type Texts = Vec<(String, String, String)>;

@@ -250,7 +250,7 @@ impl Gathered {
     fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         for (manifest, outcomes) in &self.runs {
-            let played = outcomes.conversations - outcomes.interrupted;
+            let played = outcomes.conversations - outcomes.interrupted + outcomes.left_out;
             let planned = u64::from(manifest.conversations);
             if played < planned {
                 let run = &manifest.run;
@@ -258,6 +258,12 @@ impl Gathered {
                     "run {run} was not played to its end: {played} of {planned} conversations are compared"
                 ));
             }
+        }
+        for (manifest, outcomes) in self.runs.iter().filter(|(_, outcomes)| outcomes.left_out > 0) {
+            let (run, left_out) = (&manifest.run, outcomes.left_out);
+            remarks.push(format!(
+                "run {run} left {left_out} trials out that could decide nothing: verdicts compare, rates less so"
+            ));
         }
         if let [(base, _), (new, _)] = &self.runs[..] {
             let models = base.models.iter().filter_map(|(name, model)| Some((name, model, new.models.get(name)?)));

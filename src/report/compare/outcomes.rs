@@ -208,10 +208,16 @@ pub(super) struct Outcomes {
     latencies: Vec<f32>,
     pub(super) conversations: u64,
     pub(super) interrupted: u64,
+    /// Trials that were not played, since they could decide nothing any more.
+    pub(super) left_out: u64,
 }
 
 impl Outcomes {
     pub(super) fn add(&mut self, record: &Record, names: &mut Names) {
+        if record.left_out().is_some() {
+            self.left_out += 1;
+            return;
+        }
         let key = Key::of(&record.begin.key.variant, names);
         let trial = self.trial(record);
         self.conversations += 1;

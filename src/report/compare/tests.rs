@@ -103,6 +103,22 @@ fn what_a_pass_rate_allows_is_not_worse_and_is_said() {
 }
 
 #[test]
+fn trials_that_could_decide_nothing_are_as_if_they_had_not_been_planned() {
+    let mut decided = trials(4, 4, 0.5);
+    for record in &mut decided[2..] {
+        (record.turns, record.checks) = (Vec::new(), Vec::new());
+        ended(record, End::Skipped);
+        record.done.as_mut().unwrap().left_out = Some(1);
+    }
+    let all = trials(4, 4, 0.5);
+    let comparison = gathered(&[&all, &decided]).between(None, 0).unwrap();
+    let contrast = &comparison.contrasts[0];
+    assert_eq!((contrast.pairs.number(), contrast.same, contrast.unshared[0].conversations), (2, 1, 2));
+    assert_eq!(comparison.remarks.len(), 1, "{:?}", comparison.remarks);
+    assert!(comparison.remarks[0].contains("left 2 trials out that could decide nothing"), "{:?}", comparison.remarks);
+}
+
+#[test]
 fn a_mark_makes_nothing_worse_and_one_that_can_go_is_better() {
     use Verdict::{Fail, KnownFailure, Pass};
     let marked = |verdict: Verdict| {
