@@ -65,6 +65,7 @@ Examples:
   chat-eval run --resume                         go on with the latest run, which did not finish
   chat-eval merge shards/* -o results/merged     what `run --shard` played in parts, as one run
   chat-eval run --rerun failed                   once more what failed in the latest run
+  chat-eval compare previous latest              what got worse between two runs
   chat-eval diff origin/main                     what changed in the snapshots, for a pull request
   chat-eval review                               decide on snapshots that are new or differ
 
@@ -98,6 +99,9 @@ pub enum Command {
     Review(ReviewArgs),
     /// Write the reports of a run again, from its journal
     Report(ReportArgs),
+    /// Put two runs, or the personas, models or windows of one, side by side: what got worse, what got better, and whether
+    /// that may be luck
+    Compare(CompareArgs),
     /// Put the shards of one plan together
     Merge(MergeArgs),
     /// Show what changed in the snapshots since a git revision, as Markdown for a pull request; exits 0 whether anything
@@ -351,6 +355,63 @@ pub struct ReportArgs {
     /// Where runs are [default: results]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The run to compare with, and the run to compare: each by its folder, its id, `latest` or `previous` [default: previous
+    /// and latest]; with --by and one RUN, the variants of that run [default: latest]
+    #[arg(value_name = "RUN", num_args = 0..=2)]
+    pub runs: Vec<String>,
+    /// Compare the variants that differ in this, every one against the first of its scenario; with two runs, whatever each has of it
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub by: Option<By>,
+    /// The persona, model or window that the others are compared with [default: the first of each scenario]
+    #[arg(long, value_name = "NAME", requires = "by")]
+    pub base: Option<String>,
+    /// Exit with 1 where something that passed fails now
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub fail_on: Option<FailOn>,
+    /// What goes to standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = CompareFormat::Auto)]
+    pub format: CompareFormat,
+    /// Where runs are [default: results]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `compare --by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// Personas
+    Persona,
+    /// Models
+    Model,
+    /// Windows
+    Window,
+}
+
+/// `compare --fail-on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// A variant, or a check of one, that passed and fails now
+    Worse,
+}
+
+/// `compare --format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompareFormat {
+    /// `pretty` on a terminal, else `plain`
+    Auto,
+    /// As on a terminal: as wide as it is, in colours
+    Pretty,
+    /// 100 columns, and no colours but those that `--color` asks for
+    Plain,
+    /// A comment for a pull request
+    Markdown,
+    /// One JSON object
+    Json,
 }
 
 /// `merge`.

@@ -51,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Review(args) if args.prune => commands::prune::prune(&args, &cli.global, &console),
         Command::Review(args) => commands::review::review(&args, &console),
         Command::Report(args) => commands::report::report(&args, &console),
+        Command::Compare(args) => commands::compare::compare(&args, &console),
         Command::Merge(args) => commands::merge::merge(&args, &cli.global, &console),
         Command::Diff(args) => commands::diff::diff(&args, &console),
         Command::Init(args) => commands::init::init(&args, &console),

@@ -83,7 +83,7 @@ pub fn say_again(journal: &Reader, folder: &str, format: Format, console: &Conso
 }
 
 /// How reports look.
-fn look(console: &Console, format: Format) -> Look {
+pub fn look(console: &Console, format: Format) -> Look {
     let is_pretty = format == Format::Pretty;
     let width = if is_pretty { console.width() } else { PLAIN_WIDTH };
     Look { width, is_coloured: console.is_coloured_as(is_pretty), is_ascii: !console.is_unicode() }

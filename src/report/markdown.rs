@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use self::failures::name;
 use super::paint::{self, Look};
-use super::summary::{KnownFailure, Summary, Totals};
+use super::summary::{Flaky, KnownFailure, Summary, Totals};
 use super::terminal::{self, grids};
 use super::wording::{grouped, several};
 use crate::event::{Manifest, Record, SnapshotNote};
@@ -26,6 +26,7 @@ use crate::text::markdown::{PAGE, Page, code, fence, folded_away, with_short_lin
 /// What the parts may take of a page, in characters. The failures with their transcripts have the rest.
 const GRIDS: usize = 6_000;
 const KNOWN: usize = 5_000;
+const FLAKY: usize = 5_000;
 const SNAPSHOTS: usize = 6_000;
 const DIFFS: usize = 15_000;
 const FOOT: usize = 2_000;
@@ -61,7 +62,8 @@ pub fn render<E>(
     let totals = &summary.totals;
     let known = known_failures(summary);
     let snapshots = snapshots(around.snapshots);
-    let below = [&known, &snapshots].map(|part| part.chars().count() + 2).iter().sum::<usize>() + FOOT;
+    let flaky = flaky(summary);
+    let below = [&known, &flaky, &snapshots].map(|part| part.chars().count() + 2).iter().sum::<usize>() + FOOT;
     let mut page = Page::new(PAGE);
     page.push(&answer(totals, around.snapshots));
     page.push(&counts(totals, around));
@@ -70,7 +72,7 @@ pub fn render<E>(
     let below = page.reserve(below);
     let left_out = failures::push(&mut page, summary, &around.manifest.run, record_of)?;
     page.grant(below);
-    for part in [known, snapshots, left_out, foot(around)] {
+    for part in [known, flaky, snapshots, left_out, foot(around)] {
         page.push(&part);
     }
     Ok(page.finish())
@@ -113,7 +115,7 @@ fn counts(totals: &Totals, around: Around<'_>) -> String {
     let shown = terminal::Around { folder: "", wall, snapshots, shard: manifest.shard };
     let counts = terminal::counts(totals, shown, LOOK).join(" · ");
     let replies = terminal::replies(&totals.usage.replies).map(|replies| replies.collect::<Vec<_>>().join(", "));
-    let lines = [terminal::empty_shard(totals, manifest.shard), Some(counts), replies];
+    let lines = [terminal::empty_shard(totals, manifest.shard), Some(counts), terminal::trials(totals), replies];
     // Two blanks at its end break a line.
     lines.into_iter().flatten().collect::<Vec<_>>().join("  \n")
 }
@@ -135,6 +137,13 @@ fn known_failures(summary: &Summary) -> String {
         format!("- {sign} {}: {}", name(key, None, *turn, title), code(reason, REASON))
     });
     listed("Known failures", lines, summary.more_known_failures, "more known to fail", KNOWN)
+}
+
+fn flaky(summary: &Summary) -> String {
+    let lines = summary.flaky.iter().map(|Flaky { key, turn, title, passed, failed }| {
+        format!("- {}: {passed} of {} passed", name(key, None, *turn, title), passed + failed)
+    });
+    listed("Flaky: passed in some trials and failed in others", lines, summary.more_flaky, "more", FLAKY)
 }
 
 fn snapshots(notes: &[SnapshotNote]) -> String {

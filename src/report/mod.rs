@@ -2,7 +2,8 @@
 //!
 //! One pass over the records feeds the CSV tables ([`csv`]) and the [`Summary`], from which the terminal's text
 //! ([`terminal`]), the page for a pull request ([`markdown`]) and the annotations of a CI service
-//! ([`github`]) are made, and pictures ([`svg`]); `junit` and `html` are fed beside them. [`files`] is the only place that writes result files. [`progress`]
+//! ([`github`]) are made, and pictures ([`svg`]); `junit` and `html` are fed beside them. [`compare`] puts two runs, or the variants
+//! of one, side by side. [`files`] is the only place that writes result files. [`progress`]
 //! words what is said while a run is going; [`lines`] says it to programs.
 //!
 //! Texts of models, users and providers are strangers' texts: each writer here escapes them for its own format, as late
@@ -10,6 +11,7 @@
 
 mod bound;
 pub mod changes;
+pub mod compare;
 mod counts;
 pub mod csv;
 mod error;
@@ -38,5 +40,5 @@ pub use error::ReportError;
 pub use failure::{Evidence, Failure, FailureKind, Request};
 pub use measures::Measures;
 pub use paint::ascii;
-pub use summary::{FAILURES_IN_FULL, KnownFailure, Row, Summary, SummaryBuilder, Totals};
+pub use summary::{FAILURES_IN_FULL, Flaky, KnownFailure, Row, Summary, SummaryBuilder, Totals};
 pub use tally::{Tally, Usage};

@@ -13,6 +13,7 @@ use super::tally::{Decided, Variants, is_broken};
 use super::{EndCounts, OutcomeCounts, Tally, Usage, VerdictCounts};
 use crate::event::Record;
 use crate::model::{End, VariantKey, Verdict};
+use crate::stats::Repeated;
 
 /// So many failures are kept and shown in full; of the rest, only how many there are.
 pub const FAILURES_IN_FULL: usize = 20;
@@ -52,6 +53,21 @@ pub struct KnownFailure {
     pub reason: String,
 }
 
+/// A check whose decided trials both passed and failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaky {
+    /// The variant.
+    pub key: VariantKey,
+    /// The turn.
+    pub turn: Option<u32>,
+    /// What was asserted.
+    pub title: String,
+    /// Trials in which it held.
+    pub passed: u64,
+    /// Trials in which it did not.
+    pub failed: u64,
+}
+
 /// The sums of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Totals {
@@ -77,6 +93,8 @@ pub struct Totals {
     pub bound: Option<Duration>,
     /// What the run might spend, in USD, where there was a limit to it.
     pub max_cost_usd: Option<f64>,
+    /// Variants with several trials, by how many of those passed.
+    pub repeated: Repeated,
 }
 
 impl Totals {
@@ -98,6 +116,9 @@ impl Totals {
         self.checks.add(&row.checks);
         self.broken += u64::from(tally.broken);
         self.usage.add(&row.usage);
+        if tally.trials > 1 && row.checks.total() > 0 {
+            self.repeated.add(tally.ends.passed + tally.ends.failed, tally.ends.passed);
+        }
     }
 }
 
@@ -115,6 +136,10 @@ pub struct Summary {
     pub known_failures: Vec<KnownFailure>,
     /// How many more of these there are.
     pub more_known_failures: u64,
+    /// The first flaky checks, in plan order, as far as a failure of theirs was kept.
+    pub flaky: Vec<Flaky>,
+    /// How many more of these there are.
+    pub more_flaky: u64,
     /// The sums.
     pub totals: Totals,
     /// What pictures show beside.
@@ -203,6 +228,9 @@ impl SummaryBuilder {
         self.summary.totals.add(tally, &row);
         self.keep_row(row);
         let findings = std::mem::take(&mut self.findings);
+        if tally.trials > 1 {
+            self.flaky(tally, &findings, &decided);
+        }
         self.report(findings, &decided);
     }
 
@@ -213,6 +241,21 @@ impl SummaryBuilder {
             *first += 1;
             *not_passed += usize::from(!is_passed);
             self.summary.rows.push(row);
+        }
+    }
+
+    fn flaky(&mut self, tally: &Tally, findings: &Findings, decided: &[Decided]) {
+        for check in decided {
+            let Some((passed, failed)) = check.flaky() else { continue };
+            let failure = findings.failed.get(&check.index).map(|failure| (failure.turn, &failure.title));
+            let found = failure.or_else(|| findings.known.get(&check.index).map(|known| (known.turn, &known.title)));
+            match found {
+                Some((turn, title)) if self.summary.flaky.len() < FAILURES_IN_FULL => {
+                    let (key, title) = (tally.key.clone(), title.clone());
+                    self.summary.flaky.push(Flaky { key, turn, title, passed, failed });
+                }
+                _ => self.summary.more_flaky += 1,
+            }
         }
     }
 

@@ -112,6 +112,17 @@ pub struct Decided {
     pub trials: VerdictCounts,
 }
 
+impl Decided {
+    /// Trials in which it really held and in which it did not, whatever its mark says of that; `None` unless there are both.
+    #[must_use]
+    pub fn flaky(&self) -> Option<(u64, u64)> {
+        let VerdictCounts { pass, fail, known_failure, .. } = self.trials;
+        // Of a marked check, `fail` is a trial that passed.
+        let (held, not) = if known_failure > 0 { (fail, known_failure) } else { (pass, fail) };
+        (held > 0 && not > 0).then_some((held, not))
+    }
+}
+
 /// What one variant came to.
 #[derive(Debug, Clone)]
 pub struct Tally {

@@ -16,7 +16,7 @@ pub use self::grid::grids;
 pub(super) use self::table::{Cell, case, checks, memory, note};
 use super::files::PAGE;
 use super::paint::{self, Tone};
-use super::summary::{KnownFailure, Summary, Totals};
+use super::summary::{Flaky, KnownFailure, Summary, Totals};
 use super::wording::{grouped, money, one_line, several, time};
 use super::{EndCounts, SourceCounts};
 use crate::event::{Shard, SnapshotNote};
@@ -58,6 +58,7 @@ pub fn render(summary: &Summary, around: Around<'_>, look: Look) -> String {
     parts.extend(failures.map(|(before, failure)| evidence::failure(failure, before, around.folder, look)));
     parts.push(more("failure", "failures", summary.more_failures, "checks.csv", around.folder));
     parts.push(known_failures(summary, look));
+    parts.push(flaky(summary, look));
     parts.push(snapshots(around.snapshots, look));
     parts.push(closing(summary, around, look));
     parts.retain(|part| !part.is_empty());
@@ -86,6 +87,30 @@ fn known_failures(summary: &Summary, look: Look) -> String {
     lines(known.chain((more > 0).then(|| format!("{sign} and {} more known to fail", grouped(more)))))
 }
 
+fn flaky(summary: &Summary, look: Look) -> String {
+    let more = summary.more_flaky;
+    if summary.flaky.is_empty() && more == 0 {
+        return String::new();
+    }
+    let title = look.paint(Tone::Heading, "flaky: passed in some trials and failed in others");
+    let named = summary.flaky.iter().flat_map(|Flaky { key, turn, title, passed, failed }| {
+        let text = format!("{}: {passed} of {} passed", heading(key, None, *turn, title), passed + failed);
+        wrap(&text, look.width.saturating_sub(2)).into_iter().map(|line| format!("  {line}"))
+    });
+    let more = (more > 0).then(|| format!("  and {} more", grouped(more)));
+    lines([title].into_iter().chain(named).chain(more))
+}
+
+/// `trials: pass@1 75 % · pass@4 100 % · pass^4 50 %`; `None` where trials tell nothing more than one would.
+pub(super) fn trials(totals: &Totals) -> Option<String> {
+    let repeated = &totals.repeated;
+    let all = repeated.rate(repeated.most_trials())?;
+    let one = repeated.rate(1).filter(|_| all.at_least_one > all.all)?;
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let (one, any, each, k) = (percent(one.all), percent(all.at_least_one), percent(all.all), all.k);
+    Some(format!("trials: pass@1 {one} · pass@{k} {any} (at least one of {k}) · pass^{k} {each} (all {k})"))
+}
+
 fn snapshots(notes: &[SnapshotNote], look: Look) -> String {
     let (sign, tone) = paint::of_verdict(Verdict::Fail);
     // Those that fail the run come first: they must not be among the ones that are left out.
@@ -108,9 +133,15 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
     let counts = joined(counts(totals, around, look).into_iter(), " · ", look);
     let replies = replies(&totals.usage.replies).map(|replies| joined(replies, ", ", look));
     lines(
-        [empty_shard(totals, around.shard), Some(counts), replies, Some(format!("{}/{PAGE}", around.folder))]
-            .into_iter()
-            .flatten(),
+        [
+            empty_shard(totals, around.shard),
+            Some(counts),
+            trials(totals),
+            replies,
+            Some(format!("{}/{PAGE}", around.folder)),
+        ]
+        .into_iter()
+        .flatten(),
     )
 }
 

@@ -1,14 +1,16 @@
 //! How sure a pass rate is.
 
+use super::float;
+
 /// The 97.5 % point of the standard normal distribution: 95 % lie within it on both sides.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// A range that a rate lies in.
+/// A range that a rate, or a difference of two, lies in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// Its lower end, at least 0.
+    /// Its lower end: of a rate, at least 0.
     pub low: f64,
-    /// Its upper end, at most 1.
+    /// Its upper end: of a rate, at most 1.
     pub high: f64,
 }
 
@@ -32,14 +34,20 @@ pub fn wilson(passed: u64, decided: u64) -> Option<Interval> {
     Some(Interval { low, high })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "numbers of checks lie far below 2^52")]
-fn float(count: u64) -> f64 {
-    count as f64
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::reference;
     use super::*;
+
+    #[test]
+    fn intervals_are_those_of_statsmodels() {
+        for row in reference::rows("wilson") {
+            let interval = wilson(reference::count(&row["passed"]), reference::count(&row["decided"])).unwrap();
+            for (end, expected) in [(interval.low, &row["low"]), (interval.high, &row["high"])] {
+                assert!((end - reference::number(expected)).abs() < 1e-12, "{row}: {interval:?}");
+            }
+        }
+    }
 
     #[test]
     fn intervals_are_those_that_newcombe_published() {

@@ -11,6 +11,7 @@ mod apart;
 mod budget;
 mod cassette_files;
 mod cassettes;
+mod compare;
 mod diff;
 mod disk;
 mod exit_codes;
