@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(super) use self::evidence::body as failure_body;
 pub(super) use self::evidence::heading;
-pub(super) use self::table::{Cell, case, checks, memory, note};
+pub(super) use self::table::{Cell, checks, memory, note};
 use super::grid::grids;
 use super::paint::{self, Tone};
 use super::summary::{KnownFailure, Summary, Totals};

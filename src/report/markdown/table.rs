@@ -2,7 +2,7 @@
 
 use super::super::summary::{ROWS_IN_FULL, Row, Totals};
 use super::super::terminal::{self, Cell};
-use super::super::wording::{grouped, money, time_of_ms};
+use super::super::wording::{grouped, money, time_of_ms, vars_in_words};
 use super::super::{OutcomeCounts, paint};
 use super::NAME;
 use crate::model::End;
@@ -17,10 +17,11 @@ type Column = (&'static str, &'static str, fn(&Row) -> Option<String>);
 const LEFT: &str = "---";
 const RIGHT: &str = "--:";
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 13] = [
     ("", LEFT, |row| Some(paint::of_end(row.end).0.to_string())),
     ("scenario", LEFT, |row| named(&row.key.scenario)),
-    ("case", LEFT, |row| named(&joined(&terminal::case(row)))),
+    ("case", LEFT, |row| named(&row.key.case)),
+    ("vars", LEFT, |row| named(&vars_in_words(&row.key.vars))),
     ("persona", LEFT, |row| named(&row.key.persona)),
     ("model", LEFT, |row| named(&row.key.model)),
     ("window", LEFT, |row| named(&row.key.window)),
