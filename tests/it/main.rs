@@ -47,6 +47,7 @@ mod shards;
 mod snapshot_files;
 mod snapshot_modes;
 mod snapshots_of_runs;
+mod strangers;
 mod support;
 mod unreferenced;
 mod window_cases;
