@@ -438,6 +438,7 @@ impl<'c> Stage<'c> {
             known_failure: check.known_failure.clone(),
             retention: None,
             line: check.position.line,
+            column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(check.position.column),
         }
     }
 }
