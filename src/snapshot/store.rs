@@ -166,9 +166,9 @@ fn no_stranger(path: &Path) -> Result<(), SnapshotError> {
         return foreign(what);
     }
     match path.parent().and_then(Path::parent) {
-        Some(folder) if disk::leads_out(path, folder) => {
-            foreign("it lies elsewhere: it is a link, or its folder is one, that leads out of the scenario's folder")
-        }
+        Some(folder) if disk::leads_out(path, folder) => foreign(
+            "it lies elsewhere: it is a link, or its folder is one, that leads out of the scenario's folder; put the file itself there",
+        ),
         _ => Ok(()),
     }
 }

@@ -117,10 +117,6 @@ pub fn unreferenced(scenario_folder: &Path, known: &Known) -> Result<Vec<Unrefer
 /// The names of the files of a folder that may be snapshots.
 fn file_names(folder: &Path) -> Result<BTreeSet<String>, SnapshotError> {
     let unreadable = |source| SnapshotError::Unreadable { path: folder.to_owned(), source };
-    // What lies behind a link is another folder's.
-    if folder.is_symlink() {
-        return Ok(BTreeSet::new());
-    }
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
         result => result.map_err(unreadable)?,

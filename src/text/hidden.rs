@@ -11,11 +11,11 @@
 
 /// Where the first character is that must not be shown as it is.
 pub(super) fn first_hidden(text: &str) -> Option<usize> {
-    let mut before = None;
-    text.char_indices().find_map(|(place, character)| {
-        let is_hidden = is_hidden(before.replace(character), character);
-        is_hidden.then_some(place)
-    })
+    let hidden = |place: usize, found: &str| {
+        let before = text[..place].chars().next_back();
+        found.chars().next().is_some_and(|character| is_hidden(before, character))
+    };
+    text.match_indices(may_be_hidden).find(|(place, found)| hidden(*place, found)).map(|(place, _)| place)
 }
 
 /// Whether a character must not be shown as it is, behind the one `before` it in its text.
