@@ -42,15 +42,15 @@ fn count(journal: &[Value], event: &str) -> usize {
 /// A run that goes on and has nothing left to play, held up at a snapshot.
 #[test]
 fn where_nothing_is_left_to_play_the_first_signal_ends_a_run_that_goes_on() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().env("GITHUB_STEP_SUMMARY", "step");
     sandbox.write("s/one.yaml", "turns: [{user: Hi}]");
     sandbox.run(&["run", "s", "--snapshots", "always"]).expect(0);
-    let snapshot = sandbox.path().join("s/snapshots/one@default.builtin.full.snap");
-    std::fs::remove_file(&snapshot).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(&snapshot).status().unwrap().success());
-    let running = sandbox.start(&["run", "--resume"]);
-    // Opened when the other side is.
-    let _held = std::fs::OpenOptions::new().write(true).open(&snapshot).unwrap();
+    std::fs::remove_file(sandbox.path().join("step")).unwrap();
+    // Nobody reads what is said there behind the last line, and so it waits.
+    assert!(std::process::Command::new("mkfifo").arg(sandbox.path().join("step")).status().unwrap().success());
+    let mut running = sandbox.start(&["run", "--resume"]);
+    let folder = sandbox.run_folder();
+    running.until_said(&format!("{}\n", folder.file_name().unwrap().display()));
     running.signal("TERM");
     running.finish().expect(130);
 }
