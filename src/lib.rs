@@ -12,6 +12,8 @@ pub mod window;
 
 pub mod check;
 
+pub mod disk;
+
 pub mod journal;
 pub mod provider;
 pub mod scenario;

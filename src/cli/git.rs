@@ -39,6 +39,12 @@ pub enum GitError {
         /// Whether only a part of the history is here.
         is_shallow: bool,
     },
+    /// Several commits, where one is wanted.
+    #[error("`{revision}` is a range of commits, and one commit is wanted")]
+    Range {
+        /// What was asked for.
+        revision: String,
+    },
     /// No branch that a pull request could be for.
     #[error("there is no main branch to compare with: none of {} is here", MAIN.map(|(name, _)| format!("`{name}`")).join(", "))]
     NoMainBranch {
@@ -86,6 +92,10 @@ impl GitError {
             Self::UnknownRevision { .. } => {
                 "a branch, a tag or a commit: `chat-eval diff main`; paths stand behind `--`: `chat-eval diff -- scenarios`"
             }
+            Self::Range { .. } => {
+                "the working tree is compared with one revision: check out the newer one, and name the older, as in \
+                 `chat-eval diff main`"
+            }
             Self::NoMainBranch { .. } | Self::NoMergeBase { .. } => "name what to compare with: `chat-eval diff REV`",
             Self::Outside { .. } => "paths are those of snapshots, or of folders above them",
             Self::Failed { .. } => "git says why",
@@ -132,9 +142,16 @@ impl Repository {
     /// The commit that a revision stands for.
     ///
     /// # Errors
-    /// When it stands for none, or could be an option of git's.
+    /// When it stands for none, or for several, or could be an option of git's.
     pub fn commit(&self, revision: &str) -> Result<String, GitError> {
-        let unknown = || GitError::UnknownRevision { revision: revision.to_owned(), is_shallow: self.is_shallow };
+        let unknown = || {
+            let revision = revision.to_owned();
+            if revision.starts_with('^') || revision.contains("..") {
+                GitError::Range { revision }
+            } else {
+                GitError::UnknownRevision { revision, is_shallow: self.is_shallow }
+            }
+        };
         if revision.is_empty() || revision.starts_with('-') {
             return Err(GitError::UnknownRevision { revision: revision.to_owned(), is_shallow: false });
         }
@@ -143,7 +160,11 @@ impl Repository {
 
     fn resolve(&self, revision: &str) -> Result<Option<String>, GitError> {
         match ask(&self.top, &["rev-parse", "--verify", "--quiet", &format!("{revision}^{{commit}}")]) {
-            Ok(commit) => Ok(Some(String::from_utf8_lossy(&commit).trim().to_owned())),
+            Ok(commit) => {
+                let commit = String::from_utf8_lossy(&commit).trim().to_owned();
+                // `^HEAD`, all that is not in it, is passed on with its sign.
+                Ok(commit.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(commit))
+            }
             Err(GitError::Failed { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -198,6 +219,11 @@ impl Repository {
             into.insert(path.to_vec());
         }
         Ok(tree)
+    }
+
+    /// Its top folder.
+    pub fn top(&self) -> &Path {
+        &self.top
     }
 
     /// Where a path from the top is.

@@ -94,6 +94,9 @@ pub fn compare(journal: &Reader, settings: &SnapshotSettings) -> Result<Compared
                 &record,
                 format!("no snapshot: {source}; remove it, or bring back the one under version control"),
             )),
+            Err(SnapshotError::Foreign { what, .. }) => {
+                compared.notes.push(failure(&path, &record, format!("no snapshot: {what}")));
+            }
             Err(error) => compared.errors.push(error.to_string()),
         }
     }

@@ -314,6 +314,9 @@ pub struct CheckDone {
     pub retention: Option<Retention>,
     /// The line of the check in its scenario file.
     pub line: u32,
+    /// Its column, in characters from 1: of a check that failed or stayed unknown, since nobody is led to the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
 }
 
 /// The evidence of a retention check.

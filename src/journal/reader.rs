@@ -20,6 +20,7 @@ use serde::Deserialize;
 use super::JournalError;
 use super::blocks::Blocks;
 use super::senders::Senders;
+use crate::disk;
 use crate::event::{Begin, Event, FORMAT, Lost, Manifest, Record, SnapshotNote};
 
 /// How much of the file is read at a time when the index is made.
@@ -93,7 +94,7 @@ impl Reader {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, JournalError> {
         let path = path.into();
         let not_read = |source| JournalError::NotRead { path: path.clone(), source };
-        let mut pass = Pass::new(&path, File::open(&path).map_err(not_read)?);
+        let mut pass = Pass::new(&path, disk::open(&path).map_err(not_read)?);
         let manifest = pass.manifest()?;
         while pass.line()? {}
         let Pass { source, mut lines, parts, is_torn, offset: whole_length, .. } = pass;

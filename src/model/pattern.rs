@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Hir, HirKind};
 
 /// A compiled regular expression of the `regex` crate: linear time, no look-around, no back-references.
 #[derive(Debug, Clone)]
@@ -55,10 +56,39 @@ impl Pattern {
         regex_syntax::parse(self.as_str()).is_ok_and(|expression| expression.properties().minimum_len() == Some(0))
     }
 
+    /// In how many places of the expression a character of a text may stand, repetitions written out: `a{3}[bc]` has 4. The
+    /// states of Glushkov's automaton, all of which a search may have to follow at once.
+    #[must_use]
+    pub fn positions(&self) -> u64 {
+        regex_syntax::parse(self.as_str()).map_or(u64::MAX, |expression| positions(&expression))
+    }
+
+    /// The most bytes that a match may have; `None` where there is no such limit.
+    #[must_use]
+    pub fn longest_match(&self) -> Option<usize> {
+        regex_syntax::parse(self.as_str()).ok()?.properties().maximum_len()
+    }
+
     /// The first match in `text`.
     #[must_use]
     pub fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
         self.0.find(text).map(|found| found.as_str())
+    }
+}
+
+fn positions(expression: &Hir) -> u64 {
+    match expression.kind() {
+        HirKind::Empty | HirKind::Look(_) => 0,
+        HirKind::Literal(literal) => literal.0.len() as u64,
+        HirKind::Class(_) => 1,
+        HirKind::Capture(capture) => positions(&capture.sub),
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min).max(1);
+            positions(&repetition.sub).saturating_mul(times.into())
+        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().map(positions).fold(0, u64::saturating_add)
+        }
     }
 }
 
@@ -94,6 +124,21 @@ mod tests {
             ("[a&&b]", false),
         ] {
             assert_eq!(Pattern::new(source).unwrap().may_match_nothing(), expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn the_places_of_an_expression_are_counted_with_its_repetitions() {
+        for (source, expected, longest) in [
+            ("", 0, Some(0)),
+            (r"\bnow\b", 3, Some(3)),
+            (r"(?-u:\d{4})-(\pL|xy)", 8, Some(9)),
+            ("a+b*", 2, None),
+            ("(?:ab){2,}", 4, None),
+            ("(?:(?:a{10}){10}){10}", 1000, Some(1000)),
+        ] {
+            let pattern = Pattern::new(source).unwrap();
+            assert_eq!((pattern.positions(), pattern.longest_match()), (expected, longest), "{source}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What changed in snapshots, as Markdown for the comment on a pull request.
 //!
 //! The answer first: how many, then the verdicts and outcomes that moved, then what was sent otherwise, and only then the
-//! words: of every snapshot that differs the turns that did. No text of a snapshot stands outside of a code span or a fence;
+//! words: of every snapshot that differs the turns that did, of every new one, folded away, its transcript. No text of a snapshot stands outside of a code span or a fence;
 //! what has no room on the page is named, or at least counted.
 
 use std::fmt::Write;
@@ -58,6 +58,8 @@ pub struct Around<'a> {
     pub base: Base<'a>,
     /// How many snapshots there are on either side.
     pub compared: u64,
+    /// How many others wait for review, and are on neither side.
+    pub waiting: u64,
 }
 
 /// How the commit was found.
@@ -77,7 +79,7 @@ pub enum Base<'a> {
 pub fn render<E>(
     changed: &[Changed],
     around: Around<'_>,
-    texts: impl FnMut(&[u8]) -> Result<(String, String), E>,
+    mut texts: impl FnMut(&[u8]) -> Result<(String, String), E>,
 ) -> Result<String, E> {
     let mut differing: Vec<(&Changed, &Difference)> = changed.iter().filter_map(difference).collect();
     differing.sort_by_key(|(_, difference)| rank(difference));
@@ -86,21 +88,21 @@ pub fn render<E>(
         list(title, names.map(named).collect())
     };
     let gone = [
-        named("New", |kind| matches!(kind, Kind::New)),
         named("Removed", |kind| matches!(kind, Kind::Removed)),
         named("No snapshots any more", |kind| matches!(kind, Kind::Unreadable(_))),
     ];
     let mut page = Page::new(PAGE);
     page.push(MARK);
     page.push(&answer(changed, around.compared));
+    page.push(&waiting(around.waiting));
     page.push(&counts(&differing, around));
     page.push(&verdicts(&differing));
     page.push(&sent(&differing));
-    let below = gone.iter().map(|part| part.chars().count() + 2).sum::<usize>() + NAMES + NAME;
+    let below = gone.iter().map(|part| part.chars().count() + 2).sum::<usize>() + 2 * (NAMES + NAME);
     let below = page.reserve(below);
-    let left_out = turns(&mut page, &differing, texts)?;
+    let left_out = [turns(&mut page, &differing, &mut texts)?, new_ones(&mut page, changed, &mut texts)?];
     page.grant(below);
-    for part in gone.iter().chain([&left_out]) {
+    for part in gone.iter().chain(&left_out) {
         page.push(part);
     }
     Ok(page.finish())
@@ -153,6 +155,16 @@ fn answer(changed: &[Changed], compared: u64) -> String {
         return format!("### chat-eval: no snapshot changed ({all})\n");
     }
     format!("### chat-eval: of {all}, {}\n", words.join(", "))
+}
+
+/// What is not compared, since nobody has decided on it.
+fn waiting(number: u64) -> String {
+    if number == 0 {
+        return String::new();
+    }
+    let (waits, are) = if number == 1 { ("waits", "is") } else { ("wait", "are") };
+    let snapshots = several(number, "snapshot", "snapshots");
+    format!("{snapshots} {waits} for review and {are} not compared: `chat-eval review` at the top of the repository")
 }
 
 /// How grave the changes are, and since when.
@@ -245,6 +257,48 @@ fn turns<E>(
         }
     }
     Ok(list("Changed, and too much for this page", left_out))
+}
+
+/// The transcripts of new snapshots, as many as have room. Gives what is to be said of the others.
+fn new_ones<E>(
+    page: &mut Page,
+    changed: &[Changed],
+    mut texts: impl FnMut(&[u8]) -> Result<(String, String), E>,
+) -> Result<String, E> {
+    let mut left_out = Vec::new();
+    let mut title = "#### New\n\n";
+    for new in changed.iter().filter(|one| one.kind == Kind::New) {
+        let is_shown = page.room() > SHORT && {
+            let (_, text) = texts(&new.path)?;
+            page.push(&format!("{title}{}\n\n{}", path(new), transcript(&text)))
+        };
+        if is_shown {
+            title = "";
+        } else {
+            left_out.push(named(new));
+        }
+    }
+    Ok(list(if title.is_empty() { "New, and too much for this page" } else { "New" }, left_out))
+}
+
+/// A transcript in a fence, folded away.
+fn transcript(text: &str) -> String {
+    let lines = text.lines().count();
+    let mut shown = String::new();
+    let (mut more, mut room) = (lines, ONE);
+    for line in text.lines() {
+        let line = with_short_lines(line, LINE);
+        let Some(rest) = room.checked_sub(line.chars().count() + 1) else { break };
+        room = rest;
+        more -= 1;
+        shown += &line;
+        shown.push('\n');
+    }
+    let mut block = fence("text", &shown);
+    if more > 0 {
+        let _ = writeln!(block, "\n… and {}", several(more as u64, "more line", "more lines"));
+    }
+    folded_away(&several(lines as u64, "line", "lines"), &block)
 }
 
 /// The lines that changed in a fence; folded away where they are many.

@@ -82,6 +82,8 @@ pub struct Failure {
     pub file: String,
     /// The line in it; none for what concerns the whole conversation.
     pub line: Option<u32>,
+    /// The column in it, in characters from 1, where that is known.
+    pub column: Option<u32>,
 }
 
 impl Failure {
@@ -108,6 +110,7 @@ impl Failure {
             detail: check.detail.clone(),
             evidence,
             line: Some(check.line),
+            column: check.column,
             ..Self::bare(kind, record, place)
         })
     }
@@ -149,6 +152,7 @@ impl Failure {
             place,
             file: record.begin.file.clone(),
             line: None,
+            column: None,
         }
     }
 }

@@ -25,7 +25,8 @@ const TITLE_MOST: usize = 200;
 struct Annotation {
     is_error: bool,
     file: Option<String>,
-    line: Option<u32>,
+    /// Line and column; the column where it is known.
+    place: Option<(u32, Option<u32>)>,
     title: String,
     message: String,
 }
@@ -64,7 +65,7 @@ fn limited(mut annotations: Vec<Annotation>, more: u64, is_error: bool, folder: 
     annotations.push(Annotation {
         is_error,
         file: None,
-        line: None,
+        place: None,
         title: "chat-eval".into(),
         message: format!("and {rest}: see the log, {folder}/checks.csv and {folder}/junit.xml"),
     });
@@ -83,7 +84,7 @@ fn of_failure(failure: &Failure, in_repository: &dyn Fn(&str) -> String) -> Anno
         is_error: failure.kind == FailureKind::Failed,
         // What came on standard input has no place.
         file: (failure.file != "-").then(|| in_repository(&failure.file)),
-        line: failure.line,
+        place: failure.line.map(|line| (line, failure.column)),
         title: heading(&failure.key, failure.trial, failure.turn, &failure.title),
         message: format!("{detail}{reply}"),
     }
@@ -94,7 +95,7 @@ fn of_snapshot(note: &SnapshotNote, in_repository: &dyn Fn(&str) -> String) -> A
         is_error: true,
         // The pull request changed the scenario, as a rule, and nothing is shown at a file that it did not touch.
         file: Some(in_repository(note.scenario.as_ref().unwrap_or(&note.path))),
-        line: note.scenario.as_ref().map(|_| 1),
+        place: note.scenario.as_ref().map(|_| (1, None)),
         title: "snapshot".into(),
         message: note.scenario.as_ref().map_or_else(|| note.what.clone(), |_| format!("{}: {}", note.path, note.what)),
     }
@@ -104,9 +105,12 @@ impl Annotation {
     fn line(&self) -> String {
         let command = if self.is_error { "error" } else { "warning" };
         let file = self.file.as_ref().map(|file| format!("file={}", property(&one_line(file))));
-        let line = self.line.filter(|_| file.is_some()).map(|line| format!("line={line}"));
+        let place = self.place.filter(|_| file.is_some()).map(|(line, column)| match column {
+            Some(column) => format!("line={line},col={column}"),
+            None => format!("line={line}"),
+        });
         let title = format!("title={}", property(&truncate(&one_line(&self.title), TITLE_MOST)));
-        let properties: Vec<String> = file.into_iter().chain(line).chain([title]).collect();
+        let properties: Vec<String> = file.into_iter().chain(place).chain([title]).collect();
         // An empty message is shown as nothing at all.
         let message = if self.message.trim().is_empty() { &self.title } else { &self.message };
         format!("::{command} {}::{}", properties.join(","), data(&visible(message)))

@@ -94,6 +94,7 @@ pub(super) fn check<'a>(record: &'a mut Record, key: &str, expected: &str, verdi
         known_failure: None,
         retention: None,
         line: 12,
+        column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(9),
     });
     record.checks.last_mut().unwrap()
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(super) use self::evidence::body as failure_body;
 pub(super) use self::evidence::heading;
 pub use self::grid::grids;
-pub(super) use self::table::{Cell, case, checks, memory, note};
+pub(super) use self::table::{Cell, checks, memory, note};
 use super::files::PAGE;
 use super::paint::{self, Tone};
 use super::summary::{Flaky, KnownFailure, Summary, Totals};

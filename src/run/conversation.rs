@@ -462,6 +462,7 @@ impl<'c> Stage<'c> {
             known_failure: self.mark(check).map(str::to_owned),
             retention: None,
             line: check.position.line,
+            column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(check.position.column),
         }
     }
 }

@@ -3,13 +3,15 @@
 //! A name is made of the variant's names alone, so it is the same whatever else a run holds. Every part is encoded so
 //! that it cannot hold a separator; `@` behind the first part keeps every name off the reserved names of Windows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
+
+use serde_json::{Map, Value};
 
 use crate::model::VariantKey;
 use crate::text::escape::file_name_part;
@@ -109,24 +111,41 @@ fn cut(name: &mut String, length: usize) {
 
 /// Variants of one folder whose files could not lie side by side on a file system that does not tell upper from lower
 /// case (macOS, Windows): each with an earlier one that has the same name but for case. The caller refuses such a
-/// plan, whatever the file system at hand, because snapshots are committed and checked out elsewhere.
+/// plan, whatever the file system at hand, because snapshots are committed and checked out elsewhere. Two names that clash
+/// are told once for a scenario, whatever number of its variants has them.
 ///
 /// There may be a great many of them, so that of each name only a hash is held; `variant` gives each by its number.
 pub fn clashes(variants: usize, variant: impl Fn(usize) -> VariantKey) -> Vec<(VariantKey, VariantKey)> {
     let folded = |variant: &VariantKey| file_name(variant).to_ascii_lowercase();
     let hasher = RandomState::new();
     let mut seen: HashMap<u64, usize> = HashMap::new();
+    let mut told: HashSet<[String; 3]> = HashSet::new();
     let mut clashes = Vec::new();
     for number in 0..variants {
         let own = variant(number);
         let name = folded(&own);
         let first = *seen.entry(hasher.hash_one(&name)).or_insert(number);
         let first = (first != number).then(|| variant(first));
-        if let Some(first) = first.filter(|first| *first != own && folded(first) == name) {
+        let Some(first) = first.filter(|first| *first != own && folded(first) == name) else { continue };
+        let pairs = differing(&first, &own).into_iter().map(|(one, other)| [own.scenario.clone(), one, other]);
+        // All of them are told by this pair.
+        let new = pairs.filter(|pair| told.insert(pair.clone())).count();
+        if new > 0 {
             clashes.push((first, own));
         }
     }
     clashes
+}
+
+/// The names in which two variants are not the same; of the values of a matrix those that are not.
+fn differing(one: &VariantKey, other: &VariantKey) -> Vec<(String, String)> {
+    let names = |variant: &VariantKey| {
+        let VariantKey { scenario, case, persona, model, window, vars } = variant.clone();
+        let values = serde_json::from_str::<Map<String, Value>>(&vars).unwrap_or_default();
+        let values = values.into_iter().map(|value| format!("{value:?}"));
+        [scenario, case, persona, model, window].into_iter().chain(values).collect::<Vec<_>>()
+    };
+    names(one).into_iter().zip(names(other)).filter(|(one, other)| one != other).collect()
 }
 
 #[cfg(test)]
@@ -203,6 +222,21 @@ mod tests {
         let found = clashes(variants.len(), |number| variants[number].clone());
         let found: Vec<_> = found.iter().map(|(a, b)| (a.persona.clone(), b.persona.clone())).collect();
         assert_eq!(found, [("tutor".into(), "Tutor".into()), ("tutor".into(), "TUTOR".into())]);
+        // Two personas of many variants clash once; the model that clashes too is another matter.
+        let personas = ["tutor", "Tutor"].into_iter().flat_map(|persona| {
+            let windows = ["1", "2", "full"].into_iter();
+            windows.flat_map(move |window| ["m", "M"].map(|model| variant("s", persona, model, window, "", "")))
+        });
+        let variants: Vec<_> = personas.collect();
+        let found = clashes(variants.len(), |number| variants[number].clone());
+        let found: Vec<_> = found.iter().map(|(_, second)| (second.persona.as_str(), second.model.as_str())).collect();
+        assert_eq!(found, [("tutor", "M"), ("Tutor", "m")]);
+        // So do two values of a matrix, whatever the others are.
+        let vars: Vec<String> = ["dry", "Dry"]
+            .into_iter()
+            .flat_map(|tone| [1, 2].map(|gap| format!(r#"{{"gap":{gap},"tone":"{tone}"}}"#)))
+            .collect();
+        assert_eq!(clashes(vars.len(), |number| variant("s", "p", "m", "2", "", &vars[number])).len(), 1);
         // The trials of one variant share its snapshot.
         assert_eq!(clashes(2, |_| variants[0].clone()), []);
     }

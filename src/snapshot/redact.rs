@@ -1,8 +1,9 @@
 //! Replaces what varies in the texts of a transcript, as its scenario asks. Pure.
 //!
-//! Redactions are applied one behind the other, each to what the one before it left. A search is linear in the text, but
-//! all matches of a hostile expression together are not, and a replacement may make a text longer: both have limits,
-//! beyond which there is no snapshot rather than one that is redacted in part.
+//! Redactions are applied one behind the other, each to what the one before it left. A search takes the text's length times
+//! the expression's, all matches of a hostile expression together may take as many times as much as there are matches, and a
+//! replacement may make a text longer: all this has limits, beyond which there is no snapshot rather than one that is redacted
+//! in part. It is counted, not timed, so that the same conversation has the same snapshot everywhere.
 
 use std::borrow::Cow;
 
@@ -10,11 +11,14 @@ use sha2::{Digest, Sha256};
 
 use crate::model::{Pattern, Redaction};
 
-/// The most bytes that are looked at again behind matches, in all texts of a conversation. Texts of a few kilobytes never
-/// come near it.
-const MAX_WORK: u64 = 4 << 30;
+/// The most work in all texts of a conversation: bytes looked at, each times the places of the expression in which it may
+/// stand. The worst expressions that were found take 8 to 17 ns for one, so this takes some seconds at most. Ten
+/// ordinary redactions on a hundred kilobytes come to a tenth of it.
+const MAX_WORK: u64 = 512 << 20;
+/// What a byte takes beside, however short the expression is.
+const LEAST: u64 = 8;
 /// A text may grow up to so many bytes.
-const MAX_TEXT: usize = 16 << 20;
+const MAX_TEXT: usize = 4 << 20;
 
 /// A redaction that cannot be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +29,11 @@ pub enum RedactError {
         /// The expression.
         pattern: String,
     },
-    /// It matches too often in too long a text.
-    #[error("`{pattern}` under `snapshot_redact` matches too often in so long a text")]
+    /// It would take too long, or make too long a text.
+    #[error(
+        "`{pattern}` under `snapshot_redact` is too much work for texts as long as these: a shorter expression is less, and \
+         one that matches less often"
+    )]
     TooMuch {
         /// The expression.
         pattern: String,
@@ -37,8 +44,25 @@ pub enum RedactError {
 #[derive(Debug, Default)]
 pub(super) struct Redactions {
     rules: Vec<Redaction>,
-    patterns: Vec<Pattern>,
+    expressions: Vec<Expression>,
     digest: Option<String>,
+}
+
+/// An expression with what looking for it takes.
+#[derive(Debug)]
+struct Expression {
+    pattern: Pattern,
+    /// For a byte that is looked at.
+    work: u64,
+    /// So many bytes behind a match may be looked at before it is known to be one.
+    ahead: usize,
+}
+
+impl From<Pattern> for Expression {
+    fn from(pattern: Pattern) -> Self {
+        let work = pattern.positions().saturating_add(LEAST);
+        Self { work, ahead: pattern.longest_match().unwrap_or(usize::MAX), pattern }
+    }
 }
 
 impl Redactions {
@@ -47,10 +71,12 @@ impl Redactions {
         if self.rules == rules {
             return Ok(());
         }
-        let patterns = rules.iter().map(|rule| {
-            Pattern::new(&rule.pattern).map_err(|_| RedactError::Invalid { pattern: rule.pattern.clone() })
+        let expressions = rules.iter().map(|rule| {
+            Pattern::new(&rule.pattern)
+                .map(Expression::from)
+                .map_err(|_| RedactError::Invalid { pattern: rule.pattern.clone() })
         });
-        self.patterns = patterns.collect::<Result<_, _>>()?;
+        self.expressions = expressions.collect::<Result<_, _>>()?;
         self.rules = rules.to_vec();
         self.digest = (!rules.is_empty()).then(|| digest(rules));
         Ok(())
@@ -85,8 +111,8 @@ impl Texts<'_> {
     /// The text with everything replaced that is to be.
     pub(super) fn redact<'t>(&mut self, text: &'t str) -> Result<Cow<'t, str>, RedactError> {
         let mut text = Cow::Borrowed(text);
-        for (rule, pattern) in self.redactions.rules.iter().zip(&self.redactions.patterns) {
-            let replaced = replace(pattern, &rule.with, &text, &mut self.work_left);
+        for (rule, expression) in self.redactions.rules.iter().zip(&self.redactions.expressions) {
+            let replaced = replace(expression, &rule.with, &text, &mut self.work_left);
             let replaced = replaced.ok_or_else(|| RedactError::TooMuch { pattern: rule.pattern.clone() })?;
             if let Some(replaced) = replaced {
                 text = Cow::Owned(replaced);
@@ -98,13 +124,18 @@ impl Texts<'_> {
 
 /// The text with every match replaced: `Some(None)` where there is none, `None` where that is too much.
 #[expect(clippy::option_option, reason = "too much is not the same as nothing")]
-fn replace(pattern: &Pattern, with: &str, text: &str, work_left: &mut u64) -> Option<Option<String>> {
+fn replace(expression: &Expression, with: &str, text: &str, work_left: &mut u64) -> Option<Option<String>> {
+    let mut spend = |bytes: usize| {
+        *work_left = work_left.checked_sub((bytes as u64).saturating_mul(expression.work))?;
+        Some(())
+    };
+    spend(text.len())?;
     let mut replaced = String::new();
     let mut kept = 0;
     // Expressions that match nothing at all are refused at load time; in a journal there may be one.
-    for found in pattern.find_all(text).filter(|found| !found.is_empty()) {
-        // To find the next one, all that follows may be looked at.
-        *work_left = work_left.checked_sub((text.len() - found.end) as u64)?;
+    for found in expression.pattern.find_all(text).filter(|found| !found.is_empty()) {
+        // What was looked at behind it is looked at again.
+        spend(expression.ahead.min(text.len() - found.end))?;
         replaced.push_str(&text[kept..found.start]);
         replaced.push_str(with);
         kept = found.end;
@@ -151,14 +182,37 @@ mod tests {
 
     #[test]
     fn what_takes_too_long_or_grows_too_much_is_refused_and_not_done_in_part() {
-        let mut work_left = 9;
-        let all = Pattern::new("a").unwrap();
-        assert_eq!(replace(&all, "b", "aaaa", &mut work_left), Some(Some("bbbb".into())));
-        // 3 + 2 + 1 + 0 bytes were looked at behind the matches.
-        assert_eq!(work_left, 3);
-        assert_eq!(replace(&all, "b", "aaaaa", &mut work_left), None);
+        let after = |expression: &str, text: &str, work: u64| {
+            let expression = Expression::from(Pattern::new(expression).unwrap());
+            let mut work_left = work * expression.work;
+            let replaced = replace(&expression, "b", text, &mut work_left);
+            (replaced, work_left / expression.work)
+        };
+        // 4 bytes, and of 3 + 2 + 1 behind the matches one each, since no match is longer.
+        assert_eq!(after("a", "aaaa", 9), (Some(Some("bbbb".into())), 2));
+        // Or all of them, where one may be as long as anything.
+        assert_eq!(after("ac?|ac+d", "aaaa", 12), (Some(Some("bbbb".into())), 2));
+        assert_eq!(after("ac?|ac+d", "aaaa", 9).0, None);
+        assert_eq!(after("x", "aaaa", 4), (Some(None), 0));
+        assert_eq!(after("x", "aaaa", 3).0, None);
         let doubling = [("a", "aa"); 40];
         assert_eq!(redact(&doubling, "a"), Err(RedactError::TooMuch { pattern: "a".into() }));
+    }
+
+    #[test]
+    fn a_hostile_expression_is_refused_soon_and_an_ordinary_one_never_in_an_ordinary_conversation() {
+        // Every second character may be the first of a match until the text ends.
+        let text: String =
+            (0..200_000_u32).map(|n| if n.wrapping_mul(2_654_435_761) >> 31 == 0 { 'a' } else { 'b' }).collect();
+        let hostile = [("[ab]*a[ab]{5000}c", "x"); 50];
+        assert!(matches!(redact(&hostile, &text), Err(RedactError::TooMuch { .. })));
+        assert!(matches!(redact(&[("a|a[ab]{3000}c", "x")], &text), Err(RedactError::TooMuch { .. })));
+        let log = "2026-11-25 order-81732 for me@example.com: $12.50\n".repeat(500);
+        let ordinary =
+            [(r"\d{4}-\d{2}-\d{2}", "[date]"), (r"order-\d{1,9}", "[order]"), (r"\$\d{1,6}\.\d\d", "[price]")];
+        assert!(redact(&ordinary, &log).unwrap().starts_with("[date] [order] for me@example.com: [price]\n"));
+        let unbounded = [(r"order-\d+", "[order]"), (r"\w+@[a-z]{1,20}\.com", "[mail]")];
+        assert!(redact(&unbounded, &log[..10_000]).is_ok());
     }
 
     #[test]

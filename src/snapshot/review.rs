@@ -1,7 +1,6 @@
 //! Pending snapshots: find them, look at one, accept or reject it. What people see of it is the caller's.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use super::compare::{Difference, compare};
 use super::format::Snapshot;
 use super::name::{described_variant, variant};
 use super::store::{SnapshotError, accept_as, pending_path, read, remove, write};
+use crate::disk;
 use crate::model::VariantKey;
 
 /// Bytes of a file in which its metadata are looked for.
@@ -87,7 +87,7 @@ pub fn variant_of(path: &Path) -> Option<VariantKey> {
 /// replies may be long.
 fn head(path: &Path) -> Option<String> {
     let mut head = Vec::new();
-    fs::File::open(path).ok()?.take(LONGEST_HEAD).read_to_end(&mut head).ok()?;
+    disk::open(path).ok()?.take(LONGEST_HEAD).read_to_end(&mut head).ok()?;
     Some(String::from_utf8_lossy(&head).into_owned())
 }
 
@@ -157,7 +157,7 @@ impl Files {
     /// # Errors
     /// When one is there and cannot be read.
     pub fn now(path: &Path) -> Result<Self, SnapshotError> {
-        let bytes = |path: &Path| match fs::read(path) {
+        let bytes = |path: &Path| match disk::read(path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(SnapshotError::Unreadable { path: path.to_owned(), source }),

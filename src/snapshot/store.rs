@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::compare::{Difference, compare};
 use super::format::Snapshot;
 use super::header::FormatError;
+use crate::disk;
 
 /// What is done where a new transcript is not the accepted one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,14 @@ pub enum SnapshotError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// What lies there is not read and not written.
+    #[error("`{}` is no snapshot: {what}", path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
     },
     /// It is no snapshot.
     #[error("`{}` is no snapshot: {source}", path.display())]
@@ -137,8 +146,9 @@ pub fn check(path: &Path, new: &Snapshot, mode: Mode) -> Result<Status, Snapshot
 /// Reads a snapshot; `None` where there is no such file.
 ///
 /// # Errors
-/// When there is one that cannot be read or is no snapshot.
+/// When there is one that cannot be read, is no snapshot, or lies elsewhere by a link.
 pub fn read(path: &Path) -> Result<Option<Snapshot>, SnapshotError> {
+    no_stranger(path)?;
     let bytes = match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         result => result.map_err(|source| SnapshotError::Unreadable { path: path.to_owned(), source })?,
@@ -146,6 +156,21 @@ pub fn read(path: &Path) -> Result<Option<Snapshot>, SnapshotError> {
     let not_text = FormatError { line: 1, reason: "it is not UTF-8" };
     let parsed = String::from_utf8(bytes).map_err(|_| not_text).and_then(|file| Snapshot::parse(&file));
     parsed.map(Some).map_err(|source| SnapshotError::Malformed { path: path.to_owned(), source })
+}
+
+/// Refuses what would be waited for, and what leads out of the scenario's folder, the one above the folder of snapshots: a
+/// stranger's link would have shown whatever it leads to, and be written through.
+fn no_stranger(path: &Path) -> Result<(), SnapshotError> {
+    let foreign = |what| Err(SnapshotError::Foreign { path: path.to_owned(), what });
+    if let Some(what) = disk::no_file(path) {
+        return foreign(what);
+    }
+    match path.parent().and_then(Path::parent) {
+        Some(folder) if disk::leads_out(path, folder) => foreign(
+            "it lies elsewhere: it is a link, or its folder is one, that leads out of the scenario's folder; put the file itself there",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Makes `snapshot` the accepted one at `path`, in the form that `cargo insta accept` gives it.
@@ -165,6 +190,7 @@ pub(super) fn remove(path: &Path) -> Result<(), SnapshotError> {
 
 /// Writes a file whole, with the folders above it, unless it says so already.
 pub(super) fn write(path: &Path, text: &[u8]) -> Result<(), SnapshotError> {
+    no_stranger(path)?;
     if fs::read(path).is_ok_and(|present| present == text) {
         return Ok(());
     }

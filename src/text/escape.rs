@@ -9,26 +9,29 @@ use std::fmt::Write;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use unicode_segmentation::UnicodeSegmentation;
 
-/// The text with every character that a terminal obeys, or that nobody can see, shown as `‹U+001B›`.
+use super::hidden::{first_hidden, is_hidden, may_be_hidden};
+
+/// The text with every character that a terminal obeys, or that nobody can see, shown as `‹U+001B›`: control characters but
+/// line feed and tab, and what else `text::hidden` says. `\r\n` becomes `\n`; a carriage return on its own is shown.
 ///
-/// That is the control characters but line feed and tab, and the bidirectional, zero-width, line-separator and tag
-/// characters, the joiners of emoji and of some scripts among them: a reviewer sees what is there. `\r\n` becomes
-/// `\n`; a carriage return on its own is shown.
+/// All that no XML 1.0 file may have, however it is written, is among them. What XML gives a meaning (`<`, `&`, quotes, `]]>`)
+/// is left to its writer.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     if is_plain(text) {
         return Cow::Borrowed(text);
     }
-    let Some(first) = text.find(is_hidden) else { return Cow::Borrowed(text) };
+    let Some(first) = first_hidden(text) else { return Cow::Borrowed(text) };
     let (head, tail) = text.split_at(first);
     let mut shown = String::with_capacity(text.len() + 16);
     shown.push_str(head);
+    let mut before = head.chars().next_back();
     let mut characters = tail.chars().peekable();
     while let Some(character) = characters.next() {
         if character == '\r' && characters.peek() == Some(&'\n') {
             continue;
         }
-        if is_hidden(character) {
+        if is_hidden(before.replace(character), character) {
             // Writing to a string cannot fail.
             let _ = write!(shown, "‹U+{:04X}›", u32::from(character));
         } else {
@@ -39,17 +42,17 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// JSON with every character that a terminal obeys, or that nobody can see, as `\\u001b`: it means the same, and a reviewer
-/// sees what is there. The JSON has to be on one line, as ours is.
+/// sees what is there. The JSON has to be on one line, as ours is: then such a character can only stand inside a string.
 #[must_use]
 pub fn visible_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_hidden) {
-        return Cow::Borrowed(json);
-    }
+    let Some(first) = first_hidden(json) else { return Cow::Borrowed(json) };
+    let (head, tail) = json.split_at(first);
     let mut shown = String::with_capacity(json.len() + 16);
-    for character in json.chars() {
-        if is_hidden(character) {
-            let mut units = [0; 2];
-            for unit in character.encode_utf16(&mut units) {
+    shown.push_str(head);
+    let mut before = head.chars().next_back();
+    for character in tail.chars() {
+        if is_hidden(before.replace(character), character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
                 // Writing to a string cannot fail.
                 let _ = write!(shown, "\\u{unit:04x}");
             }
@@ -60,60 +63,21 @@ pub fn visible_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The same for a line that may be read in a CI log: beside it nothing is a command to older agents, who look for one anywhere
+/// in a line.
+#[must_use]
+pub fn json_line(line: &str) -> Cow<'_, str> {
+    let shown = visible_json(line);
+    if !shown.contains("##") {
+        return shown;
+    }
+    Cow::Owned(shown.replace("##[", "#\\u0023[").replace("##vso[", "#\\u0023vso["))
+}
+
 /// Whether a text is of printable ASCII and its white space alone, as most are: its bytes are looked at many at a time.
 fn is_plain(text: &str) -> bool {
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
     text.as_bytes().chunks(64).all(|bytes| bytes.iter().fold(true, |so_far, byte| so_far & is_plain(*byte)))
-}
-
-/// Whether a character must not be shown as it is.
-fn is_hidden(character: char) -> bool {
-    match character {
-        '\n' | '\t' => false,
-        // Soft hyphen, Arabic letter mark, Mongolian vowel separator.
-        '\u{ad}' | '\u{61c}' | '\u{180e}'
-        // Zero-width characters and direction marks, line and paragraph separators with direction embeddings.
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        // Word joiner and invisible operators, direction isolates, deprecated format characters.
-        | '\u{2060}'..='\u{206f}'
-        // Byte order mark, interlinear annotation.
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        // Tags: ASCII that no reader sees and every model reads.
-        | '\u{e0000}'..='\u{e007f}' => true,
-        _ => character.is_control(),
-    }
-}
-
-/// The text made [`visible`], and with it what no XML file may have, however it is written: `U+FFFE` and `U+FFFF` beside the
-/// control characters. What XML gives a meaning (`<`, `&`, quotes, `]]>`) is left to its writer.
-#[must_use]
-pub fn xml(text: &str) -> Cow<'_, str> {
-    let shown = visible(text);
-    if shown.contains(['\u{fffe}', '\u{ffff}']) {
-        return Cow::Owned(shown.replace('\u{fffe}', "‹U+FFFE›").replace('\u{ffff}', "‹U+FFFF›"));
-    }
-    shown
-}
-
-/// A line of JSON that says the same, and in which nothing is obeyed by a terminal, invisible, or a command to older CI
-/// agents anywhere in a line: all that can only stand inside its strings, where it is written as `\u…`.
-#[must_use]
-pub fn json_line(line: &str) -> Cow<'_, str> {
-    if !line.contains("##") && !line.contains(is_hidden) {
-        return Cow::Borrowed(line);
-    }
-    let mut safe = String::with_capacity(line.len() + 16);
-    for character in line.chars() {
-        if is_hidden(character) {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                // Writing to a string cannot fail.
-                let _ = write!(safe, "\\u{unit:04x}");
-            }
-        } else {
-            safe.push(character);
-        }
-    }
-    Cow::Owned(safe.replace("##[", "#\\u0023[").replace("##vso[", "#\\u0023vso["))
 }
 
 /// The text with a backslash before every `::` that opens a line (blanks before it or not), because CI services take
@@ -127,7 +91,7 @@ pub fn no_command(line: &str) -> Cow<'_, str> {
     }
     let mut safe = String::with_capacity(line.len() + 1);
     for line in line.split_inclusive(['\n', '\r']) {
-        let rest = line.trim_start_matches(|c: char| c.is_whitespace() || is_hidden(c));
+        let rest = line.trim_start_matches(|c: char| c.is_whitespace() || may_be_hidden(c));
         safe.push_str(&line[..line.len() - rest.len()]);
         if rest.starts_with("::") {
             safe.push('\\');
@@ -209,7 +173,7 @@ mod tests {
     fn what_a_terminal_obeys_is_shown() {
         for (text, shown) in [
             ("plain\ttext\nwith lines", "plain\ttext\nwith lines"),
-            ("Grüße, 世界 🙂", "Grüße, 世界 🙂"),
+            ("Grüße, 世界 🙂 \u{2764}\u{fe0f}", "Grüße, 世界 🙂 \u{2764}\u{fe0f}"),
             ("\u{1b}[31mred", "‹U+001B›[31mred"),
             ("\u{9b}31m", "‹U+009B›31m"),
             ("a\0b\u{7}c\u{8}d\u{7f}e", "a‹U+0000›b‹U+0007›c‹U+0008›d‹U+007F›e"),
@@ -223,7 +187,7 @@ mod tests {
     #[test]
     fn what_nobody_can_see_is_shown() {
         let hidden = "\u{ad}\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
-                      \u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}\u{2028}\u{2029}\u{e0041}";
+                      \u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}\u{2028}\u{2029}\u{e0041}\u{fdd0}\u{ffff}\u{e200}\u{fe01}\u{e0101}";
         for character in hidden.chars() {
             let code = u32::from(character);
             assert_eq!(visible(&format!("a{character}b")), format!("a‹U+{code:04X}›b"));
@@ -255,13 +219,12 @@ mod tests {
 
     #[test]
     fn what_no_xml_file_may_have_is_shown() {
-        for (text, shown) in [
-            ("a\0b\u{1b}c", "a‹U+0000›b‹U+001B›c"),
-            ("a\u{fffe}b\u{ffff}c\u{fffd}", "a‹U+FFFE›b‹U+FFFF›c\u{fffd}"),
-            ("<b>]]>&\t\n", "<b>]]>&\t\n"),
-        ] {
-            assert_eq!(xml(text), shown, "{text:?}");
-        }
+        // https://www.w3.org/TR/xml/#charsets
+        let is_xml =
+            |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        let forbidden = ('\0'..=char::MAX).filter(|character| !is_xml(*character));
+        assert_eq!(forbidden.filter(|character| visible(&character.to_string()).contains(*character)).count(), 0);
+        assert_eq!(visible("a\u{fffe}b\u{ffff}c\u{fffd}<b>]]>&"), "a‹U+FFFE›b‹U+FFFF›c\u{fffd}<b>]]>&");
     }
 
     #[test]
@@ -270,6 +233,7 @@ mod tests {
             ("{\"a\":\"## b\"}", "{\"a\":\"## b\"}"),
             ("{\"a\":\"##[b] ##vso[c]\"}", "{\"a\":\"#\\u0023[b] #\\u0023vso[c]\"}"),
             ("{\"a\":\"\u{9b}\u{e0041}\"}", "{\"a\":\"\\u009b\\udb40\\udc41\"}"),
+            ("{\"\u{2764}\u{fe0f}\":\"\u{fe0f}\"}", "{\"\u{2764}\u{fe0f}\":\"\\ufe0f\"}"),
         ] {
             assert_eq!(json_line(line), safe);
             let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
@@ -321,7 +285,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_hidden_is_left(text in any::<String>()) {
-            prop_assert!(!visible(&text).contains(is_hidden));
+            prop_assert_eq!(first_hidden(&visible(&text)), None);
         }
 
         #[test]

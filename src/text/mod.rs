@@ -4,6 +4,7 @@
 
 pub mod count;
 pub mod escape;
+mod hidden;
 pub mod layout;
 pub mod markdown;
 pub mod nearest;

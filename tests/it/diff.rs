@@ -101,7 +101,15 @@ fn new_removed_and_unreadable_ones_are_named_and_what_is_not_ours_is_not() {
     std::fs::remove_file(sandbox.path().join(SNAPSHOT)).unwrap();
     let ran = sandbox.run(&["diff"]).expect(0);
     says(&ran, "### chat-eval: of 3 snapshots, 1 new, 1 removed, 1 no longer readable\n");
-    says(&ran, "#### New\n\n- `bots/s/snapshots/two@d.m.full.snap`\n");
+    says(
+        &ran,
+        "#### New\n\n`bots/s/snapshots/two@d.m.full.snap`\n\n<details><summary>1 line</summary>\n\n```text\n# two\n",
+    );
+    // One that waits is said, and no more: nobody has decided on it.
+    says(&ran, "no longer readable\n\n1 snapshot waits for review and is not compared: `chat-eval review`");
+    assert!(!ran.stdout.contains("# pending") && !ran.stdout.contains(".snap.new"), "{}", ran.stdout);
+    let elsewhere = sandbox.run(&["diff", "--", "bots/s/snapshots/two@d.m.full.snap"]).expect(0);
+    assert!(!elsewhere.stdout.contains("waits"), "{}", elsewhere.stdout);
     says(&ran, &format!("#### Removed\n\n- `{SNAPSHOT}`\n"));
     says(&ran, "- `bots/s/snapshots/three@d.m.full.snap`: ``the metadata have a line");
 }
@@ -155,7 +163,17 @@ fn what_git_does_not_know_is_said_with_a_way_out() {
     refuses(sandbox.run(&["diff", "mian"]), "`mian` is no revision of this repository", "`chat-eval diff main`");
     refuses(sandbox.run(&["diff", "bots/s"]), "`bots/s` is no revision", "paths stand behind `--`");
     sandbox.run(&["diff", "--output=x"]).expect(2);
-    refuses(sandbox.run(&["diff", "main..work"]), "`main..work` is no revision", "help: ");
+    for range in ["main..work", "main...work", "^HEAD", "^main", "..", "^"] {
+        let ran = sandbox.run(&["diff", range]);
+        refuses(
+            ran,
+            &format!("error: `{range}` is a range of commits, and one commit is wanted"),
+            "`chat-eval diff main`",
+        );
+    }
+    for revision in ["HEAD^{commit}", "HEAD@{0}", "main^0"] {
+        sandbox.run(&["diff", revision]).expect(0);
+    }
     assert!(!sandbox.has("x"));
     let mut without_git = sandbox.command(&["diff"]);
     without_git.env("PATH", sandbox.path());

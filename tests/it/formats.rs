@@ -51,7 +51,7 @@ fn off_a_terminal_it_is_plain_and_in_github_actions_with_annotations() {
         Ran::from(command.env("GITHUB_ACTIONS", value).output().unwrap()).expect(1)
     };
     let annotated = github("true", &[]);
-    let annotation = "::error file=s/one.yaml,line=4,title=one · default · bot · turn 1 · contains \"hello%2C you%3A 100%25\"\
+    let annotation = "::error file=s/one.yaml,line=4,col=9,title=one · default · bot · turn 1 · contains \"hello%2C you%3A 100%25\"\
                       ::the reply does not have \"hello, you: 100%25\"%0Areply \"::error::gotcha #\\#[error]there\"";
     assert_eq!(commands(&annotated), [annotation]);
     assert_eq!(steady(&annotated.stdout), steady(&plain.stdout) + annotation + "\n");
@@ -86,7 +86,7 @@ fn annotations_name_files_as_seen_from_the_root_of_the_repository() {
     std::fs::create_dir(&below).unwrap();
     sandbox.write("bots/shop/s/one.yaml", SCENARIO);
     // A snapshot is told at its scenario, which the pull request changed.
-    let named = |file: &str| vec![format!("::error file={file},line=4"), format!("::error file={file},line=1")];
+    let named = |file: &str| vec![format!("::error file={file},line=4,col=9"), format!("::error file={file},line=1")];
     assert_eq!(run("bots/shop", Some(sandbox.path())), named("bots/shop/s/one.yaml"));
     assert_eq!(run("bots/shop", None), named("s/one.yaml"));
     assert_eq!(run("bots/shop", Some(&below)), named("s/one.yaml"));

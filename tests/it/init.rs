@@ -107,7 +107,12 @@ fn its_workflow_has_no_key_and_writes_only_where_it_runs_nothing_of_the_pull_req
     for never in ["secrets.", "pull_request_target", "@VERSION@"] {
         assert!(!workflow.contains(never), "{workflow}");
     }
-    assert!(workflow.contains(&format!("--tag v{}\n", env!("CARGO_PKG_VERSION"))), "{workflow}");
+    let version = env!("CARGO_PKG_VERSION");
+    let ours = format!("  CHAT_EVAL: {} --locked --version {version}\n", env!("CARGO_PKG_NAME"));
+    assert!(workflow.contains(&ours) && workflow.contains("run: cargo install $CHAT_EVAL\n"), "{workflow}");
+    assert!(workflow.contains(&format!("#   chat-eval --locked --git URL --tag v{version}\n")), "{workflow}");
+    // It knows no host but GitHub's own actions.
+    assert!(!workflow.contains("://"), "{workflow}");
     // Nothing that a pull request says is filled into a script.
     let scripts = workflow.split("run: ").skip(1).map(|step| step.split("\n      - ").next().unwrap());
     for script in scripts {

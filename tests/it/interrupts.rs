@@ -39,17 +39,19 @@ fn count(journal: &[Value], event: &str) -> usize {
     journal.iter().filter(|line| line["event"] == event).count()
 }
 
-/// Where nothing is left to play, and the run is held up at a snapshot, a signal ends it.
+/// Where nothing is left to play, and the run is held up at its end, a signal ends it.
 fn is_ended_behind_its_last_conversation(arguments: &[&str], signal: &str) {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().env("GITHUB_STEP_SUMMARY", "step");
     sandbox.write("s/one.yaml", "turns: [{user: Hi}]");
     sandbox.run(&["run", "s", "--snapshots", "always"]).expect(0);
-    let snapshot = sandbox.path().join("s/snapshots/one@default.builtin.full.snap");
-    std::fs::remove_file(&snapshot).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(&snapshot).status().unwrap().success());
-    let running = sandbox.start(arguments);
-    // Opened when the other side is.
-    let _held = std::fs::OpenOptions::new().write(true).open(&snapshot).unwrap();
+    std::fs::remove_file(sandbox.path().join("step")).unwrap();
+    // Nobody reads what is said there behind the last line, and so it waits.
+    assert!(std::process::Command::new("mkfifo").arg(sandbox.path().join("step")).status().unwrap().success());
+    let mut running = sandbox.start(arguments);
+    running.until_said(
+        "/report.html
+",
+    );
     running.signal(signal);
     running.finish().expect(130);
 }

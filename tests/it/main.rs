@@ -53,6 +53,7 @@ mod share;
 mod snapshot_files;
 mod snapshot_modes;
 mod snapshots_of_runs;
+mod strangers;
 mod support;
 mod unreferenced;
 mod until_decided;

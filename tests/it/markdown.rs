@@ -19,7 +19,8 @@ fn a_run_leaves_a_page_for_the_pull_request_and_report_makes_the_same_again() {
     sandbox.run(&["run", "s"]).expect(1);
     let page = summary(&sandbox);
     assert!(page.starts_with("### ✗ chat-eval: 1 check failed\n\n1 passed, 1 failed · 6 calls in "), "{page}");
-    assert!(page.contains("| ✗ | `one` | `default` | `builtin` | `1` | 0/1 | ○ |"), "{page}");
+    assert!(page.contains("|  | scenario | model | window | checks | memory | tokens | time |\n| --- |"), "{page}");
+    assert!(page.contains("| ✗ | `one` | `builtin` | `1` | 0/1 | ○ |"), "{page}");
     assert!(page.contains("<details><summary>transcript of the conversation, 3 turns</summary>"), "{page}");
     let file = sandbox.run_folder().join("summary.md");
     fs::remove_file(&file).unwrap();

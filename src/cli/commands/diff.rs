@@ -45,8 +45,17 @@ fn page(args: &DiffArgs) -> Result<String, Refusal> {
     };
     let mut sides = Sides::of(&repository, &commit, &args.paths)?;
     let (changed, compared) = sides.changed()?;
-    let around = changes::Around { commit: &commit, base, compared };
+    let waiting = waiting(&repository, &args.paths);
+    let around = changes::Around { commit: &commit, base, compared, waiting };
     Ok(changes::render(&changed, around, |path| sides.texts(path))?)
+}
+
+/// How many snapshots wait for review: git does not look at them, and who comments on a pull request should know. A folder
+/// that may not be read has none: nothing else hangs on it.
+fn waiting(repository: &Repository, paths: &[PathBuf]) -> u64 {
+    let all = || vec![repository.top().to_owned()];
+    let roots = if paths.is_empty() { all() } else { paths.iter().filter(|path| path.exists()).cloned().collect() };
+    roots.iter().map(|root| snapshot::find(root).map_or(0, |found| found.len() as u64)).sum()
 }
 
 /// The snapshots of both sides, by their paths from the top of the repository.

@@ -6,8 +6,9 @@ use std::io::Write;
 use std::path::Path;
 
 use super::super::args::InitArgs;
-use super::super::console::Console;
+use super::super::console::{Console, shown};
 use super::super::exit::Exit;
+use crate::disk;
 use crate::snapshot::{STUB_MANIFEST, stub_manifest};
 
 /// Writes what is asked for; a file that is there already stays as it is.
@@ -30,6 +31,9 @@ fn insta(folder: &Path, console: &Console) -> Exit {
         return Exit::BadInput;
     }
     let path = Path::new(STUB_MANIFEST);
+    if let Some(link) = disk::link_above(Path::new(""), path) {
+        return linked(&link, console);
+    }
     let text = stub_manifest(folder);
     let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
         let mut file = std::fs::File::create_new(path)?;
@@ -41,7 +45,7 @@ fn insta(folder: &Path, console: &Console) -> Exit {
             Exit::Passed
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
+            if disk::read(path).is_ok_and(|old| old == text.as_bytes()) {
                 console.line(&format!("{STUB_MANIFEST} is there already"));
                 return Exit::Passed;
             }
@@ -53,4 +57,11 @@ fn insta(folder: &Path, console: &Console) -> Exit {
             Exit::NotWritten
         }
     }
+}
+
+/// What is written into a folder that is a link is written elsewhere: nothing is.
+fn linked(link: &Path, console: &Console) -> Exit {
+    console.fatal(format!("`{}` is a link, and `init` writes into no folder that lies elsewhere", shown(link)));
+    console.error("help: nothing was written; make a folder of it, or run `init` where it leads to");
+    Exit::BadInput
 }

@@ -5,7 +5,7 @@
 //! before anything is sent.
 
 use std::collections::HashMap;
-use std::fs;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -20,6 +20,7 @@ use super::super::opening::{arguments, now};
 use super::super::runs::{self, JOURNAL};
 use super::super::snapshots::SnapshotSettings;
 use super::run::{Part, Stage, prepare, settle};
+use crate::disk;
 use crate::event::{Event, Manifest, Resumed, TurnDone};
 use crate::journal::{JournalError, Reader, Writer};
 use crate::model::{ConversationId, End, Source, VariantKey};
@@ -184,7 +185,7 @@ fn changed_files(manifest: &Manifest) -> Vec<String> {
         [own].into_iter().chain(reads)
     });
     let changed = files.filter_map(|(path, sha256, scenario)| {
-        let what = match fs::read(path) {
+        let what = match disk::read(Path::new(path)) {
             Ok(bytes) if digits(&bytes) == *sha256 => return None,
             Ok(_) => "has changed since the run began".to_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is gone".to_owned(),

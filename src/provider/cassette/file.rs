@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::entry::Line;
 use super::{Cassette, Damaged};
+use crate::disk;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 256 << 20;
@@ -100,15 +101,14 @@ pub fn read(path: &Path) -> Result<Option<Cassette>, CassetteError> {
     let unreadable = |source| CassetteError::Unreadable { path: path.to_owned(), source };
     not_elsewhere(path)?;
     let length = match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() => meta.len(),
-        Ok(_) => return Err(unreadable(std::io::Error::other("it is no file"))),
+        Ok(meta) => meta.len(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
     };
     if length > LARGEST {
         return Err(CassetteError::TooLarge { path: path.to_owned() });
     }
-    let text = std::fs::read(path).map_err(unreadable)?;
+    let text = disk::read(path).map_err(unreadable)?;
     let damaged = |source| CassetteError::Damaged { path: path.to_owned(), source };
     let text = String::from_utf8(text).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();

@@ -7,7 +7,7 @@ use super::*;
 use crate::snapshot::{self, Difference, Metadata, Snapshot};
 
 const AROUND: Around<'_> =
-    Around { commit: "a1b2c3d4e5f60718293a", base: Base::MergeBase("origin/main"), compared: 34 };
+    Around { commit: "a1b2c3d4e5f60718293a", base: Base::MergeBase("origin/main"), compared: 34, waiting: 0 };
 
 fn transcript(replies: &[&str], sent: &str, check: &str) -> String {
     let turn = |(n, reply): (i32, &&str)| {
@@ -78,6 +78,37 @@ fn nothing_that_changed_is_said_in_one_line() {
     let none = |_: &[u8]| Ok::<_, Infallible>((String::new(), String::new()));
     let around = Around { base: Base::Revision("v1 `x`"), ..AROUND };
     assert!(render(&[], around, none).unwrap().contains("since `` v1 `x` `` (`a1b2c3d4e5f6`)"));
+}
+
+#[test]
+fn what_waits_for_review_is_said_before_all_else() {
+    let none = |_: &[u8]| Ok::<_, Infallible>((String::new(), String::new()));
+    for (waiting, said) in
+        [(1, "1 snapshot waits for review and is not compared: `"), (1_200, "1,200 snapshots wait for")]
+    {
+        let page = render(&[], Around { waiting, ..AROUND }, none).unwrap();
+        assert!(page.contains(&format!("(34 snapshots)\n\n{said}")) && page.contains("`chat-eval review`"), "{page}");
+    }
+}
+
+#[test]
+fn a_new_transcript_is_shown_folded_away_and_a_long_one_cut() {
+    let text = transcript(&["Hello ```", "::error::x"], "u1", "✓ asks true");
+    let page_of_new = page(&vec![snapshot("a", "", &text), snapshot("b", "", &text)]);
+    let block =
+        "#### New\n\n`s/snapshots/a@default.bot.2.snap`\n\n<details><summary>18 lines</summary>\n\n````text\n# s · ";
+    assert!(page_of_new.contains(block), "{page_of_new}");
+    assert!(page_of_new.contains("\n  Hello ```\n") && page_of_new.contains("\n  \\::error::x\n"), "{page_of_new}");
+    assert_eq!(page_of_new.matches("<details>").count(), 2);
+    assert_eq!(page_of_new.matches("#### New").count(), 1);
+    let huge = transcript(&[&"word\n".repeat(60_000)], "u1", "✓ asks true");
+    let page_of_huge = page(&vec![snapshot("a", "", &huge)]);
+    assert!(page_of_huge.chars().count() < ONE + 1_000 && page_of_huge.contains(" more lines\n"), "{page_of_huge}");
+    // Those that have no room any more are named.
+    let all: Texts = (0..30).map(|n| snapshot(&format!("{n}"), "", &huge)).collect();
+    let page_of_many = page(&all);
+    assert!(page_of_many.contains("#### New, and too much for this page\n\n- `"), "{page_of_many}");
+    assert!(page_of_many.chars().count() <= PAGE);
 }
 
 #[test]

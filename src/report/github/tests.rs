@@ -45,10 +45,22 @@ fn no_text_ends_its_property_or_its_line() {
     assert_eq!(
         lines,
         [
-            "::error file=bot/a%2Cb%3A 100%25 %3A%3Aadd-mask%3A%3Ax.yaml,line=12,title=s · default · builtin · turn 1 · contains \
+            "::error file=bot/a%2Cb%3A 100%25 %3A%3Aadd-mask%3A%3Ax.yaml,line=12,col=9,title=s · default · builtin · turn 1 · contains \
           \"x%3A%3Ay%2C z\"::one%0A\\::error::two%0A#\\#[error]three #\\#vso[task]‹U+001B›[2J 100%25%0Areply \"ok\""
         ]
     );
+}
+
+#[test]
+fn a_journal_without_columns_gives_the_line_alone() {
+    let mut old = record(0, "s");
+    turn(&mut old, "Hi", "ok");
+    let done = check(&mut old, "asks", "true", Verdict::Fail);
+    done.detail = "no".into();
+    let mut json = serde_json::to_value(&*done).unwrap();
+    json.as_object_mut().unwrap().remove("column");
+    *done = serde_json::from_value(json).unwrap();
+    assert!(said(&summary(&[old]), &[])[0].contains(",line=12,title=s · "));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::super::tally::{Decided, is_broken};
 use super::super::wording::{grouped, one_line, several};
 use crate::event::{CheckDone, Record, SnapshotNote, TurnDone};
 use crate::model::{VariantKey, Verdict};
-use crate::text::escape::xml;
+use crate::text::escape::visible;
 use crate::text::layout::{floor_boundary, truncate};
 
 /// So many trials of one case are told one by one; the message counts all.
@@ -357,7 +357,7 @@ fn lines(text: &str, most: usize, where_is_more: &str) -> String {
 
 /// The text as the file can have it. A tab becomes four spaces: the library would leave it out.
 fn flat(text: &str) -> String {
-    xml(text).replace('\t', "    ")
+    visible(text).replace('\t', "    ")
 }
 
 fn seconds(milliseconds: f64) -> Duration {

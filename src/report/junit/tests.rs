@@ -223,7 +223,7 @@ proptest! {
         let report = read(&text);
         let TestCaseStatus::NonSuccess { description, .. } = &only_case(&report).status else { panic!() };
         if !reply.trim().is_empty() {
-            let shown = crate::text::escape::xml(reply.trim_matches('\n')).replace('\t', "    ").replace('\n', "\n  ");
+            let shown = crate::text::escape::visible(reply.trim_matches('\n')).replace('\t', "    ").replace('\n', "\n  ");
             let description = description.as_ref().unwrap();
             prop_assert!(description.contains(&format!("\nreply\n  {shown}\n")), "{:?} has no {:?}", description, shown);
         }

@@ -2,7 +2,7 @@
 
 use super::super::summary::{ROWS_IN_FULL, Row, Totals};
 use super::super::terminal::{self, Cell};
-use super::super::wording::{grouped, money, time_of_ms};
+use super::super::wording::{grouped, money, time_of_ms, vars_in_words};
 use super::super::{OutcomeCounts, paint};
 use super::NAME;
 use crate::model::End;
@@ -14,14 +14,19 @@ const LINES: usize = 16_000;
 /// A title, what aligns its column, and its cells; one in which no row has anything is left out.
 type Column = (&'static str, &'static str, fn(&Row) -> Option<String>);
 
+const PERSONA: &str = "persona";
+/// What a persona is called that has no name.
+const UNNAMED: &str = "default";
+
 const LEFT: &str = "---";
 const RIGHT: &str = "--:";
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 13] = [
     ("", LEFT, |row| Some(paint::of_end(row.end).0.to_string())),
     ("scenario", LEFT, |row| named(&row.key.scenario)),
-    ("case", LEFT, |row| named(&joined(&terminal::case(row)))),
-    ("persona", LEFT, |row| named(&row.key.persona)),
+    ("case", LEFT, |row| named(&row.key.case)),
+    ("vars", LEFT, |row| named(&vars_in_words(&row.key.vars))),
+    (PERSONA, LEFT, |row| named(&row.key.persona)),
     ("model", LEFT, |row| named(&row.key.model)),
     ("window", LEFT, |row| named(&row.key.window)),
     ("checks", LEFT, |row| Some(joined(&terminal::checks(row)))),
@@ -61,7 +66,10 @@ fn drawn(rows: &[&Row]) -> (String, bool) {
         return (String::new(), true);
     }
     let mut columns = COLUMNS.to_vec();
-    columns.retain(|(_, _, cell)| rows.iter().any(|row| cell(row).is_some()));
+    // A comment has little room beside: where no scenario names a persona, all are called so.
+    let is_named = |row: &&Row| row.key.persona != UNNAMED;
+    columns
+        .retain(|(title, _, cell)| rows.iter().any(|row| cell(row).is_some() && (*title != PERSONA || is_named(row))));
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let mut table = line(columns.iter().map(|(title, ..)| (*title).to_owned()).collect());
     table += &line(columns.iter().map(|(_, rule, _)| (*rule).to_owned()).collect());

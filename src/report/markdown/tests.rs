@@ -181,6 +181,13 @@ fn a_matrix_has_its_grid_in_a_fence() {
     let page = page(&records);
     assert!(page.contains("```text\nretention · grid · default · gap × window"), "{page}");
     assert!(page.contains("\nmemory: ● retained\n"), "{page}");
+    // Values of a matrix and cases are two columns, each only where there are any.
+    assert!(page.contains("|  | scenario | vars | model |") && page.contains("| `grid` | `gap=1` |"), "{page}");
+    let mut records = records;
+    key(&mut records[0]).case = "first".into();
+    let page = self::page(&records);
+    assert!(page.contains("|  | scenario | case | vars | model |"), "{page}");
+    assert!(page.contains("| `grid` | `first` | `gap=0` |") && page.contains("| `grid` | – | `gap=1` |"), "{page}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use minijinja::HtmlEscape;
 
 use super::colour::Colour;
 use crate::model::Outcome;
-use crate::text::escape::xml;
+use crate::text::escape::visible;
 use crate::text::layout::{truncate, width};
 
 /// The width of a column of text, as a share of the text's size.
@@ -17,7 +17,7 @@ pub(super) const COLUMN: f64 = 0.6;
 
 /// A text for any place in an XML file, with what nobody can see made visible.
 pub(super) fn escaped(text: &str) -> String {
-    HtmlEscape(&xml(text)).to_string()
+    HtmlEscape(&visible(text)).to_string()
 }
 
 /// How wide a text is.
@@ -29,7 +29,7 @@ pub(super) fn text_width(text: &str, size: f64) -> f64 {
 /// A text that is cut where it is wider than its room.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "room for a text is a small number")]
 pub(super) fn fitting(text: &str, size: f64, room: f64) -> String {
-    truncate(&xml(text), (room / (size * COLUMN)).max(0.0) as usize)
+    truncate(&visible(text), (room / (size * COLUMN)).max(0.0) as usize)
 }
 
 /// Where a text stands, seen from its place.

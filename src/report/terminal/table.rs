@@ -168,7 +168,7 @@ fn titled(column: Column, rows: &[&Row]) -> Column {
 }
 
 /// `row 7, gap=4`: what tells variants of one scenario apart beside persona, model and window.
-pub(in crate::report) fn case(row: &Row) -> Cell {
+fn case(row: &Row) -> Cell {
     let mut names = vec![one_line(&row.key.case), vars_in_words(&row.key.vars)];
     names.retain(|name| !name.is_empty());
     plain(names.join(", "))

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::super::super::console::{Console, shown};
 use super::super::super::exit::Exit;
 use super::super::super::sources::CONFIG_FILE;
+use crate::disk;
 
 const SCENARIO: &str = "scenarios/first-name.yaml";
 const WORKFLOW: &str = ".github/workflows/chat-eval.yml";
@@ -19,6 +20,9 @@ const SNAPSHOTS: [(&str, &str); 2] = [
     ("scenarios/snapshots/first-name@concierge.builtin.2.snap", include_str!("first-name.2.snap")),
     ("scenarios/snapshots/first-name@concierge.builtin.full.snap", include_str!("first-name.full.snap")),
 ];
+
+/// What is made, a file for each folder.
+const PLACES: [&str; 3] = [SCENARIO, SNAPSHOTS[0].0, WORKFLOW];
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,10 @@ enum Made {
 
 /// Writes what is not there yet, says what it did and what comes next.
 pub(super) fn begin(folder: &Path, console: &Console) -> Exit {
+    let link = PLACES.into_iter().find_map(|file| disk::link_above(folder, Path::new(file)));
+    if let Some(link) = link {
+        return super::linked(&link, console);
+    }
     match write_all(folder) {
         Ok(files) => {
             for (file, made) in &files {
@@ -79,7 +87,7 @@ fn make(path: &Path, text: &str) -> io::Result<Made> {
     match fs::File::create_new(path) {
         Ok(mut file) => file.write_all(text.as_bytes()).map(|()| Made::New),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let is_same = fs::read(path).is_ok_and(|there| there == text.as_bytes());
+            let is_same = disk::read(path).is_ok_and(|there| there == text.as_bytes());
             Ok(if is_same { Made::Same } else { Made::Other })
         }
         Err(error) => Err(error),
@@ -92,27 +100,19 @@ fn next(folder: &Path, files: &[(&str, Made)]) -> String {
     let is_here = folder.components().all(|part| part == std::path::Component::CurDir);
     let mut lines = vec![String::new()];
     if made(IGNORED) == Some(Made::Other) {
-        let missing = missing_rules(&fs::read_to_string(folder.join(IGNORED)).unwrap_or_default());
+        let missing = missing_rules(&String::from_utf8_lossy(&disk::read(&folder.join(IGNORED)).unwrap_or_default()));
         if !missing.is_empty() {
             lines.push(format!("add to {}: {}", shown(&folder.join(IGNORED)), missing.join(" and ")));
         }
     }
-    if made(WORKFLOW) == Some(Made::New) {
-        let workflow = shown(&folder.join(WORKFLOW));
-        lines.push(format!("say in {workflow}, at CHAT_EVAL, where chat-eval is installed from"));
-        if let Some(root) = root_above(folder) {
-            lines.push(format!(
-                "GitHub looks for workflows in {} only: move it there, and let its steps run in {}",
-                shown(&root.join(".github/workflows")),
-                shown(
-                    &folder
-                        .canonicalize()
-                        .ok()
-                        .and_then(|own| Some(own.strip_prefix(&root).ok()?.to_owned()))
-                        .unwrap_or_else(|| folder.to_owned())
-                )
-            ));
-        }
+    if let Some(root) = root_above(folder).filter(|_| made(WORKFLOW) == Some(Made::New)) {
+        let own = folder.canonicalize().ok();
+        let own = own.as_ref().and_then(|own| own.strip_prefix(&root).ok()).unwrap_or(folder);
+        lines.push(format!(
+            "GitHub looks for workflows in {} only: move it there, and let its steps run in {}",
+            shown(&root.join(".github/workflows")),
+            shown(own)
+        ));
     }
     lines.push("next:".to_owned());
     if !is_here {
