@@ -32,7 +32,8 @@ fn ascii_words(text: &[u8]) -> usize {
         // A run of underscores is no word.
         let mut has_letter_or_digit = false;
         while let Some(byte) = text.get(at) {
-            let joins = |before: fn(&u8) -> bool| at > 0 && before(&text[at - 1]) && text.get(at + 1).is_some_and(before);
+            let joins =
+                |before: fn(&u8) -> bool| at > 0 && before(&text[at - 1]) && text.get(at + 1).is_some_and(before);
             let goes_on = match byte {
                 b'.' | b'\'' => joins(u8::is_ascii_alphabetic) || joins(u8::is_ascii_digit),
                 b':' => joins(u8::is_ascii_alphabetic),
