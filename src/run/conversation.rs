@@ -121,7 +121,7 @@ pub async fn play(
 /// What came of a conversation.
 #[derive(Debug, Clone)]
 pub struct Played {
-    /// The verdict of each check, by its number, and whether the check bears `known_failure`.
+    /// The verdict of each check, by its number, and whether the check bears `known_failure` for this model.
     pub verdicts: Vec<(Verdict, bool)>,
     /// Whether it came to its last turn, so that each check was asked, or passed over for what the model is.
     pub is_whole: bool,
@@ -447,8 +447,8 @@ impl<'c> Stage<'c> {
     }
 
     fn check_done(&mut self, number: u32, check: &Check, verdict: Verdict, detail: String) -> CheckDone {
-        let index = how_many(&self.verdicts);
-        self.verdicts.push((verdict, check.known_failure.is_some()));
+        let (index, mark) = (how_many(&self.verdicts), self.mark(check).map(str::to_owned));
+        self.verdicts.push((verdict, mark.is_some()));
         CheckDone {
             plan: self.conversation.plan,
             turn: Some(number),
@@ -459,7 +459,7 @@ impl<'c> Stage<'c> {
             verdict,
             score: None,
             detail,
-            known_failure: self.mark(check).map(str::to_owned),
+            known_failure: mark,
             retention: None,
             line: check.position.line,
             column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(check.position.column),

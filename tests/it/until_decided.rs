@@ -103,6 +103,20 @@ fn what_is_decided_is_what_all_trials_decide() {
 }
 
 #[test]
+fn a_mark_that_is_for_another_model_decides_nothing() {
+    // Trials that failed were once counted as passed in spite of the mark: five of them, and the check was taken for decided.
+    for (model, code, needed) in [("gpt-*", 0, 10), ("bot", 1, 10)] {
+        let server = answering("FFFFFPPPPP");
+        let sandbox = Sandbox::with_bot(&server.base_url());
+        let marked = format!("{{contains: fine, known_failure: {{why: moody, models: ['{model}']}}}}");
+        let scenario = SCENARIO.replace("RATE", "0.5").replace("{contains: fine}", &marked);
+        sandbox.write("s/one.yaml", scenario.replace(", {max_words: 9}", ""));
+        run(&sandbox, &["--until-decided", "-j", "1"]).expect(code);
+        assert_eq!(server.requests().len(), 2 * needed, "marked for {model}");
+    }
+}
+
+#[test]
 fn an_error_decides_nothing_and_is_told_all_the_same() {
     let (code, checks, asked) = decided("EPPPPPPPPP", "0.8", &["-j", "1", "--until-decided"]);
     assert_eq!((code, checks["pass"].as_u64(), asked), (Some(3), Some(2), 8 + 1));
