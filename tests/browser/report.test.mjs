@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { close, opened, played, skip } from './run.mjs';
 
 const HOSTILE = '</script><script>window.hit = 1</script><img src=x onerror="window.hit = 2"><!-- --> \u2028 & <b>bold</b>';
@@ -144,6 +145,28 @@ describe('the page of a run', { skip }, () => {
     const cut = await opened(broken, { ready: '#trouble:not([hidden])' });
     assert.match(await cut.page.locator('#trouble').innerText(), /cut off or damaged. chat-eval report writes it again/);
     await cut.close();
+  });
+
+  test('a conversation that had no room shows no texts of another as its own', async () => {
+    // Such a page has 64 MB of texts: here a line of a small one is written as it would be there.
+    const without = (line) => {
+      const row = JSON.parse(line);
+      if (row[0]?.[2] !== 'reviewer') return line;
+      const [names, trials, end, error, , , , checks] = row;
+      return JSON.stringify([names, trials, end, error, 0, 0, null, checks]);
+    };
+    const shorter = (all, base64) => {
+      const lines = inflateRawSync(Buffer.from(base64, 'base64')).toString().split('\n');
+      return `id="data">${deflateRawSync(lines.map((line) => (line === '' ? '' : without(line))).join('\n')).toString('base64')}<`;
+    };
+    const page = run.page.replace('report.html', 'shorter.html');
+    writeFileSync(page, readFileSync(run.page, 'utf8').replace(/id="data">([^<]*)</, shorter));
+    const window = await opened(page, { hash: '#tone//reviewer/builtin%3Aecho/full//1' });
+    await window.page.selectOption('#by', '');
+    assert.match(await window.page.locator('.row.begin').innerText(), /no room on this page/);
+    assert.equal(await window.page.locator('.message').count(), 0, 'the system prompt of the tutor');
+    assert.deepEqual(await window.wrongs(), []);
+    await window.close();
   });
 
   on('is all within reach of the keyboard', async (page) => {

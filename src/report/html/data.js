@@ -58,10 +58,12 @@ function takeLine(line) {
 
 function conversationOf([names, [trial, trials], end, error, system, history, turns, checks]) {
   const isWhole = turns !== null;
+  // Of one that had no room the line says 0 for everything, and the last one's texts are not its own.
+  const own = (said, last, none) => (!isWhole ? none : said === 0 ? last : said);
   const conversation = {
     names, trial, trials, end, error, isWhole,
-    system: system === 0 ? before.system : system,
-    history: history === 0 ? before.history : history,
+    system: own(system, before.system, null),
+    history: own(history, before.history, []),
     turns: isWhole ? turns.map(turnOf) : [],
     checks: checks.map(checkOf),
   };

@@ -100,10 +100,10 @@ function beginnings() {
     const all = several ? [column] : view.columns;
     const cell = make(`div.cell${several ? '' : '.across'}`, {});
     if (several) cell.append(who(column));
-    if (conversation.system === null) cell.append(make('p.quiet', {}, 'No system prompt is sent.'));
+    if (!conversation.isWhole) cell.append(make('p.error', {}, 'What was said has no room on this page: it is in transcripts.csv and in the journal.'));
+    else if (conversation.system === null) cell.append(make('p.quiet', {}, 'No system prompt is sent.'));
     else cell.append(shownMessage(all, 'system', make('details.message.system', { open: conversation.system.length < 400 }, make('summary', {}, 'system prompt'), body(conversation.system, column))));
     if (conversation.error !== null) cell.append(make('p.error', {}, conversation.error));
-    if (!conversation.isWhole) cell.append(make('p.error', {}, 'What was said has no room on this page: it is in transcripts.csv and in the journal.'));
     part.append(cell);
   }
   const history = view.columns[0].conversation.history;
