@@ -123,9 +123,9 @@ pub struct Change {
     pub base: End,
     /// How it ended on the second.
     pub new: End,
-    /// The first turn at which the verdicts part; none where they part on the transcript alone.
+    /// The first turn at which the verdicts part, for the worse or for the better; none where they part on the transcript alone.
     pub turn: Option<u32>,
-    /// The checks that decide it, in their order: at least one.
+    /// The checks that decide it, of a variant that got worse those that did, in their order: at least one.
     pub checks: Vec<CheckChange>,
 }
 
@@ -170,7 +170,7 @@ pub struct Contrast {
     pub scenarios: Vec<ScenarioPairs>,
     /// What the replies of the pairs took.
     pub measures: Measures,
-    /// pass@k and pass^k of both sides, over the trials of shared variants; empty without trials.
+    /// pass@k and pass^k of both sides, over the trials of shared variants that have several; empty without such.
     pub repeated: Vec<(RepeatedRate, RepeatedRate)>,
     /// What passed and fails now.
     pub worse: Vec<Change>,
@@ -216,8 +216,10 @@ pub(super) fn contrast(base: &Side<'_>, new: &Side<'_>, names: &Names, seed: u64
             }
         }
         scenarios.entry(key.scenario).or_default().merge(&pairs);
-        for (repeated, rate) in repeated.iter_mut().zip([pairs.base, pairs.new]) {
-            repeated.add(rate.decided, rate.passed);
+        if of_base.is_repeated() && of_new.is_repeated() {
+            for (repeated, rate) in repeated.iter_mut().zip([pairs.base, pairs.new]) {
+                repeated.add(rate.decided, rate.passed);
+            }
         }
         contrast.unshared[0].conversations += shared.alone[0];
         contrast.unshared[1].conversations += shared.alone[1];
@@ -298,10 +300,10 @@ impl Contrast {
     fn sort(&mut self, key: VariantKey, (base, new): (&Variant, &Variant), shared: &Shared<'_>, names: &Names) {
         let ends = [base.end(), new.end()];
         let Moves { worse, better, is_marked } = Moves::of(base, new, ends, names);
+        let turn = worse.iter().chain(&better).filter_map(|check| check.turn).min();
         // What got worse in one thing is not made up for by another.
         let (list, checks) = if worse.is_empty() { (&mut self.better, better) } else { (&mut self.worse, worse) };
         if !checks.is_empty() {
-            let turn = checks.iter().filter_map(|check| check.turn).min();
             list.push(Change { key, base: ends[0], new: ends[1], turn, checks });
         } else if is_marked || ends == [End::Passed, End::Failed] || ends == [End::Failed, End::Passed] {
             self.marked.push(key);

@@ -5,7 +5,7 @@ use super::super::Flaky;
 use super::super::wording::{grouped, several};
 use super::contrast::{Change, Contrast};
 use super::rows::{self, Table};
-use super::wording::{self, ENOUGH_SCENARIOS, answer, deciding, rests_on, verdicts};
+use super::wording::{self, ENOUGH_SCENARIOS, answer, deciding, parting, rests_on, verdicts};
 use super::{Comparison, Dimension};
 use crate::model::VariantKey;
 use crate::text::markdown::{PAGE, Page, code, code_in_cell, folded_away};
@@ -131,7 +131,8 @@ fn change(change: &Change, sign: char, by: Option<Dimension>) -> Option<String> 
         if more > 0 { format!(", and {}", several(more as u64, "more check", "more checks")) } else { String::new() };
     let turn = check.turn.map_or_else(String::new, |turn| format!("turn {turn}, "));
     let title = code(&check.title, NAME);
-    Some(format!("- {sign} {}: {turn}{title}: {}{more}{detail}\n", named(&change.key, by), verdicts(check)))
+    let parting = parting(change).map_or_else(String::new, |text| format!("; {text}"));
+    Some(format!("- {sign} {}: {turn}{title}: {}{more}{parting}{detail}\n", named(&change.key, by), verdicts(check)))
 }
 
 fn list(title: &str, number: usize, most: usize, lines: impl Iterator<Item = String>) -> String {

@@ -175,12 +175,19 @@ impl Check {
 #[derive(Debug, Clone)]
 pub(super) struct Variant {
     pub(super) pass_rate: f64,
+    /// How many trials it was planned with.
+    planned: u32,
     pub(super) checks: Vec<Check>,
     pub(super) trials: Vec<Trial>,
     broken: u32,
 }
 
 impl Variant {
+    /// Whether its trials tell what trying several times comes to: of one trial, or without checks, that is nothing.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.planned > 1 && !self.checks.is_empty()
+    }
+
     /// How it ended, its checks decided over its trials.
     pub(super) fn end(&self) -> End {
         let (mut failed, mut unknown) = (false, false);
@@ -224,6 +231,7 @@ impl Outcomes {
         self.interrupted += u64::from(trial.end == End::Interrupted);
         let variant = self.variants.entry(key).or_insert_with(|| Variant {
             pass_rate: record.begin.pass_rate,
+            planned: record.begin.trials,
             checks: Vec::with_capacity(record.checks.len()),
             trials: Vec::with_capacity(1),
             broken: 0,

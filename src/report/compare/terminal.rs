@@ -7,7 +7,7 @@ use super::super::paint::{self, Look, Tone};
 use super::super::wording::{grouped, one_line, several};
 use super::contrast::{Change, Contrast};
 use super::rows::{self, Table};
-use super::wording::{self, answer, deciding, rests_on, verdicts};
+use super::wording::{self, answer, deciding, parting, rests_on, verdicts};
 use super::{Comparison, Dimension};
 use crate::model::{VariantKey, Verdict};
 use crate::text::escape::{no_command, visible};
@@ -139,6 +139,7 @@ fn change(change: &Change, by: Option<Dimension>, verdict: Verdict, look: Look) 
     if more > 0 {
         lines.push(format!("{INDENT}and {}", several(more as u64, "more check", "more checks")));
     }
+    lines.extend(parting(change).iter().flat_map(|text| indented(text, INDENT, look)));
     lines
 }
 

@@ -103,6 +103,22 @@ fn what_a_pass_rate_allows_is_not_worse_and_is_said() {
 }
 
 #[test]
+fn variants_of_one_trial_say_nothing_of_trying_several_times() {
+    // A hundred of them that pass would make pass@1 larger than pass@2.
+    let with_single = |passed: u32| {
+        let mut records = trials(4, passed, 0.5);
+        records.push(conversation(9, "single", "Hello", &[Verdict::Pass]));
+        records
+    };
+    let contrast = between(&with_single(4), &with_single(2));
+    assert_eq!(
+        contrast.repeated.iter().map(|(base, _)| (base.k, base.variants)).collect::<Vec<_>>(),
+        [(1, 1), (2, 1), (4, 1)]
+    );
+    assert!((contrast.repeated[0].1.at_least_one - 0.5).abs() < 1e-12, "{:?}", contrast.repeated[0]);
+}
+
+#[test]
 fn trials_that_could_decide_nothing_are_as_if_they_had_not_been_planned() {
     let mut decided = trials(4, 4, 0.5);
     for record in &mut decided[2..] {
@@ -140,6 +156,26 @@ fn a_mark_makes_nothing_worse_and_one_that_can_go_is_better() {
         let told = (found.worse.len(), found.better.len(), found.marked.len());
         assert_eq!(told, (worse, better, by_marks), "{:?} and {:?}", base[0].checks, new[0].checks);
     }
+}
+
+#[test]
+fn verdicts_part_at_the_first_turn_where_they_do_whichever_way() {
+    use Verdict::{Fail, Pass};
+    let two_turns = |first: Verdict, second: Verdict| {
+        let mut record = conversation(0, "a", "Hello", &[first]);
+        turn(&mut record, "Well?", "Hello");
+        check(&mut record, "asks", "true", second).detail = "no question".into();
+        ended(&mut record, End::Failed);
+        record
+    };
+    let comparison = gathered(&[&[two_turns(Fail, Pass)], &[two_turns(Pass, Fail)]]).between(None, 0).unwrap();
+    let change = &comparison.contrasts[0].worse[0];
+    assert_eq!((change.turn, change.checks.len(), change.checks[0].turn), (Some(1), 1, Some(2)));
+    let text = terminal::render(&comparison, Look { width: 80, is_coloured: false, is_ascii: false });
+    let told =
+        "turn 2 · asks true\n    pass → fail; no question\n    verdicts part at turn 1 already, for the better\n";
+    assert!(text.contains(told), "{text}");
+    assert!(markdown::render(&comparison).contains("; verdicts part at turn 1 already, for the better"));
 }
 
 #[test]

@@ -172,9 +172,15 @@ pub(super) fn verdicts(change: &CheckChange) -> String {
     format!("{} → {}", word(change.base), word(change.new))
 }
 
-/// The check that decides a change: the first at the first turn where the verdicts part.
+/// The check that decides a change: the first at the first of their turns.
 pub(super) fn deciding(change: &Change) -> Option<&CheckChange> {
-    change.checks.iter().find(|check| check.turn == change.turn).or_else(|| change.checks.first())
+    change.checks.iter().min_by_key(|check| (check.turn.is_none(), check.turn))
+}
+
+/// Where the verdicts parted before the check that decides: a variant is worse by one check, and better by an earlier one.
+pub(super) fn parting(change: &Change) -> Option<String> {
+    let turn = change.turn.filter(|turn| deciding(change).is_some_and(|check| check.turn != Some(*turn)))?;
+    Some(format!("verdicts part at turn {turn} already, for the better"))
 }
 
 #[cfg(test)]
