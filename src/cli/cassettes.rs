@@ -367,7 +367,7 @@ impl Played {
         self.is_complete &= is_done;
         self.conversations += 1;
         if is_done {
-            self.replaced.insert(Place::new(&record.begin.key, 0));
+            self.replaced.insert(Place::whole(&record.begin.key));
         }
         for (entry, source) in cassette::recorded(record) {
             if self.used.insert(entry.key) {

@@ -8,7 +8,7 @@ use super::console::Console;
 use super::exit::Exit;
 use super::runs::{self, JOURNAL};
 use crate::journal::Reader;
-use crate::model::{ConversationKey, Script, Turn};
+use crate::model::{ConversationKey, Script, Turn, TurnId};
 use crate::run::plan::Plan;
 use crate::run::{PinnedRun, Pins, Replies};
 use crate::text::escape::quote;
@@ -80,11 +80,12 @@ struct Wrong {
 
 impl Wrong {
     fn add(&mut self, key: &ConversationKey, script: &Script, pinned: &Replies) {
-        let live = (1..).zip(&script.turns).filter(|(_, turn)| turn.reply.is_none());
-        let live: Vec<(u32, &Turn)> = live.collect();
-        // Nobody sees the last one.
-        for (number, turn) in live.split_last().map_or(&[][..], |(_, seen)| seen) {
-            let place = || format!("turn {number} of {}, trial {}", key.variant, key.trial);
+        let live = script.asked().filter(|(number, turn)| turn.reply.is_none() && !number.is_probe());
+        let live: Vec<(TurnId, &Turn)> = live.collect();
+        // Nobody sees the last one, but for probes.
+        let seen = live.len().saturating_sub(usize::from(script.probes.is_empty()));
+        for (number, turn) in &live[..seen] {
+            let place = || format!("{} of {}, trial {}", number.named(), key.variant, key.trial);
             match pinned.get(number) {
                 None => self.missing.push(format!("nothing is pinned for {}", place())),
                 Some(pinned) if pinned.user != *turn.user => {

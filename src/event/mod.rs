@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::{ConversationKey, End, Outcome, Role, SnapshotRules, Source, Usage, Verdict, Visibility};
+use crate::model::{ConversationKey, End, Outcome, Role, SnapshotRules, Source, TurnId, Usage, Verdict, Visibility};
 
 pub use manifest::{Manifest, MergedFrom, ReadFile, Rerun, RerunWhat, ScenarioFile, Shard};
 pub use record::{Lost, Record, Unsettled, ranges};
@@ -135,7 +135,8 @@ pub struct WireMessage {
 /// A conversation begins.
 ///
 /// Every conversation has one list of messages to which the ranges of [`TurnDone::sent`] point: the system message
-/// where there is one, then `history`, then user message and reply of each turn in order.
+/// where there is one, then `history`, then user message and reply of each turn in order, then the user message of each
+/// probe. A probe's reply is in no history, and not in the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Begin {
     /// Place in the plan, from 0.
@@ -162,12 +163,20 @@ pub struct Begin {
     pub history: Vec<WireMessage>,
     /// How many turns the script has.
     pub turns: u32,
+    /// How many probes it has behind them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub probes: u32,
     /// The sampling parameters that are sent.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
     /// What the scenario asks of its snapshot, where it asks anything.
     #[serde(default, skip_serializing_if = "SnapshotRules::is_default")]
     pub snapshot: SnapshotRules,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it would write by reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// One try of a call is sent, in a run with a budget. It stays reserved until the `attempt` or the reply behind it says what
@@ -177,7 +186,7 @@ pub struct Reserve {
     /// Place in the plan.
     pub plan: u32,
     /// The turn.
-    pub turn: u32,
+    pub turn: TurnId,
     /// USD that it can cost at most.
     pub usd: f64,
 }
@@ -188,7 +197,7 @@ pub struct Attempt {
     /// Place in the plan.
     pub plan: u32,
     /// The turn.
-    pub turn: u32,
+    pub turn: TurnId,
     /// Which try, from 1.
     pub attempt: u32,
     /// The HTTP status, where one came.
@@ -212,8 +221,8 @@ pub struct Attempt {
 pub struct TurnDone {
     /// Place in the plan.
     pub plan: u32,
-    /// The turn, from 1.
-    pub turn: u32,
+    /// The turn or the probe.
+    pub turn: TurnId,
     /// The user message.
     pub user: String,
     /// The messages really sent, as half-open ranges `[from, to)` of the conversation's own list. Ranges, not single
@@ -288,7 +297,7 @@ pub struct CheckDone {
     pub plan: u32,
     /// The turn; absent for a check on the whole transcript.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn: Option<u32>,
+    pub turn: Option<TurnId>,
     /// The check's number in its conversation, from 0, the same in every trial.
     pub index: u32,
     /// Its key: `contains`, `forgets`, `not`, …
@@ -409,7 +418,7 @@ pub enum Live {
         /// Place in the plan.
         plan: u32,
         /// The turn.
-        turn: u32,
+        turn: TurnId,
         /// The user message.
         user: String,
     },

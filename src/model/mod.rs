@@ -13,6 +13,7 @@ mod price;
 mod reply;
 mod script;
 mod snapshot;
+mod turn_id;
 mod verdict;
 mod window;
 
@@ -26,5 +27,6 @@ pub use price::{Price, without_dust};
 pub use reply::{Reply, Source, Usage};
 pub use script::{EachReply, Persona, Position, Script, Turn};
 pub use snapshot::{Redaction, SnapshotMode, SnapshotRules};
+pub use turn_id::{NamedTurn, TurnId};
 pub use verdict::{End, Outcome, Verdict, Visibility};
 pub use window::{OrphanReply, Tail, Window, WindowLabelError};

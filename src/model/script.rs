@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Check, Fact, Role};
+use super::{Check, Fact, Role, TurnId};
 
 /// A place in a scenario file, both counted from 1; columns are characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,14 +61,22 @@ pub struct Script {
     pub history: Vec<(Role, Arc<str>)>,
     /// The turns, fillers unfolded; at least one.
     pub turns: Vec<Turn>,
+    /// What is asked behind the last turn, each on its own branch of the history.
+    pub probes: Vec<Turn>,
     /// Checks on every live reply.
     pub each_reply: Vec<EachReply>,
 }
 
 impl Script {
-    /// How many turns are asked live: the calls of one conversation.
+    /// The turns, then the probes, in the order in which they are played.
+    pub fn asked(&self) -> impl Iterator<Item = (TurnId, &Turn)> {
+        let turns = (1..).map(TurnId::Turn).zip(&self.turns);
+        turns.chain((1..).map(TurnId::Probe).zip(&self.probes))
+    }
+
+    /// How many turns and probes are asked live: the calls of one conversation.
     #[must_use]
     pub fn live_turns(&self) -> u32 {
-        u32::try_from(self.turns.iter().filter(|turn| turn.reply.is_none()).count()).unwrap_or(u32::MAX)
+        u32::try_from(self.asked().filter(|(_, turn)| turn.reply.is_none()).count()).unwrap_or(u32::MAX)
     }
 }

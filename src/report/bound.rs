@@ -38,6 +38,7 @@ mod tests {
     use super::super::sample::{record as conversation, turn};
     use super::*;
     use crate::event::Attempt;
+    use crate::model::TurnId;
 
     /// A conversation whose calls take so long.
     fn record(latencies: &[f64]) -> Record {
@@ -71,7 +72,7 @@ mod tests {
         let mut record = record(&[100.0]);
         record.attempts.push(Attempt {
             plan: 0,
-            turn: 1,
+            turn: TurnId::Turn(1),
             attempt: 1,
             status: Some(503),
             error: "503".to_owned(),

@@ -370,6 +370,7 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
         system: None,
         history: Vec::new(),
         turns: 0,
+        probes: 0,
         params: scenario.params.effective(),
         snapshot: SnapshotRules::clone(&scenario.snapshot),
     }

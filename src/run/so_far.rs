@@ -1,7 +1,7 @@
 //! What a run that goes on knows of a conversation already: what of it the journal holds is neither sent nor written again.
 
 use crate::event::{CheckDone, Record, TurnDone};
-use crate::model::{Reply, Source};
+use crate::model::{Reply, Source, TurnId};
 
 /// The turns and checks of a conversation that the journal holds; none where it was not begun.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +18,7 @@ impl From<Record> for SoFar {
 
 impl SoFar {
     /// A turn whose reply is known. One whose call failed is none: it is made again.
-    pub(super) fn turn(&self, number: u32) -> Option<&TurnDone> {
+    pub(super) fn turn(&self, number: TurnId) -> Option<&TurnDone> {
         self.turns.iter().find(|turn| turn.turn == number && turn.reply.is_some())
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::decode::Findings;
 use super::matrix::{Case, Variables};
 use super::read_fact;
+use super::read_probes::Probes;
 use super::read_turns::{self, FillerFiles};
 use super::template::{Templates, has_templates, is_template};
 use super::yaml::Node;
@@ -30,6 +31,7 @@ pub struct Body {
     pub(super) personas: Vec<PersonaNode>,
     pub(super) history: Option<Node>,
     pub(super) turns: Node,
+    pub(super) probes: Option<Probes>,
     pub(super) each_reply: Option<Node>,
     pub(super) fillers: FillerFiles,
     /// The script, where it is the same for every case and cell; made when the file is loaded.
@@ -44,6 +46,7 @@ impl Body {
             self.personas.iter().flat_map(|persona| [&persona.system, &persona.expect].into_iter().flatten());
         let files = self.personas.iter().filter_map(|persona| persona.file.as_ref());
         !nodes.chain(personas).chain([&self.turns]).any(has_templates)
+            && !self.probes.as_ref().is_some_and(Probes::have_templates)
             && !files.into_iter().any(|(_, text)| is_template(text))
     }
 
@@ -74,6 +77,7 @@ impl Body {
         let turns = templates.fill(findings, &self.turns);
         let facts = facts.map_or_else(Vec::new, |node| read_fact::facts(findings, &node));
         let turns = read_turns::turns(findings, &turns, &facts, &self.fillers);
+        let probes = self.probes.as_ref().map_or_else(Vec::new, |probes| probes.fill(findings, &templates, &facts));
         let personas = self.personas.iter().map(|persona| {
             let system = match (&persona.system, &persona.file) {
                 (Some(node), _) => templates.fill(findings, node).scalar_text().unwrap_or_default().to_owned(),
@@ -93,6 +97,6 @@ impl Body {
             None => Vec::new(),
         };
         let history = history.map_or_else(Vec::new, |node| read_turns::history(findings, &node));
-        Script { facts, personas, history, turns, each_reply }
+        Script { facts, personas, history, turns, probes, each_reply }
     }
 }

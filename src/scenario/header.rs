@@ -9,6 +9,7 @@ use super::body::{Body, PersonaNode};
 use super::decode::{Fields, Findings, one_or_many};
 use super::matrix::{self, Case, CasesNode, Variables};
 use super::read_files::Remembered;
+use super::read_probes::Probes;
 use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
 use super::{Files, Scenario, read_params, read_snapshot, read_window};
@@ -33,6 +34,7 @@ const KEYS: &[&str] = &[
     "snapshot_redact",
     "facts",
     "turns",
+    "probes",
     "history",
     "vars",
     "matrix",
@@ -116,7 +118,7 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
 }
 
 fn work_of(script: &Script) -> usize {
-    let turns = script.turns.iter().map(|turn| 1 + turn.checks.len());
+    let turns = script.asked().map(|(_, turn)| 1 + turn.checks.len());
     turns.sum::<usize>() + script.each_reply.len() + script.personas.iter().map(|p| 1 + p.checks.len()).sum::<usize>()
 }
 
@@ -169,6 +171,7 @@ impl Reader<'_> {
                 fillers: turns.map_or_else(FillerFiles::new, |turns| self.filler_files(findings, turns)),
                 // Without turns the rest of the file is still looked at.
                 turns: turns.unwrap_or(&Node::NOTHING).clone(),
+                probes: fields.get("probes").and_then(|node| self.probes(findings, node)),
                 each_reply: fields.get("each_reply").cloned(),
                 fixed: None,
             },
@@ -359,6 +362,22 @@ impl Reader<'_> {
             files.insert(path.to_owned(), exchanges);
         }
         files
+    }
+
+    /// A list, or a text that names a file.
+    fn probes(&self, findings: &mut Findings, node: &Node) -> Option<Probes> {
+        match &node.value {
+            Value::List(_) => Some(Probes::inline(node.clone())),
+            Value::Scalar(..) => {
+                let path = findings.filled_text(node, "probes")?;
+                let file = self.read(findings, node, &path)?;
+                Probes::of_file(&file, node).map_err(|diagnostic| findings.push(*diagnostic)).ok()
+            }
+            _ => {
+                findings.wrong_type(node, "probes", "a list or the name of a file");
+                None
+            }
+        }
     }
 
     fn read(&self, findings: &mut Findings, at: &Node, path: &str) -> Option<Arc<SourceFile>> {

@@ -9,6 +9,7 @@ mod read_check;
 mod read_fact;
 mod read_files;
 mod read_params;
+mod read_probes;
 mod read_snapshot;
 mod read_turns;
 mod read_window;

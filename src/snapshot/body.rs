@@ -92,7 +92,9 @@ fn is_whole(record: &Record) -> bool {
         .as_ref()
         .is_some_and(|done| done.error.is_none() && matches!(done.end, End::Passed | End::Failed | End::Errored));
     let is_played = |turn: &TurnDone| turn.error.is_none() && turn.reply.is_some();
-    has_ended && record.turns.len() == record.begin.turns as usize && record.turns.iter().all(is_played)
+    has_ended
+        && record.turns.len() == record.begin.turns as usize + record.begin.probes as usize
+        && record.turns.iter().all(is_played)
 }
 
 /// A transcript while it is written.
@@ -143,7 +145,7 @@ impl Body<'_> {
     fn turn(&mut self, turn: &TurnDone, messages: &[Message]) -> Result<(), RedactError> {
         let is_canned = turn.source == Source::Canned;
         let sent = if is_canned { "canned".to_owned() } else { format!("sent: {}", sent(turn, messages)) };
-        self.line(&format!("\nturn {} · {sent}", turn.turn));
+        self.line(&format!("\n{} · {sent}", turn.turn.named()));
         self.message("user", &turn.user)?;
         // A canned reply is of the script. Of any other not even its end is kept: whether it was cut off or empty
         // hangs on its words.

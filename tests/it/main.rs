@@ -35,6 +35,7 @@ mod outcomes;
 mod panics;
 mod pictures;
 mod pinned;
+mod probes;
 mod provider;
 mod rates;
 mod readme;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::request::{Key, Keys, Request};
 use crate::event::{FORMAT, Record, TurnDone, WireMessage};
-use crate::model::{ConversationKey, Source, Usage};
+use crate::model::{ConversationKey, Source, TurnId, Usage};
 use crate::text::escape::visible_json;
 
 /// Where in a plan a request was recorded first. It says for whom a recording was made, and is no part of its key: whoever
@@ -30,13 +30,16 @@ pub struct Place {
     /// The repetition, from 1.
     pub trial: u32,
     /// The turn; 0 for the whole conversation.
-    pub turn: u32,
+    pub turn: TurnId,
 }
+
+/// Stands for the whole conversation: turns count from 1.
+const WHOLE: TurnId = TurnId::Turn(0);
 
 impl Place {
     /// A turn of a conversation.
     #[must_use]
-    pub fn new(key: &ConversationKey, turn: u32) -> Self {
+    pub fn new(key: &ConversationKey, turn: TurnId) -> Self {
         let variant = key.variant.clone();
         Self {
             case: variant.case,
@@ -49,10 +52,16 @@ impl Place {
         }
     }
 
+    /// The whole conversation of these names.
+    #[must_use]
+    pub fn whole(key: &ConversationKey) -> Self {
+        Self::new(key, WHOLE)
+    }
+
     /// The whole conversation.
     #[must_use]
     pub fn without_turn(&self) -> Self {
-        Self { turn: 0, ..self.clone() }
+        Self { turn: WHOLE, ..self.clone() }
     }
 }
 
@@ -68,8 +77,8 @@ impl fmt::Display for Place {
             write!(f, " · {}", self.vars)?;
         }
         write!(f, " · trial {}", self.trial)?;
-        if self.turn > 0 {
-            write!(f, " · turn {}", self.turn)?;
+        if self.turn != WHOLE {
+            write!(f, " · {}", self.turn.named())?;
         }
         Ok(())
     }

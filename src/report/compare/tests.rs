@@ -3,7 +3,7 @@
 use super::super::paint::Look;
 use super::super::sample::{check, ended, key, manifest, record, turn};
 use super::*;
-use crate::model::{End, Verdict};
+use crate::model::{End, TurnId, Verdict};
 use crate::text::layout::width;
 
 /// A conversation of one turn with one check for each verdict; it ends as they say.
@@ -81,7 +81,7 @@ fn each_variant_is_in_one_list() {
     assert_eq!(contrast.unshared.each_ref().map(|alone| alone.variants[0].scenario.as_str()), ["gone", "new"]);
     assert_eq!((contrast.pairs.number(), contrast.pairs.worsened, contrast.pairs.improved), (5, 1, 1));
     let check = &contrast.worse[0].checks[0];
-    assert_eq!((check.base, check.new, check.turn), (Some(Pass), Some(Fail), Some(1)));
+    assert_eq!((check.base, check.new, check.turn), (Some(Pass), Some(Fail), Some(TurnId::Turn(1))));
     assert_eq!((check.title.as_str(), check.detail.as_str()), ("contains \"1\"", "no 1"));
     assert_eq!(
         wording::answer(&contrast),

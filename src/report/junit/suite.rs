@@ -12,7 +12,7 @@ use super::super::failure::{Failure, title};
 use super::super::tally::{Decided, is_broken};
 use super::super::wording::{grouped, one_line, several};
 use crate::event::{CheckDone, Record, SnapshotNote, TurnDone};
-use crate::model::{VariantKey, Verdict};
+use crate::model::{TurnId, VariantKey, Verdict};
 use crate::text::escape::visible;
 use crate::text::layout::{floor_boundary, truncate};
 
@@ -133,7 +133,7 @@ impl Gathered {
 
 impl Case {
     fn of(check: &CheckDone) -> Self {
-        let turn = check.turn.map_or_else(String::new, |turn| format!("turn {turn} · "));
+        let turn = check.turn.map_or_else(String::new, |turn| format!("{} · ", turn.named()));
         let name = truncate(&flat(&format!("{turn}{}", one_line(&title(check)))), NAME_MOST);
         Self { name, mark: check.known_failure.clone(), latency_ms: 0.0, runs: Vec::new() }
     }
@@ -285,7 +285,7 @@ fn run(record: &Record, check: &CheckDone, turn: Option<&TurnDone>) -> Run {
 
 /// What was said, and what came back.
 fn exchange(turn: &TurnDone) -> String {
-    let rest = format!("; turn {} of transcripts.csv", turn.turn);
+    let rest = format!("; {} of transcripts.csv", turn.turn.named());
     let quoted = |name: &str, text: &str| format!("{name}\n  {}", text.replace('\n', "\n  "));
     let user = quoted("user", &lines(&turn.user, TEXT_MOST, &rest));
     let back = match (&turn.reply, &turn.error) {
@@ -299,7 +299,7 @@ fn exchange(turn: &TurnDone) -> String {
 
 fn broken(record: &Record) -> Run {
     let Failure { title, turn, detail, .. } = Failure::of_conversation(record);
-    let turn = turn.map_or_else(String::new, |turn| format!("turn {turn} · "));
+    let turn = turn.map_or_else(String::new, |turn| format!("{} · ", turn.named()));
     let said = format!("{turn}{title}: {detail}");
     let said = said.trim_end_matches(": ");
     Run {
@@ -310,7 +310,7 @@ fn broken(record: &Record) -> Run {
     }
 }
 
-fn turn_of(record: &Record, number: u32) -> Option<&TurnDone> {
+fn turn_of(record: &Record, number: TurnId) -> Option<&TurnDone> {
     let at = record.turns.binary_search_by_key(&number, |turn| turn.turn).ok()?;
     record.turns.get(at)
 }
