@@ -166,6 +166,9 @@ pub struct Begin {
     /// How many probes it has behind them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub probes: u32,
+    /// The values of its facts that are canaries, by their names.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub canaries: Map<String, Value>,
     /// The sampling parameters that are sent.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,

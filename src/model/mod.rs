@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a clock or a random number, and nothing here knows a file format. Words that other
 //! programs read (verdicts, outcomes, sources) serialise as the lower-case word that they display as.
 
+mod canary;
 mod check;
 mod fact;
 mod message;
@@ -17,6 +18,7 @@ mod turn_id;
 mod verdict;
 mod window;
 
+pub use canary::CanaryKind;
 pub use check::{Admits, Check, CheckKind, FactRef, KnownFailure, SentCheck, Text};
 pub use fact::{Fact, MatchKind};
 pub use message::{Message, Origin, Role};

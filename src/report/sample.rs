@@ -33,6 +33,7 @@ pub(super) fn record(plan: u32, scenario: &str) -> Record {
         history: Vec::new(),
         turns: 1,
         probes: 0,
+        canaries: serde_json::Map::new(),
         params: serde_json::Map::new(),
         snapshot: crate::model::SnapshotRules::default(),
     });

@@ -51,6 +51,8 @@ pub struct Conversation {
     pub matrix: serde_json::Map<String, serde_json::Value>,
     /// What is played.
     pub script: Arc<Script>,
+    /// The values of its facts that are canaries.
+    pub canaries: serde_json::Map<String, serde_json::Value>,
     /// Index of the persona in the script.
     pub persona: usize,
     /// Which messages go along.

@@ -323,6 +323,7 @@ fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
         file: scenario.source.path.clone(),
         matrix: job.plan.cell(planned).clone(),
         script: job.plan.script(planned).map_err(first_message)?,
+        canaries: job.plan.canaries(planned),
         persona: planned.persona as usize,
         window: job.plan.window(planned),
         params: scenario.params.clone(),
@@ -371,6 +372,7 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
         history: Vec::new(),
         turns: 0,
         probes: 0,
+        canaries: serde_json::Map::new(),
         params: scenario.params.effective(),
         snapshot: SnapshotRules::clone(&scenario.snapshot),
     }

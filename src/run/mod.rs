@@ -2,6 +2,7 @@
 
 mod call;
 mod cells;
+pub mod contamination;
 pub mod conversation;
 mod dispatch;
 mod fail_fast;

@@ -10,7 +10,7 @@ use super::read_turns::{self, FillerFiles};
 use super::template::{Templates, has_templates, is_template};
 use super::yaml::Node;
 use crate::diagnostic::{Diagnostic, SourceFile};
-use crate::model::{Persona, Script};
+use crate::model::{CanaryKind, Persona, Script};
 
 /// A persona before its variables are filled in.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) struct PersonaNode {
 #[derive(Debug)]
 pub struct Body {
     pub(super) vars: Variables,
+    /// The facts that are canaries: each conversation has its own value of them, which is a variable too.
+    pub(super) canaries: Vec<(String, CanaryKind)>,
     pub(super) facts: Option<Node>,
     pub(super) personas: Vec<PersonaNode>,
     pub(super) history: Option<Node>,
@@ -45,7 +47,8 @@ impl Body {
         let personas =
             self.personas.iter().flat_map(|persona| [&persona.system, &persona.expect].into_iter().flatten());
         let files = self.personas.iter().filter_map(|persona| persona.file.as_ref());
-        !nodes.chain(personas).chain([&self.turns]).any(has_templates)
+        self.canaries.is_empty()
+            && !nodes.chain(personas).chain([&self.turns]).any(has_templates)
             && !self.probes.as_ref().is_some_and(Probes::have_templates)
             && !files.into_iter().any(|(_, text)| is_template(text))
     }
@@ -55,27 +58,29 @@ impl Body {
         source: &Arc<SourceFile>,
         case: &Case,
         cell: &Variables,
+        own: &Variables,
     ) -> Result<Arc<Script>, Vec<Diagnostic>> {
         if let Some(script) = &self.fixed {
             return Ok(Arc::clone(script));
         }
         let mut findings = Findings::new(Arc::clone(source));
-        let script = self.fill(&mut findings, case, cell);
+        let script = self.fill(&mut findings, case, cell, own);
         if !findings.is_empty() {
             return Err(findings.into_diagnostics());
         }
         Ok(Arc::new(script))
     }
 
-    fn fill(&self, findings: &mut Findings, case: &Case, cell: &Variables) -> Script {
+    fn fill(&self, findings: &mut Findings, case: &Case, cell: &Variables, own: &Variables) -> Script {
         let mut variables = self.vars.clone();
         variables.extend(case.variables());
         variables.extend(cell.clone());
+        variables.extend(own.clone());
         let templates = Templates::new(&variables);
         let mut filled = |node: &Option<Node>| node.as_ref().map(|node| templates.fill(findings, node));
         let (facts, history, each_reply) = (filled(&self.facts), filled(&self.history), filled(&self.each_reply));
         let turns = templates.fill(findings, &self.turns);
-        let facts = facts.map_or_else(Vec::new, |node| read_fact::facts(findings, &node));
+        let facts = facts.map_or_else(Vec::new, |node| read_fact::facts(findings, &node, own));
         let turns = read_turns::turns(findings, &turns, &facts, &self.fillers);
         let probes = self.probes.as_ref().map_or_else(Vec::new, |probes| probes.fill(findings, &templates, &facts));
         let personas = self.personas.iter().map(|persona| {

@@ -12,9 +12,9 @@ use super::read_files::Remembered;
 use super::read_probes::Probes;
 use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
-use super::{Files, Scenario, read_params, read_snapshot, read_window};
+use super::{Files, Scenario, read_fact, read_params, read_snapshot, read_window};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::model::{Script, Window};
+use crate::model::{CanaryKind, Script, Window};
 
 const KEYS: &[&str] = &[
     "name",
@@ -138,7 +138,8 @@ impl Reader<'_> {
         let vars = fields.get("vars").map_or_else(Variables::new, |node| matrix::variables(findings, node, "`vars`"));
         let cells = matrix::cells(findings, fields.get("matrix"));
         let cases = self.cases(findings);
-        self.distinct_variables(findings, &vars, &cells, &cases);
+        let canaries = fields.get("facts").map_or_else(Vec::new, |facts| read_fact::canaries(findings, facts));
+        self.distinct_variables(findings, &vars, &cells, (&cases, &canaries));
         let personas = self.personas(findings);
         let turns = fields.require(findings, "turns", "a scenario");
         Scenario {
@@ -165,6 +166,7 @@ impl Reader<'_> {
             cells,
             body: Body {
                 vars,
+                canaries,
                 facts: fields.get("facts").cloned(),
                 personas,
                 history: fields.get("history").cloned(),
@@ -266,11 +268,19 @@ impl Reader<'_> {
     }
 
     /// A variable that comes from two places would have two values.
-    fn distinct_variables(&self, findings: &mut Findings, vars: &Variables, cells: &[Variables], cases: &[Case]) {
+    fn distinct_variables(
+        &self,
+        findings: &mut Findings,
+        vars: &Variables,
+        cells: &[Variables],
+        (cases, canaries): (&[Case], &[(String, CanaryKind)]),
+    ) {
         let matrix = cells.first().map(|cell| cell.keys().collect::<HashSet<_>>()).unwrap_or_default();
         let columns: HashSet<String> =
             cases.iter().flat_map(|case| case.variables().into_iter().map(|(name, _)| name)).collect();
-        let sets = [("vars", vars.keys().collect()), ("matrix", matrix), ("cases", columns.iter().collect())];
+        let canaries = canaries.iter().map(|(name, _)| name).collect();
+        let cases = columns.iter().collect();
+        let sets = [("vars", vars.keys().collect()), ("matrix", matrix), ("cases", cases), ("facts", canaries)];
         for (at, (second, names)) in sets.iter().enumerate() {
             for (first, others) in &sets[..at] {
                 let mut shared: Vec<&&String> = names.intersection(others).collect();

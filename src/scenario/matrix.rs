@@ -67,7 +67,8 @@ fn variable(node: &Node) -> Json {
     }
 }
 
-fn is_variable_name(findings: &mut Findings, name: &str, at: &Node) -> bool {
+/// Whether a variable may be called so; that it may not is noted.
+pub(super) fn is_variable_name(findings: &mut Findings, name: &str, at: &Node) -> bool {
     let mut letters = name.chars();
     let first = letters.next().is_some_and(|c| c.is_alphabetic() || c == '_');
     if first && letters.all(|c| c.is_alphanumeric() || c == '_') {

@@ -48,7 +48,8 @@ impl Transcriber {
             return Ok(None);
         }
         self.redactions.prepare(&rules.redact)?;
-        let body = Body { text: String::new(), mode: rules.mode, redacted: self.redactions.begin() };
+        let body =
+            Body { text: String::new(), mode: rules.mode, redacted: self.redactions.begin(&record.begin.canaries) };
         Ok(Some(Snapshot::new(metadata(record, source, self.redactions.digest()), &body.of(record)?)))
     }
 }
@@ -67,7 +68,9 @@ impl Snapshot {
 pub fn transcript(record: &Record) -> String {
     let nothing = Redactions::default();
     // Only a redaction can fail.
-    Body { text: String::new(), mode: SnapshotMode::Full, redacted: nothing.begin() }.of(record).unwrap_or_default()
+    Body { text: String::new(), mode: SnapshotMode::Full, redacted: nothing.begin(&serde_json::Map::new()) }
+        .of(record)
+        .unwrap_or_default()
 }
 
 fn metadata(record: &Record, source: &str, redactions: Option<&str>) -> Metadata {
@@ -183,7 +186,8 @@ impl Body<'_> {
         }
         let with_distance = self.keeps_replies();
         for check in checks {
-            push_line(&mut self.text, &check_line(check, with_distance));
+            let line = check_line(check, with_distance);
+            push_line(&mut self.text, &self.redacted.without_canaries(&line));
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod apart;
 mod budget;
+mod canaries;
 mod cassette_files;
 mod cassettes;
 mod compare;

@@ -54,6 +54,7 @@ fn begin(plan: u32) -> Event {
         history: Vec::new(),
         turns: 3,
         probes: 0,
+        canaries: serde_json::Map::new(),
         params: serde_json::Map::new(),
         snapshot: crate::model::SnapshotRules::default(),
     }))

@@ -27,6 +27,7 @@ pub(super) fn begin(conversation: &Conversation) -> Begin {
             .collect(),
         turns: u32::try_from(conversation.script.turns.len()).unwrap_or(u32::MAX),
         probes: u32::try_from(conversation.script.probes.len()).unwrap_or(u32::MAX),
+        canaries: conversation.canaries.clone(),
         params: conversation.params.effective(),
         snapshot: SnapshotRules::clone(&conversation.snapshot),
     }
