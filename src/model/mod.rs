@@ -27,7 +27,7 @@ pub use pattern::Pattern;
 pub use plan::{ConversationId, ConversationKey, VariantKey};
 pub use price::{Price, without_dust};
 pub use reply::{Reply, Source, Usage};
-pub use script::{EachReply, Persona, Position, Script, Turn};
+pub use script::{Capture, EachReply, Persona, Position, Script, Turn};
 pub use snapshot::{Redaction, SnapshotMode, SnapshotRules};
 pub use turn_id::{NamedTurn, TurnId};
 pub use verdict::{End, Outcome, Verdict, Visibility};

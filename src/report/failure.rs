@@ -124,7 +124,8 @@ impl Failure {
                 let tries = if turn.attempts > 1 { format!(" (after {} tries)", turn.attempts) } else { String::new() };
                 Self {
                     turn: Some(turn.turn),
-                    title: "the call failed".into(),
+                    // Of a turn that has its reply, something else failed.
+                    title: if turn.reply.is_none() { "the call failed" } else { "nothing was captured" }.into(),
                     detail: format!("{error}{tries}"),
                     ..bare
                 }

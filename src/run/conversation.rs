@@ -26,11 +26,12 @@ use super::tape::Tape;
 use crate::check::{self, TurnView};
 use crate::event::{CheckDone, ConversationDone, Event, Live, TurnDone, ranges};
 use crate::model::{
-    ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, SnapshotRules, Source, Turn, TurnId,
-    Verdict, Window,
+    ConversationKey, End, Message, Origin, Params, Reply, Role, Script, SnapshotRules, Source, Turn, TurnId, Verdict,
+    Window,
 };
 use crate::provider::cassette::Keys;
 use crate::provider::{CallError, OverBudget};
+use crate::scenario::Variables;
 use crate::text::tokens;
 use crate::window;
 
@@ -79,6 +80,11 @@ pub struct Conversation {
 pub trait Steering: Sync {
     /// Whether no new turn may be begun. Asked before each call.
     fn is_stopping(&self) -> bool;
+    /// The script of the conversation at a place of the plan, with what it has captured so far.
+    ///
+    /// # Errors
+    /// When what was captured does not fit where it stands: why not.
+    fn script(&self, plan: u32, captured: &Variables) -> Result<Arc<Script>, String>;
     /// A check's verdict is `fail`.
     fn check_failed(&self, check: &CheckDone);
 }
@@ -96,7 +102,13 @@ pub async fn play(
     let mut stage = Stage::new(conversation, outlet, steering);
     let mut cut: Option<Cut> = None;
     let mut has_failed_probe = false;
-    for (number, turn) in conversation.script.asked() {
+    let (turns, probes) = (&conversation.script.turns, &conversation.script.probes);
+    let numbers = (1..).zip(turns).map(|(number, _)| TurnId::Turn(number));
+    let numbers = numbers.chain((1..).zip(probes).map(|(number, _)| TurnId::Probe(number)));
+    for number in numbers {
+        // What is captured makes another script of as many turns.
+        let script = Arc::clone(&stage.script);
+        let Some(turn) = script.turn(number) else { continue };
         let known = conversation.so_far.turn(number);
         if cut.is_none() && turn.reply.is_none() && known.is_none() && steering.is_stopping() {
             cut = Some(Cut::Stopped);
@@ -104,7 +116,7 @@ pub async fn play(
         match (&turn.reply, known) {
             _ if cut.is_some() => stage.skip_checks(number, turn)?,
             (Some(reply), _) => stage.canned(number, turn, reply)?,
-            (None, Some(known)) => stage.known(number, turn, known)?,
+            (None, Some(known)) => cut = stage.known(number, turn, known)?,
             (None, None) => cut = stage.live(number, turn).await?,
         }
         // On no probe's reply does another hang.
@@ -121,7 +133,8 @@ pub async fn play(
         Some(Cut::OverBudget(refused)) => (End::Skipped, Some(refused.to_string())),
         None if has(Verdict::Fail) => (End::Failed, None),
         None if !has(Verdict::Unknown) => (End::Passed, None),
-        Some(Cut::CallFailed) | None => (End::Errored, None),
+        Some(Cut::Unfit(why)) => (End::Errored, Some(why)),
+        Some(Cut::CallFailed | Cut::NotCaptured) | None => (End::Errored, None),
     };
     let checks = Some(how_many(&verdicts));
     let done = ConversationDone { plan: conversation.plan, end, error, checks, left_out: None };
@@ -151,6 +164,10 @@ enum Cut {
     OverBudget(OverBudget),
     /// A call failed for good.
     CallFailed,
+    /// A reply does not have what was to be captured, which its turn says.
+    NotCaptured,
+    /// What was captured does not fit where it stands.
+    Unfit(String),
 }
 
 /// A conversation while it is played.
@@ -158,7 +175,9 @@ struct Stage<'c> {
     conversation: &'c Conversation,
     outlet: &'c Outlet,
     steering: &'c dyn Steering,
-    persona: &'c Persona,
+    /// What is played, with what was captured so far.
+    script: Arc<Script>,
+    captured: Variables,
     system: Option<Message>,
     history: Vec<Message>,
     /// The verdicts so far, by the numbers of the checks, which are the same in every trial.
@@ -185,7 +204,8 @@ impl<'c> Stage<'c> {
             conversation,
             outlet,
             steering,
-            persona,
+            script: Arc::clone(script),
+            captured: Variables::new(),
             system,
             history,
             verdicts: Vec::new(),
@@ -206,7 +226,7 @@ impl<'c> Stage<'c> {
     }
 
     /// Takes in a turn that the journal holds. Its checks are decided from what was sent and said then.
-    fn known(&mut self, number: TurnId, turn: &Turn, known: &TurnDone) -> Result<(), JournalLost> {
+    fn known(&mut self, number: TurnId, turn: &Turn, known: &TurnDone) -> Result<Option<Cut>, JournalLost> {
         let user = user_message(number, turn);
         let list: Vec<&Message> = self.system.iter().chain(&self.history).collect();
         let own = self.position_of(number);
@@ -219,7 +239,22 @@ impl<'c> Stage<'c> {
             self.key(&request.messages);
         }
         let heard = known.pinned.as_deref().unwrap_or(&reply.text);
-        self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known))
+        self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known))?;
+        Ok(self.take(turn.capture(heard)))
+    }
+
+    /// Goes on with what was captured.
+    fn take(&mut self, captured: Result<Vec<(String, String)>, String>) -> Option<Cut> {
+        let Ok(captured) = captured else { return Some(Cut::NotCaptured) };
+        if captured.is_empty() {
+            return None;
+        }
+        self.captured.extend(captured.into_iter().map(|(name, value)| (name, value.into())));
+        match self.steering.script(self.conversation.plan, &self.captured) {
+            Ok(script) => self.script = script,
+            Err(why) => return Some(Cut::Unfit(format!("what was captured does not fit: {why}"))),
+        }
+        None
     }
 
     /// Plays one live turn. Says why the conversation cannot go on where no reply came.
@@ -238,11 +273,13 @@ impl<'c> Stage<'c> {
         (done.source, done.shared_from, done.waited_ms) = (source, shared_from, effort.waited_ms);
         let cut = match result {
             Ok(reply) => {
-                self.keep_reply(done, &request, &reply).await?;
                 let said = &reply.reply;
                 let heard = self.pinned(number).unwrap_or(&said.text);
+                let captured = turn.capture(heard);
+                done.error = captured.as_ref().err().cloned();
+                self.keep_reply(done, &request, &reply).await?;
                 self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent))?;
-                return Ok(None);
+                return Ok(self.take(captured));
             }
             Err(CallError::Interrupted) => Cut::Stopped,
             Err(CallError::OverBudget(refused)) => Cut::OverBudget(refused),
@@ -271,7 +308,8 @@ impl<'c> Stage<'c> {
         let before = self.history.len();
         self.join(number, turn, heard);
         let sent: Vec<&Message> = request.messages.iter().collect();
-        for check in checks_of(self.conversation, self.persona, number, turn) {
+        let script = Arc::clone(&self.script);
+        for check in checks_of(&script, self.conversation.persona, number, turn) {
             let done = if let Some(why) = self.not_for_this_model(check) {
                 self.check_done(number, check, Verdict::Skip, why)
             } else {
@@ -281,7 +319,7 @@ impl<'c> Stage<'c> {
                     history: &self.history[..before],
                     list_positions: &request.positions,
                     reply,
-                    facts: &self.conversation.script.facts,
+                    facts: &script.facts,
                     system: self.system.as_ref(),
                     tokens_sent,
                 };

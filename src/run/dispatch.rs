@@ -23,10 +23,12 @@ use super::sharing::Sharing;
 use super::so_far::SoFar;
 use super::tape::Tape;
 use super::until_decided::UntilDecided;
+use crate::diagnostic::Diagnostic;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live};
 use crate::journal::Reader;
-use crate::model::{ConversationId, End, SnapshotRules, Source, Verdict};
+use crate::model::{ConversationId, End, Script, SnapshotRules, Source, Verdict};
 use crate::provider::Budget;
+use crate::scenario::Variables;
 
 /// How long requests in flight may still take after a run was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -157,6 +159,11 @@ impl Course {
 }
 
 impl Steering for Course {
+    fn script(&self, plan: u32, captured: &Variables) -> Result<Arc<Script>, String> {
+        let planned = &self.job.plan.conversations[plan as usize];
+        self.job.plan.script_with(planned, captured).map_err(first_message)
+    }
+
     fn is_stopping(&self) -> bool {
         self.is_stopping()
     }
@@ -305,6 +312,10 @@ fn broke_off(panic: &(dyn Any + Send)) -> String {
     format!("a defect of chat-eval ended this conversation: {}", said.unwrap_or("it says nothing of itself"))
 }
 
+fn first_message(diagnostics: Vec<Diagnostic>) -> String {
+    diagnostics.into_iter().next().map_or_else(String::new, |diagnostic| diagnostic.message)
+}
+
 /// Puts together what the conversation at a place of the plan needs, or says why it cannot be played.
 fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
     let job = &course.job;
@@ -312,9 +323,6 @@ fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
     let scenario = job.plan.scenario(planned);
     let name = job.plan.model(planned);
     let model = job.models.get(name).ok_or_else(|| format!("there is no provider for the model `{name}`"))?;
-    let first_message = |diagnostics: Vec<crate::diagnostic::Diagnostic>| {
-        diagnostics.into_iter().next().map_or_else(String::new, |diagnostic| diagnostic.message)
-    };
     Ok(Conversation {
         plan: u32::try_from(index).unwrap_or(u32::MAX),
         key: job.plan.conversation_key(planned),

@@ -156,7 +156,17 @@ impl Plan {
     /// # Errors
     /// What is wrong with it. A scenario that loaded without errors has none.
     pub fn script(&self, planned: &Planned) -> Result<Arc<Script>, Vec<Diagnostic>> {
-        self.scenario(planned).script_with(planned.case as usize, planned.cell as usize, &self.canaries(planned))
+        self.script_with(planned, &Variables::new())
+    }
+
+    /// What a conversation plays that has captured these parts of its replies so far.
+    ///
+    /// # Errors
+    /// What is wrong with it: what was captured may not fit where it stands.
+    pub fn script_with(&self, planned: &Planned, captured: &Variables) -> Result<Arc<Script>, Vec<Diagnostic>> {
+        let mut own = self.canaries(planned);
+        own.extend(captured.clone());
+        self.scenario(planned).script_with(planned.case as usize, planned.cell as usize, &own)
     }
 
     /// The canaries of a conversation, by the names of their facts.

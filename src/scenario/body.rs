@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::captures;
 use super::decode::Findings;
 use super::matrix::{Case, Variables};
 use super::read_fact;
@@ -29,6 +30,8 @@ pub struct Body {
     pub(super) vars: Variables,
     /// The facts that are canaries: each conversation has its own value of them, which is a variable too.
     pub(super) canaries: Vec<(String, CanaryKind)>,
+    /// The names of what turns capture.
+    pub(super) captures: Vec<String>,
     pub(super) facts: Option<Node>,
     pub(super) personas: Vec<PersonaNode>,
     pub(super) history: Option<Node>,
@@ -48,6 +51,7 @@ impl Body {
             self.personas.iter().flat_map(|persona| [&persona.system, &persona.expect].into_iter().flatten());
         let files = self.personas.iter().filter_map(|persona| persona.file.as_ref());
         self.canaries.is_empty()
+            && self.captures.is_empty()
             && !nodes.chain(personas).chain([&self.turns]).any(has_templates)
             && !self.probes.as_ref().is_some_and(Probes::have_templates)
             && !files.into_iter().any(|(_, text)| is_template(text))
@@ -76,6 +80,7 @@ impl Body {
         variables.extend(case.variables());
         variables.extend(cell.clone());
         variables.extend(own.clone());
+        variables.extend(captures::unknown(&self.captures, own));
         let templates = Templates::new(&variables);
         let mut filled = |node: &Option<Node>| node.as_ref().map(|node| templates.fill(findings, node));
         let (facts, history, each_reply) = (filled(&self.facts), filled(&self.history), filled(&self.each_reply));
@@ -102,6 +107,10 @@ impl Body {
             None => Vec::new(),
         };
         let history = history.map_or_else(Vec::new, |node| read_turns::history(findings, &node));
-        Script { facts, personas, history, turns, probes, each_reply }
+        let script = Script { facts, personas, history, turns, probes, each_reply };
+        if !self.captures.is_empty() {
+            captures::too_early(findings, self, &script);
+        }
+        script
     }
 }

@@ -139,9 +139,10 @@ impl Reader<'_> {
         let cells = matrix::cells(findings, fields.get("matrix"));
         let cases = self.cases(findings);
         let canaries = fields.get("facts").map_or_else(Vec::new, |facts| read_fact::canaries(findings, facts));
-        self.distinct_variables(findings, &vars, &cells, (&cases, &canaries));
         let personas = self.personas(findings);
         let turns = fields.require(findings, "turns", "a scenario");
+        let captures = turns.map_or_else(Vec::new, |turns| read_turns::captures(findings, turns));
+        self.distinct_variables(findings, &vars, &cells, (&cases, &canaries, &captures));
         Scenario {
             name,
             description: fields.get("description").and_then(|node| findings.text(node, "description")),
@@ -167,6 +168,7 @@ impl Reader<'_> {
             body: Body {
                 vars,
                 canaries,
+                captures,
                 facts: fields.get("facts").cloned(),
                 personas,
                 history: fields.get("history").cloned(),
@@ -273,14 +275,16 @@ impl Reader<'_> {
         findings: &mut Findings,
         vars: &Variables,
         cells: &[Variables],
-        (cases, canaries): (&[Case], &[(String, CanaryKind)]),
+        (cases, canaries, captures): (&[Case], &[(String, CanaryKind)], &[String]),
     ) {
         let matrix = cells.first().map(|cell| cell.keys().collect::<HashSet<_>>()).unwrap_or_default();
         let columns: HashSet<String> =
             cases.iter().flat_map(|case| case.variables().into_iter().map(|(name, _)| name)).collect();
         let canaries = canaries.iter().map(|(name, _)| name).collect();
         let cases = columns.iter().collect();
-        let sets = [("vars", vars.keys().collect()), ("matrix", matrix), ("cases", cases), ("facts", canaries)];
+        let captures = captures.iter().collect();
+        let files = [("vars", vars.keys().collect()), ("matrix", matrix), ("cases", cases)];
+        let sets: Vec<_> = files.into_iter().chain([("facts", canaries), ("turns", captures)]).collect();
         for (at, (second, names)) in sets.iter().enumerate() {
             for (first, others) in &sets[..at] {
                 let mut shared: Vec<&&String> = names.intersection(others).collect();

@@ -1,6 +1,7 @@
 //! YAML text to scenarios, with everything that is wrong with it. Pure: files come in through [`Files`].
 
 mod body;
+mod captures;
 pub mod decode;
 mod fillers;
 mod header;
@@ -125,12 +126,25 @@ impl Scenario {
         self.script_with(case, cell, &self.canaries(0, &ConversationId([0; 32])))
     }
 
-    /// The same of one conversation. `own` are variables of its alone: its canaries.
+    /// The same of one conversation. `own` are variables of its alone: its canaries, and what it has
+    /// captured so far.
     ///
     /// # Errors
     /// What is wrong with it. A scenario that loaded without errors has none.
     pub fn script_with(&self, case: usize, cell: usize, own: &Variables) -> Result<Arc<Script>, Vec<Diagnostic>> {
         self.body.script(&self.source, &self.cases[case], &self.cells[cell], own)
+    }
+
+    /// Whether turns capture parts of their replies.
+    #[must_use]
+    pub fn has_captures(&self) -> bool {
+        !self.body.captures.is_empty()
+    }
+
+    /// Whether a text is not known before what stands in it is captured.
+    #[must_use]
+    pub fn is_open(&self, text: &str) -> bool {
+        self.body.captures.iter().any(|name| text.contains(&captures::placeholder(name)))
     }
 
     /// Whether it has facts that are canaries.

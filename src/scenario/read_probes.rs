@@ -81,7 +81,7 @@ fn probe(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Option<Turn> {
     let user = fields.require(findings, "user", "a probe");
     let checks = fields.get("expect").map_or_else(Vec::new, |expect| checks(findings, expect, facts));
     let user = findings.filled_text(user?, "user")?.into();
-    Some(Turn { id: None, user, reply: None, checks, position: node.position })
+    Some(Turn { id: None, user, reply: None, checks, captures: Vec::new(), position: node.position })
 }
 
 /// A value of a line of JSON as if it stood in YAML. All of it is marked as the line.

@@ -10,6 +10,7 @@
 mod apart;
 mod budget;
 mod canaries;
+mod captures;
 mod cassette_files;
 mod cassettes;
 mod compare;

@@ -14,7 +14,8 @@ const LINE: usize = 2_000;
 /// The transcript as snapshots have it, with the turn at hand in it whatever must be cut; `None` where nothing was played.
 pub(super) fn of(record: &Record, turn: Option<TurnId>) -> Option<String> {
     let mut record = record.clone();
-    let failed: Vec<TurnDone> = record.turns.extract_if(.., |turn| turn.error.is_some()).collect();
+    let failed: Vec<TurnDone> =
+        record.turns.extract_if(.., |turn| turn.error.is_some() && turn.reply.is_none()).collect();
     if record.turns.is_empty() && failed.is_empty() {
         return None;
     }

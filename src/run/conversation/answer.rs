@@ -113,7 +113,7 @@ impl Stage<'_> {
             messages,
             params: &self.conversation.params,
             stream: self.conversation.stream,
-            facts: &self.conversation.script.facts,
+            facts: &self.script.facts,
         };
         self.conversation.model.chat.chat(request, observer).await
     }

@@ -1,12 +1,14 @@
 //! The frame of checks: which are asked of a turn, of which model, and what becomes of a verdict under a mark.
 
+use std::sync::Arc;
+
 use globset::Glob;
 
 use super::super::outlet::JournalLost;
-use super::{Conversation, Cut, Stage, how_many};
+use super::{Cut, Stage, how_many};
 use crate::check;
 use crate::event::{CheckDone, Event, TurnDone};
-use crate::model::{Check, EachReply, Persona, Turn, TurnId, Verdict};
+use crate::model::{Check, EachReply, Script, Turn, TurnId, Verdict};
 
 impl Stage<'_> {
     /// A check that the journal has just so is not written twice, nor does it fail the run anew.
@@ -29,7 +31,8 @@ impl Stage<'_> {
     ) -> Result<Option<Cut>, JournalLost> {
         let error = done.error.clone().unwrap_or_default();
         self.outlet.keep(Event::Turn(Box::new(done))).await?;
-        for check in checks_of(self.conversation, self.persona, number, turn) {
+        let script = Arc::clone(&self.script);
+        for check in checks_of(&script, self.conversation.persona, number, turn) {
             let (verdict, detail) = match self.not_for_this_model(check) {
                 Some(why) => (Verdict::Skip, why),
                 None => (Verdict::Unknown, format!("the call failed: {error}")),
@@ -44,7 +47,8 @@ impl Stage<'_> {
         if turn.reply.is_some() {
             return Ok(());
         }
-        for check in checks_of(self.conversation, self.persona, number, turn) {
+        let script = Arc::clone(&self.script);
+        for check in checks_of(&script, self.conversation.persona, number, turn) {
             let done =
                 self.check_done(number, check, Verdict::Skip, "the conversation ended before this turn".to_owned());
             self.tell_check(done)?;
@@ -80,7 +84,7 @@ impl Stage<'_> {
             index,
             check: check.kind.key().to_owned(),
             name: check.name.clone(),
-            expected: check::expected(&check.kind, &self.conversation.script.facts),
+            expected: check::expected(&check.kind, &self.script.facts),
             verdict,
             score: None,
             detail,
@@ -94,12 +98,12 @@ impl Stage<'_> {
 
 /// Every check of a live turn, in the order in which they are numbered.
 pub(super) fn checks_of<'c>(
-    conversation: &'c Conversation,
-    persona: &'c Persona,
+    script: &'c Script,
+    persona: usize,
     number: TurnId,
     turn: &'c Turn,
 ) -> impl Iterator<Item = &'c Check> + use<'c> {
-    let each = persona.checks.iter().chain(&conversation.script.each_reply);
+    let each = script.personas[persona].checks.iter().chain(&script.each_reply);
     // A stretch without an end goes on to the probes.
     let is_in = move |each: &&EachReply| match number {
         TurnId::Turn(number) => each.from <= number && each.until.is_none_or(|until| number <= until),
