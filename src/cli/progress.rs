@@ -328,7 +328,12 @@ impl Watcher for Show {
                     self.console.line(&format!("  ? {}", Self::gutter(error)));
                 }
             }
-            Event::Run(_) | Event::Resume(_) | Event::Stop(_) | Event::Snapshots(_) | Event::Reserve(_) => {}
+            Event::Run(_)
+            | Event::Resume(_)
+            | Event::Stop(_)
+            | Event::Snapshots(_)
+            | Event::Reserve(_)
+            | Event::Call(_) => {}
         }
     }
 

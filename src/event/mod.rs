@@ -39,6 +39,8 @@ pub enum Event {
     Attempt(Attempt),
     /// A turn was played.
     Turn(Box<TurnDone>),
+    /// A call beside the turns came to its end.
+    Call(Box<CallDone>),
     /// A check was decided.
     Check(Box<CheckDone>),
     /// A conversation ended.
@@ -291,6 +293,27 @@ pub struct TurnDone {
     /// Whether that ended all calls to the model, or the call was not sent since an earlier one had.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub model_stopped: bool,
+}
+
+/// What a call beside the turns is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallKind {
+    /// Why a reply does not have a fact.
+    Triage,
+}
+
+/// A call beside the turns: what was asked, and what came back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallDone {
+    /// What it was, as of a turn that asks the same, the one that it belongs to.
+    #[serde(flatten)]
+    pub done: TurnDone,
+    /// What it is for.
+    pub kind: CallKind,
+    /// Messages that were sent just before the last, beside those of the conversation's own list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inserted: Vec<WireMessage>,
 }
 
 /// A check was decided.

@@ -1,6 +1,6 @@
 //! One conversation put together from its events: what every report is made of.
 
-use super::{Attempt, Begin, CheckDone, ConversationDone, Event, TurnDone};
+use super::{Attempt, Begin, CallDone, CheckDone, ConversationDone, Event, TurnDone};
 use crate::model::{End, Message, Origin, Role, TurnId};
 
 /// One conversation as it went.
@@ -10,6 +10,8 @@ pub struct Record {
     pub begin: Begin,
     /// Its turns, in order.
     pub turns: Vec<TurnDone>,
+    /// Its calls beside the turns, in order.
+    pub calls: Vec<CallDone>,
     /// Its checks, in order of their index.
     pub checks: Vec<CheckDone>,
     /// Tries that did not succeed, in order.
@@ -60,6 +62,7 @@ impl Record {
         Self {
             begin,
             turns: Vec::new(),
+            calls: Vec::new(),
             checks: Vec::new(),
             attempts: Vec::new(),
             done: None,
@@ -83,6 +86,10 @@ impl Record {
                     self.unsettled.last = None;
                 }
                 put(&mut self.turns, *turn, |turn| turn.turn);
+            }
+            Event::Call(call) => {
+                self.unsettled.last = None;
+                self.calls.push(*call);
             }
             Event::Check(check) => put(&mut self.checks, *check, |check| check.index),
             Event::Conversation(done) => self.done = Some(done),
@@ -131,7 +138,8 @@ impl Record {
     /// What its calls took of a budget, in USD: what they cost, and what stays reserved for those of unknown usage.
     #[must_use]
     pub fn spent_usd(&self) -> f64 {
-        let turns = self.turns.iter().filter_map(|turn| turn.reserved_usd.or(turn.cost_usd));
+        let calls = self.turns.iter().chain(self.calls.iter().map(|call| &call.done));
+        let turns = calls.filter_map(|turn| turn.reserved_usd.or(turn.cost_usd));
         turns.chain(self.attempts.iter().filter_map(|attempt| attempt.reserved_usd)).chain(self.unsettled.usd()).sum()
     }
 

@@ -20,7 +20,8 @@ impl Work {
     /// Adds the calls of a conversation.
     pub fn add(&mut self, record: &Record) {
         let failed = record.attempts.iter().filter_map(|attempt| attempt.latency_ms);
-        let in_sequence: f64 = record.turns.iter().filter_map(|turn| turn.latency_ms).chain(failed).sum();
+        let calls = record.turns.iter().chain(record.calls.iter().map(|call| &call.done));
+        let in_sequence: f64 = calls.filter_map(|turn| turn.latency_ms).chain(failed).sum();
         self.all_ms += in_sequence;
         self.longest_ms = self.longest_ms.max(in_sequence);
     }

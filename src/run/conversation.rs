@@ -8,23 +8,26 @@
 mod answer;
 mod checks;
 mod told;
+mod triage;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::answer::Answered;
+pub use self::checks::triage_calls;
 use self::checks::{checks_of, under_mark};
 use self::told::begin;
+use self::triage::Asked;
 use super::cells::Cells;
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
 use super::pins::Replies;
-use super::sharing::Asked;
+use super::sharing;
 use super::so_far::{self, SoFar};
 use super::tape::Tape;
 use crate::check::{self, TurnView};
-use crate::event::{CheckDone, ConversationDone, Event, Live, TurnDone, ranges};
+use crate::event::{CallDone, CheckDone, ConversationDone, Event, Live, TurnDone, ranges};
 use crate::model::{
     ConversationKey, End, Message, Origin, Params, Reply, Role, Script, SnapshotRules, Source, Turn, TurnId, Verdict,
     Window,
@@ -69,9 +72,11 @@ pub struct Conversation {
     /// What is recorded of its scenario, or is to be.
     pub tape: Option<Arc<Tape>>,
     /// What came of the requests that it shares with others; none where it has nobody to share with.
-    pub shared: Option<Arc<Cells<Asked>>>,
+    pub shared: Option<Arc<Cells<sharing::Asked>>>,
     /// What later turns see in the place of its replies.
     pub pins: Replies,
+    /// Whether it is asked why a reply does not have a fact.
+    pub is_triaged: bool,
     /// What was played of it before the run went on.
     pub so_far: SoFar,
 }
@@ -116,7 +121,7 @@ pub async fn play(
         match (&turn.reply, known) {
             _ if cut.is_some() => stage.skip_checks(number, turn)?,
             (Some(reply), _) => stage.canned(number, turn, reply)?,
-            (None, Some(known)) => cut = stage.known(number, turn, known)?,
+            (None, Some(known)) => cut = stage.known(number, turn, known).await?,
             (None, None) => cut = stage.live(number, turn).await?,
         }
         // On no probe's reply does another hang.
@@ -184,6 +189,8 @@ struct Stage<'c> {
     verdicts: Vec<(Verdict, bool)>,
     /// Tokens of each message, counted once, for token windows.
     tokens: HashMap<Origin, usize>,
+    /// Its calls beside the turns.
+    calls: Vec<CallDone>,
     /// The keys of its requests so far, where they are recorded.
     keys: Keys,
     /// The parameters that are sent.
@@ -210,6 +217,7 @@ impl<'c> Stage<'c> {
             history,
             verdicts: Vec::new(),
             tokens: HashMap::new(),
+            calls: conversation.so_far.calls.clone(),
             keys: Keys::default(),
             params: conversation.tape.as_ref().map(|_| conversation.params.effective()).unwrap_or_default(),
         }
@@ -226,7 +234,7 @@ impl<'c> Stage<'c> {
     }
 
     /// Takes in a turn that the journal holds. Its checks are decided from what was sent and said then.
-    fn known(&mut self, number: TurnId, turn: &Turn, known: &TurnDone) -> Result<Option<Cut>, JournalLost> {
+    async fn known(&mut self, number: TurnId, turn: &Turn, known: &TurnDone) -> Result<Option<Cut>, JournalLost> {
         let user = user_message(number, turn);
         let list: Vec<&Message> = self.system.iter().chain(&self.history).collect();
         let own = self.position_of(number);
@@ -239,7 +247,7 @@ impl<'c> Stage<'c> {
             self.key(&request.messages);
         }
         let heard = known.pinned.as_deref().unwrap_or(&reply.text);
-        self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known))?;
+        self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known)).await?;
         Ok(self.take(turn.capture(heard)))
     }
 
@@ -277,8 +285,9 @@ impl<'c> Stage<'c> {
                 let heard = self.pinned(number).unwrap_or(&said.text);
                 let captured = turn.capture(heard);
                 done.error = captured.as_ref().err().cloned();
-                self.keep_reply(done, &request, &reply).await?;
-                self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent))?;
+                self.fill(&mut done, &request.messages, &reply);
+                self.outlet.keep(Event::Turn(Box::new(done))).await?;
+                self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent)).await?;
                 return Ok(self.take(captured));
             }
             Err(CallError::Interrupted) => Cut::Stopped,
@@ -297,7 +306,7 @@ impl<'c> Stage<'c> {
 
     /// The exchange joins the history before its checks run: a check that panics must not take the evidence with it. The
     /// checks see the history as it was when the request went out. `heard` is what later turns see in the reply's place.
-    fn exchange(
+    async fn exchange(
         &mut self,
         number: TurnId,
         turn: &Turn,
@@ -328,6 +337,14 @@ impl<'c> Stage<'c> {
                 let mut done = self.check_done(number, check, verdict, detail);
                 done.score = decision.score;
                 done.retention = decision.retention;
+                if self.conversation.is_triaged {
+                    let asked = Asked { number, turn, request, before };
+                    // Apart, since hardly any check needs the room.
+                    let why = Box::pin(self.triage(asked, &check.kind, &done)).await?;
+                    if let Some(why) = why {
+                        done.detail = format!("{}; {why}", done.detail);
+                    }
+                }
                 done
             };
             self.tell_check(done)?;

@@ -34,6 +34,7 @@ use crate::scenario::Variables;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Everything that a run needs.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Job {
     /// The conversations, and the scenarios that they point into.
     pub plan: Plan,
@@ -59,6 +60,8 @@ pub struct Job {
     pub is_fail_fast: bool,
     /// Whether trials are left out that can change no verdict any more.
     pub is_until_decided: bool,
+    /// Whether it is asked why replies do not have facts.
+    pub is_triaged: bool,
 }
 
 /// How a run ended.
@@ -344,6 +347,7 @@ fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
             None => None,
         },
         pins: pinned(job, index)?,
+        is_triaged: job.is_triaged,
         so_far: so_far(job, index)?,
     })
 }

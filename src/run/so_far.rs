@@ -1,18 +1,20 @@
 //! What a run that goes on knows of a conversation already: what of it the journal holds is neither sent nor written again.
 
-use crate::event::{CheckDone, Record, TurnDone};
+use crate::event::{CallDone, CheckDone, Record, TurnDone};
 use crate::model::{Reply, Source, TurnId};
 
 /// The turns and checks of a conversation that the journal holds; none where it was not begun.
 #[derive(Debug, Clone, Default)]
 pub struct SoFar {
     turns: Vec<TurnDone>,
+    /// Its calls beside the turns.
+    pub(super) calls: Vec<CallDone>,
     checks: Vec<CheckDone>,
 }
 
 impl From<Record> for SoFar {
     fn from(record: Record) -> Self {
-        Self { turns: record.turns, checks: record.checks }
+        Self { turns: record.turns, calls: record.calls, checks: record.checks }
     }
 }
 

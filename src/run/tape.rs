@@ -25,7 +25,8 @@ impl Tape {
         let cells = Cells::default();
         for record in earlier {
             let by = |turn: TurnId| record.turns.iter().find(|known| known.turn == turn)?.shared_from;
-            for (entry, _) in recorded(&record).into_iter().filter(|(_, source)| source.is_live()) {
+            let live = recorded(&record).into_iter().filter(|(entry, source)| source.is_live() && !entry.place.triage);
+            for (entry, _) in live {
                 let by = by(entry.place.turn).unwrap_or(record.begin.plan);
                 cells.know(entry.key, by, replayed(&entry.reply));
             }

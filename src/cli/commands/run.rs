@@ -278,6 +278,7 @@ pub(super) fn prepare(
         budget,
         is_fail_fast: args.fail_fast,
         is_until_decided: args.until_decided,
+        is_triaged: args.triage,
     };
     Ok(Prepared { config, job, shelf, shard, rerun })
 }

@@ -20,6 +20,7 @@ fn place(persona: &str, trial: u32, turn: u32) -> Place {
         vars: String::new(),
         trial,
         turn: TurnId::Turn(turn),
+        triage: false,
     }
 }
 

@@ -103,7 +103,7 @@ impl Stage<'_> {
         (sent, key, occurrence)
     }
 
-    fn asked<'m>(&'m self, messages: &'m [WireMessage]) -> Request<'m> {
+    pub(super) fn asked<'m>(&'m self, messages: &'m [WireMessage]) -> Request<'m> {
         let key = &self.conversation.key;
         Request { model: &key.variant.model, messages, params: &self.params, trial: key.trial }
     }

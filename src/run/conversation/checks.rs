@@ -5,10 +5,11 @@ use std::sync::Arc;
 use globset::Glob;
 
 use super::super::outlet::JournalLost;
+use super::super::plan::{Plan, Planned};
 use super::{Cut, Stage, how_many};
 use crate::check;
 use crate::event::{CheckDone, Event, TurnDone};
-use crate::model::{Check, EachReply, Script, Turn, TurnId, Verdict};
+use crate::model::{Check, CheckKind, EachReply, Script, Turn, TurnId, Verdict};
 
 impl Stage<'_> {
     /// A check that the journal has just so is not written twice, nor does it fail the run anew.
@@ -94,6 +95,16 @@ impl Stage<'_> {
             column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(check.position.column),
         }
     }
+}
+
+/// How many calls a conversation makes at most to say why its replies do not have facts.
+#[must_use]
+pub fn triage_calls(plan: &Plan, planned: &Planned) -> u32 {
+    let Ok(script) = plan.script(planned) else { return 0 };
+    let asked = script.asked().filter(|(_, turn)| turn.reply.is_none());
+    let checks = asked.flat_map(|(number, turn)| checks_of(&script, planned.persona as usize, number, turn));
+    let is_triaged = |check: &&Check| matches!(check.kind, CheckKind::Recalls(_) | CheckKind::RetainsIffVisible(_));
+    u32::try_from(checks.filter(is_triaged).count()).unwrap_or(u32::MAX).saturating_mul(2)
 }
 
 /// Every check of a live turn, in the order in which they are numbered.

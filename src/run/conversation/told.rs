@@ -1,9 +1,8 @@
 //! What the journal is told of a conversation: how it begins, and each of its turns.
 
-use super::super::outlet::JournalLost;
 use super::super::tape::Tape;
-use super::{Conversation, Request, Stage};
-use crate::event::{Begin, Event, TurnDone, WireMessage};
+use super::{Conversation, Stage};
+use crate::event::{Begin, TurnDone, WireMessage};
 use crate::model::{ConversationId, Message, Role, SnapshotRules, Source, Turn, TurnId, Usage};
 use crate::provider::ChatReply;
 use crate::text::tokens;
@@ -62,21 +61,17 @@ impl Stage<'_> {
         }
     }
 
-    pub(super) async fn keep_reply(
-        &self,
-        mut done: TurnDone,
-        request: &Request,
-        reply: &ChatReply,
-    ) -> Result<(), JournalLost> {
+    /// Puts what came back into what the journal is told of it.
+    pub(super) fn fill(&self, done: &mut TurnDone, messages: &[Message], reply: &ChatReply) {
         let estimate = |message: &Message| tokens::estimate(&message.content) + tokens::PER_MESSAGE as u64;
         let usage = reply.usage.unwrap_or_else(|| Usage {
-            sent: request.messages.iter().map(estimate).sum(),
+            sent: messages.iter().map(estimate).sum(),
             reply: tokens::estimate(&reply.reply.text),
             estimated: true,
         });
         let all = self.history.iter().map(estimate).sum::<u64>();
-        let sent_history: u64 = request.messages.iter().filter(|m| m.role != Role::System).map(estimate).sum::<u64>()
-            - request.messages.last().map_or(0, estimate);
+        let sent_history: u64 = messages.iter().filter(|m| m.role != Role::System).map(estimate).sum::<u64>()
+            - messages.last().map_or(0, estimate);
         done.pinned = self.pinned(done.turn).filter(|pinned| *pinned != reply.reply.text).map(str::to_owned);
         done.reply = Some(reply.reply.text.clone());
         done.thinking.clone_from(&reply.thinking);
@@ -96,6 +91,5 @@ impl Stage<'_> {
         }
         done.model_reported.clone_from(&reply.model_reported);
         done.fingerprint.clone_from(&reply.fingerprint);
-        self.outlet.keep(Event::Turn(Box::new(done))).await
     }
 }
