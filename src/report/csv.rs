@@ -11,7 +11,7 @@ use csv::{ByteRecord, Terminator, WriterBuilder};
 use super::Tally;
 use super::tally::Variants;
 use crate::event::{CheckDone, Record, Retention, TurnDone};
-use crate::model::VariantKey;
+use crate::model::{TurnId, VariantKey};
 use crate::stats::{quantile, wilson};
 use crate::text::escape::csv_cell;
 
@@ -124,7 +124,7 @@ impl<W: Write> Tables<W> {
         if let Some(tally) = self.variants.add(record) {
             self.summary.add(&summary_row(&self.run, &tally))?;
         }
-        let mut row = Cells::of(&self.run, &record.begin.key.variant).word(record.begin.key.trial);
+        let mut row = Cells::of(&self.run, &record.begin.key.variant).number(Some(record.begin.key.trial));
         let names = row.cells.len();
         for turn in &record.turns {
             row = transcript_row(row.first(names), turn);
@@ -216,9 +216,25 @@ impl Cells {
         self
     }
 
-    /// A word or number of ours.
+    /// A word of ours.
     fn word(self, word: impl Display + Copy) -> Self {
         self.known(Some(word))
+    }
+
+    /// A turn or a probe. Nearly all are turns, whose numbers are written sooner.
+    fn turn(self, turn: Option<TurnId>) -> Self {
+        match turn {
+            Some(TurnId::Turn(number)) => self.number(Some(number)),
+            probe => self.known(probe),
+        }
+    }
+
+    /// A number, where it is known.
+    fn number(mut self, number: Option<impl Into<u64>>) -> Self {
+        let mut digits = itoa::Buffer::new();
+        let text = number.map_or("", |number| digits.format(number.into()));
+        self.cells.push_field(text.as_bytes());
+        self
     }
 
     fn known(mut self, word: Option<impl Display + Copy>) -> Self {
@@ -229,9 +245,13 @@ impl Cells {
         self
     }
 
-    fn fixed(self, number: Option<f64>, decimals: usize) -> Self {
-        let number = number.map(|number| Fixed { number, decimals });
-        self.known(number)
+    fn fixed(mut self, number: Option<f64>, decimals: usize) -> Self {
+        self.text.clear();
+        if let Some(number) = number {
+            push_fixed(&mut self.text, number, decimals);
+        }
+        self.cells.push_field(self.text.as_bytes());
+        self
     }
 
     fn ms(self, milliseconds: Option<f64>) -> Self {
@@ -247,39 +267,47 @@ impl Cells {
     }
 }
 
-/// A number with a fixed number of decimals.
-#[derive(Clone, Copy)]
-struct Fixed {
-    number: f64,
-    decimals: usize,
-}
-
-impl Display for Fixed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.*}", self.decimals, self.number)
+/// Writes a number with so many decimals, as `{:.*}` does, which is exact and slow: most are far enough from the middle
+/// between two such numbers that it is plain which of them is nearer.
+fn push_fixed(text: &mut String, number: f64, decimals: usize) {
+    let scaled = number * [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6].get(decimals).copied().unwrap_or(f64::NAN);
+    let is_plain = number.is_sign_positive() && (0.0..1e12).contains(&scaled) && (scaled.fract() - 0.5).abs() > 1e-3;
+    if !is_plain || decimals == 0 {
+        // Nothing can fail to be written into a text.
+        let _ = write!(text, "{number:.decimals$}");
+        return;
     }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 10^12")]
+    let units = scaled.round() as u64;
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(units);
+    let whole = digits.len().saturating_sub(decimals);
+    text.push_str(if whole == 0 { "0" } else { &digits[..whole] });
+    text.push('.');
+    (digits.len()..decimals).for_each(|_| text.push('0'));
+    text.push_str(&digits[whole..]);
 }
 
 fn transcript_row(names: Cells, turn: &TurnDone) -> Cells {
     names
-        .word(turn.turn)
+        .turn(Some(turn.turn))
         .text(&turn.user)
         .text(turn.reply.as_deref().unwrap_or_default())
         .word(turn.source)
         .text(turn.finish_reason.as_deref().unwrap_or_default())
         .word(turn.messages_sent())
-        .known(turn.usage.map(|usage| usage.sent))
-        .known(turn.usage.map(|usage| usage.reply))
+        .number(turn.usage.map(|usage| usage.sent))
+        .number(turn.usage.map(|usage| usage.reply))
         .usd(turn.cost_usd)
         .ms(turn.latency_ms)
         .ms(turn.ttft_ms)
-        .word(turn.attempts)
+        .number(Some(turn.attempts))
         .text(turn.error.as_deref().unwrap_or_default())
 }
 
 fn check_row(names: Cells, check: &CheckDone) -> Cells {
     names
-        .known(check.turn)
+        .turn(check.turn)
         .text(&check.check)
         .text(check.name.as_deref().unwrap_or_default())
         .text(&check.expected)
@@ -290,11 +318,11 @@ fn check_row(names: Cells, check: &CheckDone) -> Cells {
 
 fn retention_row(names: Cells, check: &CheckDone, retention: &Retention) -> Cells {
     names
-        .known(check.turn)
+        .turn(check.turn)
         .text(&retention.fact)
         .text(&retention.value)
         .word(retention.visible)
-        .known(retention.distance)
+        .number(retention.distance)
         .known(retention.recalled)
         .known(retention.outcome)
         .text(expected_outcome(check))
@@ -325,24 +353,24 @@ fn summary_row(run: &str, tally: &Tally) -> Cells {
     let rate = (decided > 0).then(|| verdicts.pass as f64 / decided as f64);
     let interval = wilson(verdicts.pass, decided);
     Cells::of(run, &tally.key)
-        .word(tally.trials)
-        .word(verdicts.total())
-        .word(verdicts.pass)
-        .word(verdicts.fail)
-        .word(verdicts.unknown)
-        .word(verdicts.skip)
-        .word(verdicts.known_failure)
+        .number(Some(tally.trials))
+        .number(Some(verdicts.total()))
+        .number(Some(verdicts.pass))
+        .number(Some(verdicts.fail))
+        .number(Some(verdicts.unknown))
+        .number(Some(verdicts.skip))
+        .number(Some(verdicts.known_failure))
         .rate(rate)
         .rate(interval.map(|interval| interval.low))
         .rate(interval.map(|interval| interval.high))
-        .word(outcomes.retained)
-        .word(outcomes.missed)
-        .word(outcomes.forgotten)
-        .word(outcomes.leaked)
-        .word(outcomes.stale)
-        .known(usage.tokens_sent)
-        .known(usage.tokens_reply)
-        .known(usage.tokens_full_history)
+        .number(Some(outcomes.retained))
+        .number(Some(outcomes.missed))
+        .number(Some(outcomes.forgotten))
+        .number(Some(outcomes.leaked))
+        .number(Some(outcomes.stale))
+        .number(usage.tokens_sent)
+        .number(usage.tokens_reply)
+        .number(usage.tokens_full_history)
         .usd(usage.cost_usd)
         .ms(quantile(&latencies, 0.5))
         .ms(quantile(&latencies, 0.95))

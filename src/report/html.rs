@@ -13,6 +13,7 @@ mod rows;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64::engine::general_purpose::STANDARD;
@@ -88,8 +89,7 @@ impl<W: Write> Html<W> {
     }
 
     fn within(limits: Limits, manifest: &Manifest, mut out: W) -> io::Result<Self> {
-        let [front, ..] = parts();
-        out.write_all(front.as_bytes())?;
+        out.write_all(PARTS[0].as_bytes())?;
         let data = DeflateEncoder::new(EncoderWriter::new(out, &STANDARD), Compression::fast());
         let (rows, variants, left) = (Rows::default(), Variants::default(), Left::default());
         let mut html = Self { data, rows, variants, limits, length: 0, left, line: Vec::new() };
@@ -135,7 +135,7 @@ impl<W: Write> Html<W> {
         let left = self.left;
         self.say(&Tail::of(around, left))?;
         let mut out = self.data.finish()?.finish()?;
-        let [_, behind, end] = parts();
+        let [_, behind, end] = &*PARTS;
         write!(out, "{behind}{}{end}", charts(around.charts))?;
         Ok(out)
     }
@@ -158,7 +158,7 @@ impl<W: Write> Html<W> {
 }
 
 /// The page but for what differs from run to run: what stands in front of the data, what behind it, and what behind the charts.
-fn parts() -> [String; 3] {
+static PARTS: LazyLock<[String; 3]> = LazyLock::new(|| {
     let style = [STYLE, &svg::style()].concat();
     let mut rest = PAGE;
     let [head, before_style, before_data, before_charts, before_script] = MARKS.map(|mark| {
@@ -176,7 +176,7 @@ fn parts() -> [String; 3] {
         before_charts.to_owned(),
         [before_script, SCRIPT, rest].concat(),
     ]
-}
+});
 
 /// How a policy names a style or a script.
 fn hash(text: &str) -> String {

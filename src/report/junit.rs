@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use memchr::{memchr_iter, memrchr};
-use quick_junit::{Report, TestSuite};
+use quick_junit::{Report, TestSuite, XmlString};
 
 use self::suite::{Gathered, Words, not_begun, of_snapshots};
 use super::tally::Variants;
@@ -34,8 +34,8 @@ const END: &str = "</testsuites>";
 /// The suites of a run on their way to their writer.
 pub struct Junit<W: Write> {
     suites: W,
-    /// When the run began.
-    started: String,
+    /// The attribute that says when the run began.
+    started: (XmlString, XmlString),
     variants: Variants,
     gathered: Gathered,
     words: Words,
@@ -55,7 +55,7 @@ impl<W: Write> Junit<W> {
         let (of_places, strays): (Vec<_>, Vec<_>) = snapshots.into_iter().partition(|note| note.plan.is_some());
         Self {
             suites,
-            started: manifest.started.clone(),
+            started: ("timestamp".into(), manifest.started.as_str().into()),
             variants: Variants::default(),
             gathered: Gathered::default(),
             words: Words::default(),
@@ -75,7 +75,7 @@ impl<W: Write> Junit<W> {
             let suite = std::mem::take(&mut self.gathered).suite(&tally, &mut self.words);
             self.write(suite)?;
         }
-        self.gathered.add(record, self.snapshots.remove(&record.begin.plan));
+        self.gathered.add(record, self.snapshots.remove(&record.begin.plan), &mut self.words);
         Ok(())
     }
 
@@ -106,7 +106,8 @@ impl<W: Write> Junit<W> {
     }
 
     fn write(&mut self, mut suite: TestSuite) -> io::Result<()> {
-        suite.extra.insert("timestamp".into(), self.started.as_str().into());
+        let (timestamp, started) = self.started.clone();
+        suite.extra.insert(timestamp, started);
         // The library writes whole files alone. Of one with this suite in it, the lines of the suite are what is wanted.
         let mut alone = Report::unnamed();
         alone.add_test_suite(suite);

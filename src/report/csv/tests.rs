@@ -135,7 +135,22 @@ fn trials_of_one_variant_are_one_row_of_the_summary() {
     }
 }
 
+fn fixed(number: f64, decimals: usize) -> String {
+    let mut text = String::new();
+    push_fixed(&mut text, number, decimals);
+    text
+}
+
 proptest! {
+    #[test]
+    fn a_number_has_the_decimals_that_the_standard_library_gives_it(
+        number in prop_oneof![any::<f64>(), 0.0..1e6_f64, (0..2_000_000_u32).prop_map(|halves| f64::from(halves) / 2000.0)],
+        decimals in 0..8_usize,
+    ) {
+        prop_assert_eq!(fixed(number, decimals), format!("{number:.decimals$}"));
+        prop_assert_eq!(fixed(-number, decimals), format!("{:.decimals$}", -number));
+    }
+
     #[test]
     fn every_reply_reads_back_as_it_was_but_for_the_guard(replies in prop::collection::vec("(?s).{0,12}|[=@+\\-,\"\r\n\t ]{0,6}", 1..6)) {
         let mut record = record(0, "s");

@@ -48,19 +48,54 @@ const WORDS_MOST: usize = 1000;
 /// Names of checks, personas and models, as the library wants them: it looks through each text that it is given, and
 /// those of a thousand variants are the same.
 #[derive(Debug, Default)]
-pub(super) struct Words(HashMap<String, XmlString>);
+pub(super) struct Words {
+    words: HashMap<String, XmlString>,
+    /// The names of the checks of the variant before, by their places in it: the next one nearly always has the same.
+    names: HashMap<u32, CaseName>,
+}
 
 impl Words {
     fn of(&mut self, text: &str) -> XmlString {
-        if let Some(word) = self.0.get(text) {
+        if let Some(word) = self.words.get(text) {
             return word.clone();
         }
-        if self.0.len() >= WORDS_MOST {
-            self.0.clear();
+        if self.words.len() >= WORDS_MOST {
+            self.words.clear();
         }
         let word = XmlString::new(text);
-        self.0.insert(text.to_owned(), word.clone());
+        self.words.insert(text.to_owned(), word.clone());
         word
+    }
+
+    /// The name of a check's case.
+    fn name(&mut self, check: &CheckDone) -> String {
+        if let Some(known) = self.names.get(&check.index).filter(|known| known.is_of(check)) {
+            return known.made.clone();
+        }
+        let made = case_name(check);
+        if self.names.len() >= WORDS_MOST {
+            self.names.clear();
+        }
+        let CheckDone { turn, check: kind, name, expected, .. } = check;
+        let (kind, name, expected) = (kind.clone(), name.clone(), expected.clone());
+        self.names.insert(check.index, CaseName { turn: *turn, kind, name, expected, made: made.clone() });
+        made
+    }
+}
+
+/// The name of a case, and all that it is made of.
+#[derive(Debug)]
+struct CaseName {
+    turn: Option<TurnId>,
+    kind: String,
+    name: Option<String>,
+    expected: String,
+    made: String,
+}
+
+impl CaseName {
+    fn is_of(&self, check: &CheckDone) -> bool {
+        (self.turn, &self.kind, &self.name, &self.expected) == (check.turn, &check.check, &check.name, &check.expected)
     }
 }
 
@@ -76,7 +111,7 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Adds a trial.
-    pub(super) fn add(&mut self, record: &Record, snapshot: Option<SnapshotNote>) {
+    pub(super) fn add(&mut self, record: &Record, snapshot: Option<SnapshotNote>, words: &mut Words) {
         self.file.clone_from(&record.begin.file);
         self.snapshot = self.snapshot.take().or(snapshot);
         if is_broken(record) && self.broken.len() < TRIALS_IN_FULL {
@@ -84,7 +119,7 @@ impl Gathered {
         }
         for check in &record.checks {
             let turn = check.turn.and_then(|number| turn_of(record, number));
-            let case = self.checks.entry(check.index).or_insert_with(|| Case::of(check));
+            let case = self.checks.entry(check.index).or_insert_with(|| Case::of(check, words));
             case.latency_ms += turn.and_then(|turn| turn.latency_ms).unwrap_or(0.0);
             let is_kept = |verdict: Verdict| case.runs.iter().filter(|run| run.verdict == verdict).count();
             let most = match check.verdict {
@@ -132,10 +167,8 @@ impl Gathered {
 }
 
 impl Case {
-    fn of(check: &CheckDone) -> Self {
-        let turn = check.turn.map_or_else(String::new, |turn| format!("{} · ", turn.named()));
-        let name = truncate(&flat(&format!("{turn}{}", one_line(&title(check)))), NAME_MOST);
-        Self { name, mark: check.known_failure.clone(), latency_ms: 0.0, runs: Vec::new() }
+    fn of(check: &CheckDone, words: &mut Words) -> Self {
+        Self { name: words.name(check), mark: check.known_failure.clone(), latency_ms: 0.0, runs: Vec::new() }
     }
 
     /// What the decision is to a viewer of test results.
@@ -337,6 +370,11 @@ fn distinct(names: &mut HashMap<String, u32>, name: &str) -> String {
     let count = names.entry(name.to_owned()).or_default();
     *count += 1;
     if *count == 1 { name.to_owned() } else { format!("{name} ({count})") }
+}
+
+fn case_name(check: &CheckDone) -> String {
+    let turn = check.turn.map_or_else(String::new, |turn| format!("{} · ", turn.named()));
+    truncate(&flat(&format!("{turn}{}", one_line(&title(check)))), NAME_MOST)
 }
 
 /// A text on one line, for an attribute.
