@@ -12,6 +12,12 @@ use regex::Regex;
 use crate::model::Admits;
 use crate::text::normalise::fold;
 
+/// Whether a reply admits by one of the kept phrases that it does not know.
+#[must_use]
+pub fn admits_not_knowing(reply: &str) -> bool {
+    admits(&Admits::Phrases, reply)
+}
+
 /// Whether the reply admits that it does not know.
 pub(super) fn admits(admission: &Admits, reply: &str) -> bool {
     match admission {

@@ -10,6 +10,7 @@ mod tests;
 mod text;
 mod view;
 
+pub use admits::admits_not_knowing;
 pub use decide::{Decision, decide};
 pub use expected::expected;
 pub use view::TurnView;

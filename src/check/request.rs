@@ -79,13 +79,14 @@ fn system_first(limits: &SentCheck, view: &TurnView<'_>) -> Option<String> {
 impl TurnView<'_> {
     /// A message of the request in words: `message 2 of 5 (assistant, turn 1, an orphan reply)`.
     pub(super) fn place(&self, position: usize) -> String {
-        use crate::model::Origin::{History, Reply, System, User};
+        use crate::model::Origin::{History, Probe, Reply, System, User};
         let Some(message) = self.sent.get(position) else { return "no message".to_owned() };
         let role = message.role;
         let origin = match message.origin {
             System => String::new(),
             History(n) => format!(", history {n}"),
             User(turn) | Reply(turn) => format!(", turn {turn}"),
+            Probe(number) => format!(", probe p{number}"),
         };
         let orphan = if self.is_orphan(position) { ", an orphan reply" } else { "" };
         format!("message {} of {} ({role}{origin}{orphan})", position + 1, self.sent.len())

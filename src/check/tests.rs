@@ -6,7 +6,7 @@ use super::{Decision, TurnView, decide};
 use crate::event::Retention;
 use crate::model::{
     Admits, CheckKind, Fact, FactRef, MatchKind, Message, Origin, Outcome, Pattern, Reply, Role, SentCheck, Text,
-    Verdict, Visibility,
+    TurnId, Verdict, Visibility,
 };
 
 fn text(text: &str) -> Text {
@@ -85,7 +85,7 @@ impl Scene {
         decide(
             kind,
             &TurnView {
-                turn: 9,
+                turn: TurnId::Turn(9),
                 sent: &sent,
                 history: &self.history,
                 list_positions: &positions,

@@ -1,13 +1,13 @@
 //! What a check looks at, and what a family of checks answers.
 
 use crate::event::Retention;
-use crate::model::{Fact, Message, Reply};
+use crate::model::{Fact, Message, Reply, TurnId};
 
 /// All of a turn that a check may look at.
 #[derive(Debug, Clone, Copy)]
 pub struct TurnView<'a> {
-    /// The turn, counted from 1.
-    pub turn: u32,
+    /// The turn or the probe.
+    pub turn: TurnId,
     /// The messages as sent, the turn's own user message last.
     pub sent: &'a [&'a Message],
     /// The whole history before this turn, without the system message.

@@ -225,6 +225,13 @@ pub struct RunArgs {
     /// variant's trials are begun a few at a time then
     #[arg(long)]
     pub until_decided: bool,
+    /// Say why a reply does not have a fact: a failed `recalls` or `retains_iff_visible` is followed by up to two more calls, one
+    /// with the whole history, one with the fact restated just before the question; neither changes a verdict
+    #[arg(long)]
+    pub triage: bool,
+    /// What canaries are made from, beside the names of their conversation [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub seed: Option<u64>,
     /// A larger plan is an error
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = conversations)]
     pub max_conversations: usize,

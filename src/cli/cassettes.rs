@@ -254,7 +254,10 @@ impl Shelf {
     fn settle_gone(&self, settled: &mut Settled) {
         for path in &self.gone {
             let shown = path.display();
-            if !self.is_pruned {
+            let name = path.file_stem().map(|stem| stem.to_string_lossy());
+            if self.kept.iter().any(|kept| name.as_deref() == Some(&kept.name)) {
+                settled.warnings.push(format!("warning: {shown}: its scenario lies in another folder; move it there"));
+            } else if !self.is_pruned {
                 settled.warnings.push(format!("warning: {shown}: its scenario is gone; `--prune` removes it"));
             } else if let Err(error) = cassette::remove(path) {
                 settled.errors.push(error.to_string());
@@ -367,7 +370,7 @@ impl Played {
         self.is_complete &= is_done;
         self.conversations += 1;
         if is_done {
-            self.replaced.insert(Place::new(&record.begin.key, 0));
+            self.replaced.insert(Place::whole(&record.begin.key));
         }
         for (entry, source) in cassette::recorded(record) {
             if self.used.insert(entry.key) {

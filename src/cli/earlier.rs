@@ -67,6 +67,7 @@ pub fn take_plan(args: &mut RunArgs, global: &mut Global, (from, global_from): (
     args.model = from.model;
     args.window = from.window;
     args.trials = from.trials;
+    args.seed = from.seed;
     (args.stream, args.no_stream) = (from.stream, from.no_stream);
     args.max_conversations = from.max_conversations;
     global.config = global_from.config;

@@ -12,21 +12,22 @@ use crate::event::{Event, SnapshotsDone};
 use crate::journal::{JournalError, Reader, Writer};
 use crate::report::terminal::Around;
 use crate::report::{ReportError, SnapshotNote, Summary, files, markdown};
-use crate::run::Ended;
+use crate::run::{Ended, contamination};
 use crate::text::escape::{no_command, visible};
 
 /// Compares the snapshots, makes the reports from the journal, says what came of the run. `kept` is what became of its
-/// recordings.
+/// recordings. Where it has canaries, those of one conversation are looked for in what was said to others first.
 pub fn finish(
     folder: &Path,
     (ended, kept): (Ended, Exit),
     journal: &mut Writer,
-    (settings, format): (&SnapshotSettings, Format),
+    (settings, format, has_canaries): (&SnapshotSettings, Format, bool),
     console: &Console,
 ) -> Exit {
     let mut outcomes = vec![kept];
     outcomes.extend((ended == Ended::Interrupted).then_some(Exit::Interrupted));
     let written = Reader::open(folder.join(JOURNAL)).map_err(anyhow::Error::from).and_then(|reader| {
+        let reader = if has_canaries { contaminated(reader, journal, format, console)? } else { reader };
         let (compared, reader) = compared(reader, journal, settings)?;
         Ok((files::write_all(folder, &reader)?, compared, reader))
     });
@@ -47,6 +48,29 @@ pub fn finish(
         console.error(&format!("`chat-eval run --resume {}` goes on with it", folder.display()));
     }
     exit
+}
+
+/// Looks for canaries where they have no business, and writes what came of it to the journal. Gives the journal as it then is.
+///
+/// # Errors
+/// When the journal cannot be read, or takes nothing more.
+fn contaminated(
+    reader: Reader,
+    journal: &mut Writer,
+    format: Format,
+    console: &Console,
+) -> Result<Reader, JournalError> {
+    let events = contamination::find(&reader)?;
+    if events.is_empty() {
+        return Ok(reader);
+    }
+    journal.append(&events).and_then(|()| journal.sync())?;
+    if format.here(console) == Format::Json {
+        for event in &events {
+            output::say_late(&reader, event, console)?;
+        }
+    }
+    Reader::open(reader.path())
 }
 
 /// Compares the snapshots of a run and writes what came of it to its journal, of which the reports are made. Gives the journal

@@ -8,7 +8,7 @@ use super::console::Console;
 use super::exit::Exit;
 use super::runs::{self, JOURNAL};
 use crate::journal::Reader;
-use crate::model::{ConversationKey, Script, Turn};
+use crate::model::{ConversationKey, Script, Turn, TurnId};
 use crate::run::plan::Plan;
 use crate::run::{PinnedRun, Pins, Replies};
 use crate::text::escape::quote;
@@ -63,7 +63,8 @@ pub fn pins(
         let key = plan.conversation_key(planned);
         let pinned = pins.of(planned.scenario, &key).map_err(|error| refused(error.to_string(), ""))?;
         if let Ok(script) = plan.script(planned) {
-            wrong.add(&key, &script, &pinned);
+            let is_open = |text: &str| plan.scenario(planned).is_open(text);
+            wrong.add(&key, (&script, &is_open), &pinned);
         }
     }
     if wrong.is_empty() { Ok(Some(pins)) } else { Err(wrong.say(&args.history, console)) }
@@ -79,15 +80,16 @@ struct Wrong {
 }
 
 impl Wrong {
-    fn add(&mut self, key: &ConversationKey, script: &Script, pinned: &Replies) {
-        let live = (1..).zip(&script.turns).filter(|(_, turn)| turn.reply.is_none());
-        let live: Vec<(u32, &Turn)> = live.collect();
-        // Nobody sees the last one.
-        for (number, turn) in live.split_last().map_or(&[][..], |(_, seen)| seen) {
-            let place = || format!("turn {number} of {}, trial {}", key.variant, key.trial);
+    fn add(&mut self, key: &ConversationKey, (script, is_open): (&Script, &dyn Fn(&str) -> bool), pinned: &Replies) {
+        let live = script.asked().filter(|(number, turn)| turn.reply.is_none() && !number.is_probe());
+        let live: Vec<(TurnId, &Turn)> = live.collect();
+        // Nobody sees the last one, but for probes.
+        let seen = live.len().saturating_sub(usize::from(script.probes.is_empty()));
+        for (number, turn) in &live[..seen] {
+            let place = || format!("{} of {}, trial {}", number.named(), key.variant, key.trial);
             match pinned.get(number) {
                 None => self.missing.push(format!("nothing is pinned for {}", place())),
-                Some(pinned) if pinned.user != *turn.user => {
+                Some(pinned) if pinned.user != *turn.user && !is_open(&turn.user) => {
                     let (then, now) = from_difference(&pinned.user, &turn.user);
                     let place = place();
                     self.asked_otherwise.push(format!(

@@ -15,6 +15,7 @@ use crate::event::{Event, FORMAT, Manifest, ReadFile, ScenarioFile};
 use crate::journal::Writer;
 use crate::model::ConversationId;
 use crate::report::progress::first_line;
+use crate::run::triage_calls;
 use crate::scenario::Scenario;
 use crate::text::escape::{no_command, visible};
 
@@ -120,6 +121,9 @@ pub fn announcement(prepared: &Prepared) -> String {
             scenarios.push(planned.scenario);
         }
         calls += u64::from(plan.live_turns(planned));
+        if job.is_triaged {
+            calls += u64::from(triage_calls(plan, planned));
+        }
     }
     // A part of a plan need not have conversations of every model.
     by_model.retain(|(_, count)| *count > 0);

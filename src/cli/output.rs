@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::console::{Console, PLAIN_WIDTH};
 use crate::event::{Event, Live, SnapshotNote};
-use crate::journal::Reader;
+use crate::journal::{JournalError, Reader};
 use crate::report::terminal::{self, Around, Look};
 use crate::report::{Summary, github, lines};
 use crate::run::Watcher;
@@ -78,6 +78,24 @@ pub fn say_again(journal: &Reader, folder: &str, format: Format, console: &Conso
         for record in journal.records() {
             console.print(&lines::conversation(&record?));
         }
+    }
+    Ok(())
+}
+
+/// Says an event of a conversation that is over, where events are said.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn say_late(journal: &Reader, event: &Event, console: &Console) -> Result<(), JournalError> {
+    let plan = match event {
+        Event::Check(check) => check.plan,
+        Event::Conversation(done) => done.plan,
+        _ => return Ok(()),
+    };
+    if let Some(record) = journal.record_of(plan)? {
+        let mut lines = lines::Lines::default();
+        lines.event(&Event::Begin(Box::new(record.begin)));
+        lines.event(event).iter().for_each(|line| console.print(line));
     }
     Ok(())
 }

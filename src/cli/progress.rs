@@ -299,7 +299,7 @@ impl Watcher for Show {
             }
             Event::Turn(turn) => {
                 if turn.source == Source::Canned {
-                    self.console.line(&format!("  turn {} · user\n  │ {}", turn.turn, Self::gutter(&turn.user)));
+                    self.console.line(&format!("  {} · user\n  │ {}", turn.turn.named(), Self::gutter(&turn.user)));
                 }
                 match (&turn.reply, &turn.error) {
                     _ if self.end_pieces() => {}
@@ -328,14 +328,19 @@ impl Watcher for Show {
                     self.console.line(&format!("  ? {}", Self::gutter(error)));
                 }
             }
-            Event::Run(_) | Event::Resume(_) | Event::Stop(_) | Event::Snapshots(_) | Event::Reserve(_) => {}
+            Event::Run(_)
+            | Event::Resume(_)
+            | Event::Stop(_)
+            | Event::Snapshots(_)
+            | Event::Reserve(_)
+            | Event::Call(_) => {}
         }
     }
 
     fn live(&mut self, live: &Live) {
         match live {
             Live::TurnBegins { turn, user, .. } => {
-                self.console.line(&format!("  turn {turn} · user\n  │ {}", Self::gutter(user)));
+                self.console.line(&format!("  {} · user\n  │ {}", turn.named(), Self::gutter(user)));
             }
             Live::Delta { text, .. } => self.piece(text),
             Live::Waits { why, .. } => {

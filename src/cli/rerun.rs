@@ -153,6 +153,7 @@ fn inherit(args: &mut RunArgs, global: &mut Global, (mut earlier, earlier_global
         earlier.window.clone_from(&args.window);
     }
     earlier.trials = args.trials.or(earlier.trials);
+    earlier.seed = args.seed.or(earlier.seed);
     if is_given("--max-conversations") {
         earlier.max_conversations = args.max_conversations;
     }
@@ -170,6 +171,7 @@ fn as_arguments(args: &RunArgs, global: &Global) -> Vec<String> {
     args.model.iter().for_each(|model| option("--model", model.clone()));
     args.window.iter().for_each(|window| option("--window", window.to_string()));
     args.trials.iter().for_each(|trials| option("--trials", trials.to_string()));
+    args.seed.iter().for_each(|seed| option("--seed", seed.to_string()));
     option("--max-conversations", args.max_conversations.to_string());
     line.extend(args.stream.then(|| "--stream".to_owned()));
     line.extend(args.no_stream.then(|| "--no-stream".to_owned()));

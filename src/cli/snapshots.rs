@@ -6,6 +6,7 @@ use super::args::Snapshots;
 use super::unreferenced::References;
 use crate::event::{Begin, Record};
 use crate::journal::{JournalError, Reader};
+use crate::model::TurnId;
 use crate::report::SnapshotNote;
 use crate::snapshot::{self, Difference, Mode, Sign, Snapshot, SnapshotError, Status, Transcriber};
 use crate::text::layout::truncate;
@@ -109,7 +110,7 @@ fn failure(path: &Path, record: &Record, what: String) -> SnapshotNote {
 }
 
 fn note(path: &Path, record: &Record, status: Status, settings: &SnapshotSettings) -> Option<SnapshotNote> {
-    let is_live = |turn: u32| record.turns.iter().any(|done| done.turn == turn && done.source.is_live());
+    let is_live = |turn: TurnId| record.turns.iter().any(|done| done.turn == turn && done.source.is_live());
     let is_pending = matches!(status, Status::Missing { pending: Some(_) } | Status::Differs { pending: Some(_), .. });
     let (what, is_failure) = match status {
         Status::Off | Status::Matched => return None,

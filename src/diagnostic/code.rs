@@ -155,6 +155,8 @@ codes! {
     TooManyCases = "too-many-cases",
     /// A file of cases that is no CSV or JSON lines.
     InvalidCases = "invalid-cases",
+    /// A file of probes has a line that is no JSON object.
+    InvalidProbes = "invalid-probes",
     /// A file of cases without cases.
     NoCases = "no-cases",
     /// Two cases of one name.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::{ConversationKey, End, Outcome, Role, SnapshotRules, Source, Usage, Verdict, Visibility};
+use crate::model::{ConversationKey, End, Outcome, Role, SnapshotRules, Source, TurnId, Usage, Verdict, Visibility};
 
 pub use manifest::{Manifest, MergedFrom, ReadFile, Rerun, RerunWhat, ScenarioFile, Shard};
 pub use record::{Lost, Record, Unsettled, ranges};
@@ -39,6 +39,8 @@ pub enum Event {
     Attempt(Attempt),
     /// A turn was played.
     Turn(Box<TurnDone>),
+    /// A call beside the turns came to its end.
+    Call(Box<CallDone>),
     /// A check was decided.
     Check(Box<CheckDone>),
     /// A conversation ended.
@@ -135,7 +137,8 @@ pub struct WireMessage {
 /// A conversation begins.
 ///
 /// Every conversation has one list of messages to which the ranges of [`TurnDone::sent`] point: the system message
-/// where there is one, then `history`, then user message and reply of each turn in order.
+/// where there is one, then `history`, then user message and reply of each turn in order, then the user message of each
+/// probe. A probe's reply is in no history, and not in the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Begin {
     /// Place in the plan, from 0.
@@ -162,12 +165,23 @@ pub struct Begin {
     pub history: Vec<WireMessage>,
     /// How many turns the script has.
     pub turns: u32,
+    /// How many probes it has behind them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub probes: u32,
+    /// The values of its facts that are canaries, by their names.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub canaries: Map<String, Value>,
     /// The sampling parameters that are sent.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub params: Map<String, Value>,
     /// What the scenario asks of its snapshot, where it asks anything.
     #[serde(default, skip_serializing_if = "SnapshotRules::is_default")]
     pub snapshot: SnapshotRules,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it would write by reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// One try of a call is sent, in a run with a budget. It stays reserved until the `attempt` or the reply behind it says what
@@ -177,7 +191,7 @@ pub struct Reserve {
     /// Place in the plan.
     pub plan: u32,
     /// The turn.
-    pub turn: u32,
+    pub turn: TurnId,
     /// USD that it can cost at most.
     pub usd: f64,
 }
@@ -188,7 +202,7 @@ pub struct Attempt {
     /// Place in the plan.
     pub plan: u32,
     /// The turn.
-    pub turn: u32,
+    pub turn: TurnId,
     /// Which try, from 1.
     pub attempt: u32,
     /// The HTTP status, where one came.
@@ -212,8 +226,8 @@ pub struct Attempt {
 pub struct TurnDone {
     /// Place in the plan.
     pub plan: u32,
-    /// The turn, from 1.
-    pub turn: u32,
+    /// The turn or the probe.
+    pub turn: TurnId,
     /// The user message.
     pub user: String,
     /// The messages really sent, as half-open ranges `[from, to)` of the conversation's own list. Ranges, not single
@@ -281,6 +295,27 @@ pub struct TurnDone {
     pub model_stopped: bool,
 }
 
+/// What a call beside the turns is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallKind {
+    /// Why a reply does not have a fact.
+    Triage,
+}
+
+/// A call beside the turns: what was asked, and what came back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallDone {
+    /// What it was, as of a turn that asks the same, the one that it belongs to.
+    #[serde(flatten)]
+    pub done: TurnDone,
+    /// What it is for.
+    pub kind: CallKind,
+    /// Messages that were sent just before the last, beside those of the conversation's own list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inserted: Vec<WireMessage>,
+}
+
 /// A check was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckDone {
@@ -288,7 +323,7 @@ pub struct CheckDone {
     pub plan: u32,
     /// The turn; absent for a check on the whole transcript.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn: Option<u32>,
+    pub turn: Option<TurnId>,
     /// The check's number in its conversation, from 0, the same in every trial.
     pub index: u32,
     /// Its key: `contains`, `forgets`, `not`, …
@@ -409,7 +444,7 @@ pub enum Live {
         /// Place in the plan.
         plan: u32,
         /// The turn.
-        turn: u32,
+        turn: TurnId,
         /// The user message.
         user: String,
     },

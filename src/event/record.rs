@@ -1,7 +1,7 @@
 //! One conversation put together from its events: what every report is made of.
 
-use super::{Attempt, Begin, CheckDone, ConversationDone, Event, TurnDone};
-use crate::model::{End, Message, Origin, Role};
+use super::{Attempt, Begin, CallDone, CheckDone, ConversationDone, Event, TurnDone};
+use crate::model::{End, Message, Origin, Role, TurnId};
 
 /// One conversation as it went.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +10,8 @@ pub struct Record {
     pub begin: Begin,
     /// Its turns, in order.
     pub turns: Vec<TurnDone>,
+    /// Its calls beside the turns, in order.
+    pub calls: Vec<CallDone>,
     /// Its checks, in order of their index.
     pub checks: Vec<CheckDone>,
     /// Tries that did not succeed, in order.
@@ -46,8 +48,8 @@ impl Unsettled {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
     /// Of a turn.
-    #[error("turn {0}")]
-    Turn(u32),
+    #[error("{}", .0.named())]
+    Turn(TurnId),
     /// Of a check, by its index.
     #[error("the check of `index` {0}")]
     Check(u32),
@@ -60,6 +62,7 @@ impl Record {
         Self {
             begin,
             turns: Vec::new(),
+            calls: Vec::new(),
             checks: Vec::new(),
             attempts: Vec::new(),
             done: None,
@@ -84,6 +87,10 @@ impl Record {
                 }
                 put(&mut self.turns, *turn, |turn| turn.turn);
             }
+            Event::Call(call) => {
+                self.unsettled.last = None;
+                self.calls.push(*call);
+            }
             Event::Check(check) => put(&mut self.checks, *check, |check| check.index),
             Event::Conversation(done) => self.done = Some(done),
         }
@@ -106,26 +113,33 @@ impl Record {
     #[must_use]
     pub fn lost(&self) -> Option<Lost> {
         // Where nothing says what cut a conversation short, all of it was played.
-        let (turns, checks) = match &self.done {
-            Some(ConversationDone { end: End::Passed | End::Failed, checks, .. }) => (self.begin.turns, *checks),
-            Some(ConversationDone { end: End::Errored, error: None, checks, .. })
-                if self.turns.last().is_none_or(|turn| turn.error.is_none()) =>
-            {
-                (self.begin.turns, *checks)
+        let (is_whole, checks) = match &self.done {
+            Some(ConversationDone { end: End::Passed | End::Failed, checks, .. }) => (true, *checks),
+            Some(ConversationDone { end: End::Errored, error: None, checks, .. }) => {
+                (self.turns.iter().all(|turn| turn.error.is_none()), *checks)
             }
-            Some(ConversationDone { checks, .. }) => (0, *checks),
-            None => (0, None),
+            Some(ConversationDone { checks, .. }) => (false, *checks),
+            None => (false, None),
         };
+        let (turns, probes) = if is_whole { (self.begin.turns, self.begin.probes) } else { (0, 0) };
         // A turn whose call failed was made again before all was played.
-        let played = self.turns.iter().filter(|turn| turns == 0 || turn.reply.is_some()).map(|turn| turn.turn);
-        let turn = gap(played, 1, turns.saturating_add(1)).map(Lost::Turn);
+        let played = || self.turns.iter().filter(|turn| !is_whole || turn.reply.is_some()).map(|turn| turn.turn);
+        let turn_numbers =
+            played().filter_map(|turn| if let TurnId::Turn(number) = turn { Some(number) } else { None });
+        let probe_numbers =
+            played().filter_map(|turn| if let TurnId::Probe(number) = turn { Some(number) } else { None });
+        // Probes are asked when all turns are played.
+        let turns = if self.turns.last().is_some_and(|last| last.turn.is_probe()) { self.begin.turns } else { turns };
+        let turn = gap(turn_numbers, 1, turns.saturating_add(1)).map(TurnId::Turn);
+        let turn = turn.or_else(|| gap(probe_numbers, 1, probes.saturating_add(1)).map(TurnId::Probe)).map(Lost::Turn);
         turn.or_else(|| gap(self.checks.iter().map(|check| check.index), 0, checks.unwrap_or(0)).map(Lost::Check))
     }
 
     /// What its calls took of a budget, in USD: what they cost, and what stays reserved for those of unknown usage.
     #[must_use]
     pub fn spent_usd(&self) -> f64 {
-        let turns = self.turns.iter().filter_map(|turn| turn.reserved_usd.or(turn.cost_usd));
+        let calls = self.turns.iter().chain(self.calls.iter().map(|call| &call.done));
+        let turns = calls.filter_map(|turn| turn.reserved_usd.or(turn.cost_usd));
         turns.chain(self.attempts.iter().filter_map(|attempt| attempt.reserved_usd)).chain(self.unsettled.usd()).sum()
     }
 
@@ -137,11 +151,14 @@ impl Record {
             .zip(&self.begin.history)
             .map(|(n, message)| Message::new(message.role, Origin::History(n), message.content.as_str()));
         let turns = self.turns.iter().flat_map(|turn| {
-            let user = Message::new(Role::User, Origin::User(turn.turn), turn.user.as_str());
+            let (user, reply) = match turn.turn {
+                TurnId::Turn(number) => (Origin::User(number), Some(Origin::Reply(number))),
+                TurnId::Probe(number) => (Origin::Probe(number), None),
+            };
             // Later turns saw what was pinned, and not what was said.
-            let heard = turn.pinned.as_ref().or(turn.reply.as_ref());
-            let reply =
-                heard.into_iter().map(|text| Message::new(Role::Assistant, Origin::Reply(turn.turn), text.as_str()));
+            let heard = reply.zip(turn.pinned.as_ref().or(turn.reply.as_ref()));
+            let user = Message::new(Role::User, user, turn.user.as_str());
+            let reply = heard.map(|(origin, text)| Message::new(Role::Assistant, origin, text.as_str()));
             std::iter::once(user).chain(reply)
         });
         system.chain(history).chain(turns).collect()
@@ -161,7 +178,7 @@ fn gap(numbers: impl Iterator<Item = u32>, first: u32, end: u32) -> Option<u32> 
 }
 
 /// Puts an item where its number belongs: almost always at the end.
-fn put<T>(items: &mut Vec<T>, item: T, number: impl Fn(&T) -> u32) {
+fn put<T, N: Ord>(items: &mut Vec<T>, item: T, number: impl Fn(&T) -> N) {
     match items.last() {
         Some(last) if number(last) >= number(&item) => match items.binary_search_by_key(&number(&item), number) {
             Ok(at) => items[at] = item,

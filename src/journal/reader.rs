@@ -189,6 +189,15 @@ impl Reader {
         self.lines.chunk_by(|line, next| line.plan == next.plan).map(|lines| lines[0].plan)
     }
 
+    /// How the conversations began, in plan order, each read from the file when it is asked for.
+    pub fn begins(&self) -> impl Iterator<Item = Result<Begin, JournalError>> + '_ {
+        let firsts = self.lines.chunk_by(|line, next| line.plan == next.plan).map(|lines| lines[0]);
+        firsts.map(|line| match self.event(line)? {
+            Event::Begin(begin) => Ok(*begin),
+            _ => Err(self.damaged(line, "its conversation has not begun")),
+        })
+    }
+
     /// The lines of the conversation at a place of the plan, byte for byte as they were written, read from the file;
     /// empty where it was not begun.
     ///

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 
 use super::JournalError;
 use crate::event::{Record, TurnDone};
-use crate::model::Source;
+use crate::model::{Source, TurnId};
 
 /// A turn of the conversation at a place of the plan.
-type Call = (u32, u32);
+type Call = (u32, TurnId);
 
 /// Reads records in plan order, and remembers who is said to have sent what another sent in fact.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Senders {
 /// The turn in which a call was made that a conversation is named for; where that has it from another, of that.
 fn made(
     mut sender: u32,
-    turn: u32,
+    turn: TurnId,
     read: &impl Fn(u32) -> Result<Option<Record>, JournalError>,
 ) -> Result<Option<TurnDone>, JournalError> {
     // Two steps lead to who made it; of a journal that was written by somebody else none may lead anywhere.

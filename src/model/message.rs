@@ -36,7 +36,7 @@ impl fmt::Display for Role {
 }
 
 /// Where in its conversation a message comes from; displays as the short name used in snapshots and failures:
-/// `system`, `h1` (first message of `history:`), `u1` (user message of turn 1), `a1` (its reply).
+/// `system`, `h1` (first message of `history:`), `u1` (user message of turn 1), `a1` (its reply), `p1` (what probe 1 asks).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Origin {
     /// The system prompt.
@@ -47,6 +47,8 @@ pub enum Origin {
     User(u32),
     /// The reply of a turn, counted from 1.
     Reply(u32),
+    /// The user message of a probe, counted from 1. Its reply is in no history.
+    Probe(u32),
 }
 
 impl fmt::Display for Origin {
@@ -56,6 +58,7 @@ impl fmt::Display for Origin {
             Self::History(n) => write!(f, "h{n}"),
             Self::User(n) => write!(f, "u{n}"),
             Self::Reply(n) => write!(f, "a{n}"),
+            Self::Probe(n) => write!(f, "p{n}"),
         }
     }
 }

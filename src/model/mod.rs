@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a clock or a random number, and nothing here knows a file format. Words that other
 //! programs read (verdicts, outcomes, sources) serialise as the lower-case word that they display as.
 
+mod canary;
 mod check;
 mod fact;
 mod message;
@@ -13,9 +14,11 @@ mod price;
 mod reply;
 mod script;
 mod snapshot;
+mod turn_id;
 mod verdict;
 mod window;
 
+pub use canary::CanaryKind;
 pub use check::{Admits, Check, CheckKind, FactRef, KnownFailure, SentCheck, Text};
 pub use fact::{Fact, MatchKind};
 pub use message::{Message, Origin, Role};
@@ -24,7 +27,8 @@ pub use pattern::Pattern;
 pub use plan::{ConversationId, ConversationKey, VariantKey};
 pub use price::{Price, without_dust};
 pub use reply::{Reply, Source, Usage};
-pub use script::{EachReply, Persona, Position, Script, Turn};
+pub use script::{Capture, EachReply, Persona, Position, Script, Turn};
 pub use snapshot::{Redaction, SnapshotMode, SnapshotRules};
+pub use turn_id::{NamedTurn, TurnId};
 pub use verdict::{End, Outcome, Verdict, Visibility};
 pub use window::{OrphanReply, Tail, Window, WindowLabelError};

@@ -69,6 +69,18 @@ impl Pattern {
         regex_syntax::parse(self.as_str()).ok()?.properties().maximum_len()
     }
 
+    /// Whether it has a group to capture.
+    #[must_use]
+    pub fn has_group(&self) -> bool {
+        self.0.captures_len() > 1
+    }
+
+    /// What the first group has in the first match of `text`; `None` where nothing matches, or the group has no part in it.
+    #[must_use]
+    pub fn first_group<'t>(&self, text: &'t str) -> Option<&'t str> {
+        Some(self.0.captures(text)?.get(1)?.as_str())
+    }
+
     /// The first match in `text`.
     #[must_use]
     pub fn find<'t>(&self, text: &'t str) -> Option<&'t str> {

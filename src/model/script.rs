@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Check, Fact, Role};
+use super::{Check, Fact, Pattern, Role, TurnId};
 
 /// A place in a scenario file, both counted from 1; columns are characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Position {
     /// The line.
     pub line: u32,
@@ -35,8 +35,33 @@ pub struct Turn {
     pub reply: Option<Arc<str>>,
     /// Checks on the live reply.
     pub checks: Vec<Check>,
+    /// What of the live reply becomes variables of later turns.
+    pub captures: Vec<Capture>,
     /// Where it stands in its file.
     pub position: Position,
+}
+
+/// A part of a reply that becomes a variable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capture {
+    /// The variable.
+    pub name: String,
+    /// The expression whose first group it is.
+    pub pattern: Pattern,
+}
+
+impl Turn {
+    /// The variables that a reply gives.
+    ///
+    /// # Errors
+    /// What matches nothing, in words.
+    pub fn capture(&self, reply: &str) -> Result<Vec<(String, String)>, String> {
+        let captured = self.captures.iter().map(|Capture { name, pattern }| match pattern.first_group(reply) {
+            Some(value) => Ok((name.clone(), value.to_owned())),
+            None => Err(format!("nothing in the reply for `capture: {name}`: `{pattern}` does not match")),
+        });
+        captured.collect()
+    }
 }
 
 /// A check on every live reply of a stretch of turns.
@@ -61,14 +86,32 @@ pub struct Script {
     pub history: Vec<(Role, Arc<str>)>,
     /// The turns, fillers unfolded; at least one.
     pub turns: Vec<Turn>,
+    /// What is asked behind the last turn, each on its own branch of the history.
+    pub probes: Vec<Turn>,
     /// Checks on every live reply.
     pub each_reply: Vec<EachReply>,
 }
 
 impl Script {
-    /// How many turns are asked live: the calls of one conversation.
+    /// A turn or a probe.
+    #[must_use]
+    pub fn turn(&self, number: TurnId) -> Option<&Turn> {
+        let (list, number) = match number {
+            TurnId::Turn(number) => (&self.turns, number),
+            TurnId::Probe(number) => (&self.probes, number),
+        };
+        list.get(number.checked_sub(1)? as usize)
+    }
+
+    /// The turns, then the probes, in the order in which they are played.
+    pub fn asked(&self) -> impl Iterator<Item = (TurnId, &Turn)> {
+        let turns = (1..).map(TurnId::Turn).zip(&self.turns);
+        turns.chain((1..).map(TurnId::Probe).zip(&self.probes))
+    }
+
+    /// How many turns and probes are asked live: the calls of one conversation.
     #[must_use]
     pub fn live_turns(&self) -> u32 {
-        u32::try_from(self.turns.iter().filter(|turn| turn.reply.is_none()).count()).unwrap_or(u32::MAX)
+        u32::try_from(self.asked().filter(|(_, turn)| turn.reply.is_none()).count()).unwrap_or(u32::MAX)
     }
 }

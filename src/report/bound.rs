@@ -20,7 +20,8 @@ impl Work {
     /// Adds the calls of a conversation.
     pub fn add(&mut self, record: &Record) {
         let failed = record.attempts.iter().filter_map(|attempt| attempt.latency_ms);
-        let in_sequence: f64 = record.turns.iter().filter_map(|turn| turn.latency_ms).chain(failed).sum();
+        let calls = record.turns.iter().chain(record.calls.iter().map(|call| &call.done));
+        let in_sequence: f64 = calls.filter_map(|turn| turn.latency_ms).chain(failed).sum();
         self.all_ms += in_sequence;
         self.longest_ms = self.longest_ms.max(in_sequence);
     }
@@ -38,6 +39,7 @@ mod tests {
     use super::super::sample::{record as conversation, turn};
     use super::*;
     use crate::event::Attempt;
+    use crate::model::TurnId;
 
     /// A conversation whose calls take so long.
     fn record(latencies: &[f64]) -> Record {
@@ -71,7 +73,7 @@ mod tests {
         let mut record = record(&[100.0]);
         record.attempts.push(Attempt {
             plan: 0,
-            turn: 1,
+            turn: TurnId::Turn(1),
             attempt: 1,
             status: Some(503),
             error: "503".to_owned(),

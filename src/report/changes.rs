@@ -225,7 +225,7 @@ fn verdicts(differing: &[(&Changed, &Difference)]) -> String {
 fn sent(differing: &[(&Changed, &Difference)]) -> String {
     let lines = differing.iter().filter_map(|(changed, difference)| match difference {
         Difference::Substance(changes) if !changes.sent.is_empty() => {
-            let turns = changes.sent.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+            let turns = changes.sent.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             Some(format!("- {}: turn {}\n", path(changed), code(&turns, NAME)))
         }
         _ => None,

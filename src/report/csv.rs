@@ -11,7 +11,7 @@ use csv::{ByteRecord, Terminator, WriterBuilder};
 use super::Tally;
 use super::tally::Variants;
 use crate::event::{CheckDone, Record, Retention, TurnDone};
-use crate::model::VariantKey;
+use crate::model::{TurnId, VariantKey};
 use crate::stats::{quantile, wilson};
 use crate::text::escape::csv_cell;
 
@@ -221,6 +221,14 @@ impl Cells {
         self.known(Some(word))
     }
 
+    /// A turn or a probe. Nearly all are turns, whose numbers are written sooner.
+    fn turn(self, turn: Option<TurnId>) -> Self {
+        match turn {
+            Some(TurnId::Turn(number)) => self.number(Some(number)),
+            probe => self.known(probe),
+        }
+    }
+
     /// A number, where it is known.
     fn number(mut self, number: Option<impl Into<u64>>) -> Self {
         let mut digits = itoa::Buffer::new();
@@ -282,7 +290,7 @@ fn push_fixed(text: &mut String, number: f64, decimals: usize) {
 
 fn transcript_row(names: Cells, turn: &TurnDone) -> Cells {
     names
-        .number(Some(turn.turn))
+        .turn(Some(turn.turn))
         .text(&turn.user)
         .text(turn.reply.as_deref().unwrap_or_default())
         .word(turn.source)
@@ -299,7 +307,7 @@ fn transcript_row(names: Cells, turn: &TurnDone) -> Cells {
 
 fn check_row(names: Cells, check: &CheckDone) -> Cells {
     names
-        .number(check.turn)
+        .turn(check.turn)
         .text(&check.check)
         .text(check.name.as_deref().unwrap_or_default())
         .text(&check.expected)
@@ -310,7 +318,7 @@ fn check_row(names: Cells, check: &CheckDone) -> Cells {
 
 fn retention_row(names: Cells, check: &CheckDone, retention: &Retention) -> Cells {
     names
-        .number(check.turn)
+        .turn(check.turn)
         .text(&retention.fact)
         .text(&retention.value)
         .word(retention.visible)

@@ -4,7 +4,7 @@
 //! it. Its texts are as they came: nothing is escaped here.
 
 use crate::event::{CheckDone, Record, Retention, TurnDone};
-use crate::model::{Message, Origin, OrphanReply, Role, Tail, VariantKey, Verdict, Window};
+use crate::model::{Message, Origin, OrphanReply, Role, Tail, TurnId, VariantKey, Verdict, Window};
 use crate::text::count::words;
 
 use super::VerdictCounts;
@@ -65,7 +65,7 @@ pub struct Failure {
     /// The trial that is shown, where there are several.
     pub trial: Option<u32>,
     /// The turn; none for what concerns the whole conversation.
-    pub turn: Option<u32>,
+    pub turn: Option<TurnId>,
     /// What was asserted: `forgets name`, `max_words 150`; for a conversation that errored, what did not work.
     pub title: String,
     /// The reason.
@@ -124,7 +124,8 @@ impl Failure {
                 let tries = if turn.attempts > 1 { format!(" (after {} tries)", turn.attempts) } else { String::new() };
                 Self {
                     turn: Some(turn.turn),
-                    title: "the call failed".into(),
+                    // Of a turn that has its reply, something else failed.
+                    title: if turn.reply.is_none() { "the call failed" } else { "nothing was captured" }.into(),
                     detail: format!("{error}{tries}"),
                     ..bare
                 }
@@ -170,7 +171,10 @@ fn request(record: &Record, turn: &TurnDone, check: &CheckDone, retention: &Rete
     let sent: Vec<usize> = turn.sent_positions().filter(|position| *position < messages.len()).collect();
     let last = sent.last().copied().unwrap_or(0);
     let origins = |positions: &[usize]| positions.iter().map(|position| messages[*position].origin).collect();
-    let cut: Vec<usize> = (0..last).filter(|position| sent.binary_search(position).is_err()).collect();
+    // What another probe asked was never to be sent.
+    let is_of_branch = |position: &usize| !matches!(messages[*position].origin, Origin::Probe(_));
+    let is_cut = |position: &usize| sent.binary_search(position).is_err() && is_of_branch(position);
+    let cut: Vec<usize> = (0..last).filter(is_cut).collect();
     let carrier = retention.carrier.map(|carrier| carrier as usize).filter(|carrier| *carrier < messages.len());
     Request {
         sent: origins(&sent),

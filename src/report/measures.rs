@@ -4,7 +4,7 @@
 //! bins, times are counted on a logarithmic scale, and of many windows or models the first [`NAMED`] are told apart.
 
 use crate::event::{Record, TurnDone};
-use crate::model::Source;
+use crate::model::{Source, TurnId};
 
 /// So many windows, and so many models, are told apart.
 pub(super) const NAMED: usize = 8;
@@ -31,7 +31,7 @@ impl Measures {
     /// Adds the next record of the plan.
     pub(super) fn add(&mut self, record: &Record) {
         let variant = &record.begin.key.variant;
-        let mut tokens = record.turns.iter().filter_map(tokens).peekable();
+        let mut tokens = record.turns.iter().filter_map(|turn| tokens(turn, record.begin.turns)).peekable();
         if tokens.peek().is_some() {
             self.windows.with(&variant.window, |turns| turns.add(tokens));
         }
@@ -53,9 +53,14 @@ impl Measures {
 }
 
 /// The number of a turn with its tokens: those sent, and those that the whole history would have had.
-fn tokens(turn: &TurnDone) -> Option<Request> {
+/// Each probe follows the last turn.
+fn tokens(turn: &TurnDone, turns: u32) -> Option<Request> {
     let (usage, full) = (turn.usage?, turn.tokens_full_history?);
-    Some(Request { turn: turn.turn, sent: usage.sent, full, is_estimate: usage.estimated })
+    let number = match turn.turn {
+        TurnId::Turn(number) => number,
+        TurnId::Probe(_) => turns.saturating_add(1),
+    };
+    Some(Request { turn: number, sent: usage.sent, full, is_estimate: usage.estimated })
 }
 
 /// A request whose tokens are known.

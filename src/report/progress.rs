@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::wording::{grouped, money, rough, several};
-use crate::event::{Event, Live, Waiting};
+use crate::event::{Event, Live, TurnDone, Waiting};
 use crate::model::End;
 use crate::text::layout::width;
 
@@ -52,10 +52,8 @@ impl Progress {
             | Event::Check(_) => {}
             Event::Begin(_) => self.in_flight += 1,
             Event::Attempt(attempt) => self.retries += u64::from(attempt.wait_ms.is_some()),
-            Event::Turn(turn) => {
-                self.tokens += turn.usage.map_or(0, |usage| usage.sent + usage.reply);
-                self.cost_usd += turn.cost_usd.unwrap_or(0.0);
-            }
+            Event::Turn(turn) => self.spend(turn),
+            Event::Call(call) => self.spend(&call.done),
             Event::Conversation(conversation) => {
                 self.in_flight = self.in_flight.saturating_sub(1);
                 self.done += 1;
@@ -63,6 +61,11 @@ impl Progress {
                 self.errored += u32::from(conversation.end == End::Errored);
             }
         }
+    }
+
+    fn spend(&mut self, call: &TurnDone) {
+        self.tokens += call.usage.map_or(0, |usage| usage.sent + usage.reply);
+        self.cost_usd += call.cost_usd.unwrap_or(0.0);
     }
 
     /// Takes in what is in no journal.

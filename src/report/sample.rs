@@ -7,7 +7,7 @@ use crate::event::{
     TurnDone,
 };
 use crate::journal::{Reader, Writer};
-use crate::model::{ConversationKey, End, Outcome, Source, Usage, VariantKey, Verdict, Visibility};
+use crate::model::{ConversationKey, End, Outcome, Source, TurnId, Usage, VariantKey, Verdict, Visibility};
 
 pub(super) const RUN: &str = "20261122T101500Z-3f9a";
 
@@ -32,6 +32,8 @@ pub(super) fn record(plan: u32, scenario: &str) -> Record {
         system: Some("You are a helpful assistant.".into()),
         history: Vec::new(),
         turns: 1,
+        probes: 0,
+        canaries: serde_json::Map::new(),
         params: serde_json::Map::new(),
         snapshot: crate::model::SnapshotRules::default(),
     });
@@ -53,7 +55,7 @@ pub(super) fn turn<'a>(record: &'a mut Record, user: &str, reply: &str) -> &'a m
     let positions = u32::try_from(record.messages().len()).unwrap() + 1;
     record.turns.push(TurnDone {
         plan: record.begin.plan,
-        turn: number,
+        turn: TurnId::Turn(number),
         user: user.into(),
         sent: vec![(0, positions)],
         source: Source::Builtin,
@@ -227,7 +229,7 @@ pub(super) fn story() -> Vec<Record> {
     call.error = Some("503 Service Unavailable:\n::error::the upstream is on fire".into());
     broken.attempts = vec![Attempt {
         plan: 3,
-        turn: 2,
+        turn: TurnId::Turn(2),
         attempt: 1,
         status: Some(503),
         error: "503".into(),

@@ -12,7 +12,7 @@ use super::measures::Measures;
 use super::tally::{Decided, Variants, is_broken};
 use super::{EndCounts, OutcomeCounts, Tally, Usage, VerdictCounts};
 use crate::event::Record;
-use crate::model::{End, VariantKey, Verdict};
+use crate::model::{End, TurnId, VariantKey, Verdict};
 use crate::stats::Repeated;
 
 /// So many failures are kept and shown in full; of the rest, only how many there are.
@@ -46,7 +46,7 @@ pub struct KnownFailure {
     /// The variant.
     pub key: VariantKey,
     /// The turn.
-    pub turn: Option<u32>,
+    pub turn: Option<TurnId>,
     /// What was asserted.
     pub title: String,
     /// What the mark says.
@@ -59,7 +59,7 @@ pub struct Flaky {
     /// The variant.
     pub key: VariantKey,
     /// The turn.
-    pub turn: Option<u32>,
+    pub turn: Option<TurnId>,
     /// What was asserted.
     pub title: String,
     /// Trials in which it held.

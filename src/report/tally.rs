@@ -182,6 +182,7 @@ impl Tally {
             self.latencies_ms.extend(turn.latency_ms);
             self.ttfts_ms.extend(turn.ttft_ms);
         }
+        record.calls.iter().for_each(|call| self.usage.count(&call.done));
         for attempt in &record.attempts {
             add(&mut self.usage.reserved_usd, attempt.reserved_usd);
         }

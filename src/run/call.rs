@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 
 use super::outlet::Outlet;
 use crate::event::{Attempt, Event, Live, Reserve, Waiting};
+use crate::model::TurnId;
 use crate::provider::{AttemptFailed, CallError, Observer};
 
 /// What a call took beside its last try.
@@ -21,14 +22,14 @@ pub(super) struct Effort {
 pub(super) struct CallObserver<'c> {
     outlet: &'c Outlet,
     plan: u32,
-    turn: u32,
+    turn: TurnId,
     tries: AtomicU32,
     waited_us: AtomicU64,
 }
 
 impl<'c> CallObserver<'c> {
     /// For a turn of the conversation at a place of the plan.
-    pub(super) fn new(outlet: &'c Outlet, plan: u32, turn: u32) -> Self {
+    pub(super) fn new(outlet: &'c Outlet, plan: u32, turn: TurnId) -> Self {
         Self { outlet, plan, turn, tries: AtomicU32::new(0), waited_us: AtomicU64::new(0) }
     }
 

@@ -2,32 +2,39 @@
 //!
 //! Each turn: the window chooses what goes along, the provider answers, the exchange joins the history, the journal
 //! takes the turn, the checks are decided. Turns are strictly in sequence and the history belongs to this
-//! conversation alone. Nothing here prints or touches a file.
+//! conversation alone. Probes follow, one behind the other, each on its own branch: none is in the history of another.
+//! Nothing here prints or touches a file.
 
 mod answer;
+mod checks;
+mod told;
+mod triage;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use globset::Glob;
-
 use self::answer::Answered;
+pub use self::checks::triage_calls;
+use self::checks::{checks_of, under_mark};
+use self::told::begin;
+use self::triage::Asked;
 use super::cells::Cells;
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
 use super::pins::Replies;
-use super::sharing::Asked;
+use super::sharing;
 use super::so_far::{self, SoFar};
 use super::tape::Tape;
 use crate::check::{self, TurnView};
-use crate::event::{Begin, CheckDone, ConversationDone, Event, Live, TurnDone, WireMessage, ranges};
+use crate::event::{CallDone, CheckDone, ConversationDone, Event, Live, TurnDone, ranges};
 use crate::model::{
-    Check, ConversationId, ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, SnapshotRules,
-    Source, Turn, Usage, Verdict, Window,
+    ConversationKey, End, Message, Origin, Params, Reply, Role, Script, SnapshotRules, Source, Turn, TurnId, Verdict,
+    Window,
 };
 use crate::provider::cassette::Keys;
-use crate::provider::{CallError, ChatReply, OverBudget};
+use crate::provider::{CallError, OverBudget};
+use crate::scenario::Variables;
 use crate::text::tokens;
 use crate::window;
 
@@ -48,6 +55,8 @@ pub struct Conversation {
     pub matrix: serde_json::Map<String, serde_json::Value>,
     /// What is played.
     pub script: Arc<Script>,
+    /// The values of its facts that are canaries.
+    pub canaries: serde_json::Map<String, serde_json::Value>,
     /// Index of the persona in the script.
     pub persona: usize,
     /// Which messages go along.
@@ -63,9 +72,11 @@ pub struct Conversation {
     /// What is recorded of its scenario, or is to be.
     pub tape: Option<Arc<Tape>>,
     /// What came of the requests that it shares with others; none where it has nobody to share with.
-    pub shared: Option<Arc<Cells<Asked>>>,
+    pub shared: Option<Arc<Cells<sharing::Asked>>>,
     /// What later turns see in the place of its replies.
     pub pins: Replies,
+    /// Whether it is asked why a reply does not have a fact.
+    pub is_triaged: bool,
     /// What was played of it before the run went on.
     pub so_far: SoFar,
 }
@@ -74,6 +85,11 @@ pub struct Conversation {
 pub trait Steering: Sync {
     /// Whether no new turn may be begun. Asked before each call.
     fn is_stopping(&self) -> bool;
+    /// The script of the conversation at a place of the plan, with what it has captured so far.
+    ///
+    /// # Errors
+    /// When what was captured does not fit where it stands: why not.
+    fn script(&self, plan: u32, captured: &Variables) -> Result<Arc<Script>, String>;
     /// A check's verdict is `fail`.
     fn check_failed(&self, check: &CheckDone);
 }
@@ -90,7 +106,14 @@ pub async fn play(
     outlet.tell(Event::Begin(Box::new(begin(conversation))))?;
     let mut stage = Stage::new(conversation, outlet, steering);
     let mut cut: Option<Cut> = None;
-    for (number, turn) in (1..).zip(&conversation.script.turns) {
+    let mut has_failed_probe = false;
+    let (turns, probes) = (&conversation.script.turns, &conversation.script.probes);
+    let numbers = (1..).zip(turns).map(|(number, _)| TurnId::Turn(number));
+    let numbers = numbers.chain((1..).zip(probes).map(|(number, _)| TurnId::Probe(number)));
+    for number in numbers {
+        // What is captured makes another script of as many turns.
+        let script = Arc::clone(&stage.script);
+        let Some(turn) = script.turn(number) else { continue };
         let known = conversation.so_far.turn(number);
         if cut.is_none() && turn.reply.is_none() && known.is_none() && steering.is_stopping() {
             cut = Some(Cut::Stopped);
@@ -98,19 +121,25 @@ pub async fn play(
         match (&turn.reply, known) {
             _ if cut.is_some() => stage.skip_checks(number, turn)?,
             (Some(reply), _) => stage.canned(number, turn, reply)?,
-            (None, Some(known)) => stage.known(number, turn, known)?,
+            (None, Some(known)) => cut = stage.known(number, turn, known).await?,
             (None, None) => cut = stage.live(number, turn).await?,
+        }
+        // On no probe's reply does another hang.
+        if number.is_probe() && matches!(cut, Some(Cut::CallFailed)) {
+            (cut, has_failed_probe) = (None, true);
         }
     }
     let Stage { verdicts, .. } = stage;
     let has = |wanted: Verdict| verdicts.iter().any(|(verdict, _)| *verdict == wanted);
+    let cut = cut.or(has_failed_probe.then_some(Cut::CallFailed));
     let is_whole = cut.is_none();
     let (end, error) = match cut {
         Some(Cut::Stopped) => (End::Interrupted, None),
         Some(Cut::OverBudget(refused)) => (End::Skipped, Some(refused.to_string())),
         None if has(Verdict::Fail) => (End::Failed, None),
         None if !has(Verdict::Unknown) => (End::Passed, None),
-        Some(Cut::CallFailed) | None => (End::Errored, None),
+        Some(Cut::Unfit(why)) => (End::Errored, Some(why)),
+        Some(Cut::CallFailed | Cut::NotCaptured) | None => (End::Errored, None),
     };
     let checks = Some(how_many(&verdicts));
     let done = ConversationDone { plan: conversation.plan, end, error, checks, left_out: None };
@@ -140,29 +169,10 @@ enum Cut {
     OverBudget(OverBudget),
     /// A call failed for good.
     CallFailed,
-}
-
-fn begin(conversation: &Conversation) -> Begin {
-    let persona = &conversation.script.personas[conversation.persona];
-    Begin {
-        plan: conversation.plan,
-        conversation: ConversationId::new(&conversation.key).to_string(),
-        key: conversation.key.clone(),
-        trials: conversation.trials,
-        pass_rate: conversation.pass_rate,
-        file: conversation.file.clone(),
-        matrix: conversation.matrix.clone(),
-        system: (!persona.system.is_empty()).then(|| persona.system.to_string()),
-        history: conversation
-            .script
-            .history
-            .iter()
-            .map(|(role, content)| WireMessage { role: *role, content: content.to_string() })
-            .collect(),
-        turns: u32::try_from(conversation.script.turns.len()).unwrap_or(u32::MAX),
-        params: conversation.params.effective(),
-        snapshot: SnapshotRules::clone(&conversation.snapshot),
-    }
+    /// A reply does not have what was to be captured, which its turn says.
+    NotCaptured,
+    /// What was captured does not fit where it stands.
+    Unfit(String),
 }
 
 /// A conversation while it is played.
@@ -170,13 +180,17 @@ struct Stage<'c> {
     conversation: &'c Conversation,
     outlet: &'c Outlet,
     steering: &'c dyn Steering,
-    persona: &'c Persona,
+    /// What is played, with what was captured so far.
+    script: Arc<Script>,
+    captured: Variables,
     system: Option<Message>,
     history: Vec<Message>,
     /// The verdicts so far, by the numbers of the checks, which are the same in every trial.
     verdicts: Vec<(Verdict, bool)>,
     /// Tokens of each message, counted once, for token windows.
     tokens: HashMap<Origin, usize>,
+    /// Its calls beside the turns.
+    calls: Vec<CallDone>,
     /// The keys of its requests so far, where they are recorded.
     keys: Keys,
     /// The parameters that are sent.
@@ -197,19 +211,20 @@ impl<'c> Stage<'c> {
             conversation,
             outlet,
             steering,
-            persona,
+            script: Arc::clone(script),
+            captured: Variables::new(),
             system,
             history,
             verdicts: Vec::new(),
             tokens: HashMap::new(),
+            calls: conversation.so_far.calls.clone(),
             keys: Keys::default(),
             params: conversation.tape.as_ref().map(|_| conversation.params.effective()).unwrap_or_default(),
         }
     }
 
-    fn canned(&mut self, number: u32, turn: &Turn, reply: &Arc<str>) -> Result<(), JournalLost> {
-        self.history.push(Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user)));
-        self.history.push(Message::new(Role::Assistant, Origin::Reply(number), Arc::clone(reply)));
+    fn canned(&mut self, number: TurnId, turn: &Turn, reply: &Arc<str>) -> Result<(), JournalLost> {
+        self.join(number, turn, Arc::clone(reply));
         if self.conversation.so_far.turn(number).is_some() {
             return Ok(());
         }
@@ -219,24 +234,41 @@ impl<'c> Stage<'c> {
     }
 
     /// Takes in a turn that the journal holds. Its checks are decided from what was sent and said then.
-    fn known(&mut self, number: u32, turn: &Turn, known: &TurnDone) -> Result<(), JournalLost> {
-        let user = Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user));
-        let list: Vec<&Message> = self.system.iter().chain(&self.history).chain([&user]).collect();
-        let positions: Vec<usize> = known.sent_positions().filter(|at| *at < list.len()).collect();
-        let request = Request { messages: positions.iter().map(|at| list[*at].clone()).collect(), positions };
+    async fn known(&mut self, number: TurnId, turn: &Turn, known: &TurnDone) -> Result<Option<Cut>, JournalLost> {
+        let user = user_message(number, turn);
+        let list: Vec<&Message> = self.system.iter().chain(&self.history).collect();
+        let own = self.position_of(number);
+        let message = |at: usize| if at == own { Some(&user) } else { list.get(at).copied() };
+        let sent = known.sent_positions().filter_map(|at| Some((message(at)?.clone(), at)));
+        let (messages, positions) = sent.unzip();
+        let request = Request { messages, positions };
         let reply = so_far::reply(known);
         if self.conversation.tape.is_some() {
             self.key(&request.messages);
         }
         let heard = known.pinned.as_deref().unwrap_or(&reply.text);
-        self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known))
+        self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known)).await?;
+        Ok(self.take(turn.capture(heard)))
+    }
+
+    /// Goes on with what was captured.
+    fn take(&mut self, captured: Result<Vec<(String, String)>, String>) -> Option<Cut> {
+        let Ok(captured) = captured else { return Some(Cut::NotCaptured) };
+        if captured.is_empty() {
+            return None;
+        }
+        self.captured.extend(captured.into_iter().map(|(name, value)| (name, value.into())));
+        match self.steering.script(self.conversation.plan, &self.captured) {
+            Ok(script) => self.script = script,
+            Err(why) => return Some(Cut::Unfit(format!("what was captured does not fit: {why}"))),
+        }
+        None
     }
 
     /// Plays one live turn. Says why the conversation cannot go on where no reply came.
-    async fn live(&mut self, number: u32, turn: &Turn) -> Result<Option<Cut>, JournalLost> {
-        let user = Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user));
+    async fn live(&mut self, number: TurnId, turn: &Turn) -> Result<Option<Cut>, JournalLost> {
         let mut done = self.turn_done(number, turn, self.conversation.model.chat.source());
-        let request = match self.request(user) {
+        let request = match self.request(number, user_message(number, turn)) {
             Ok(request) => request,
             Err(too_long) => {
                 done.error = Some(too_long.to_string());
@@ -249,11 +281,14 @@ impl<'c> Stage<'c> {
         (done.source, done.shared_from, done.waited_ms) = (source, shared_from, effort.waited_ms);
         let cut = match result {
             Ok(reply) => {
-                self.keep_reply(done, &request, &reply).await?;
                 let said = &reply.reply;
-                let heard = self.conversation.pins.get(&number).map_or(said.text.as_str(), |pinned| &pinned.reply);
-                self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent))?;
-                return Ok(None);
+                let heard = self.pinned(number).unwrap_or(&said.text);
+                let captured = turn.capture(heard);
+                done.error = captured.as_ref().err().cloned();
+                self.fill(&mut done, &request.messages, &reply);
+                self.outlet.keep(Event::Turn(Box::new(done))).await?;
+                self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent)).await?;
+                return Ok(self.take(captured));
             }
             Err(CallError::Interrupted) => Cut::Stopped,
             Err(CallError::OverBudget(refused)) => Cut::OverBudget(refused),
@@ -271,19 +306,19 @@ impl<'c> Stage<'c> {
 
     /// The exchange joins the history before its checks run: a check that panics must not take the evidence with it. The
     /// checks see the history as it was when the request went out. `heard` is what later turns see in the reply's place.
-    fn exchange(
+    async fn exchange(
         &mut self,
-        number: u32,
+        number: TurnId,
         turn: &Turn,
         request: &Request,
         (reply, heard): (&Reply, &str),
         tokens_sent: Option<u64>,
     ) -> Result<(), JournalLost> {
         let before = self.history.len();
-        self.history.push(Message::new(Role::User, Origin::User(number), Arc::clone(&turn.user)));
-        self.history.push(Message::new(Role::Assistant, Origin::Reply(number), heard));
+        self.join(number, turn, heard);
         let sent: Vec<&Message> = request.messages.iter().collect();
-        for check in checks_of(self.conversation, self.persona, number, turn) {
+        let script = Arc::clone(&self.script);
+        for check in checks_of(&script, self.conversation.persona, number, turn) {
             let done = if let Some(why) = self.not_for_this_model(check) {
                 self.check_done(number, check, Verdict::Skip, why)
             } else {
@@ -293,7 +328,7 @@ impl<'c> Stage<'c> {
                     history: &self.history[..before],
                     list_positions: &request.positions,
                     reply,
-                    facts: &self.conversation.script.facts,
+                    facts: &script.facts,
                     system: self.system.as_ref(),
                     tokens_sent,
                 };
@@ -302,6 +337,14 @@ impl<'c> Stage<'c> {
                 let mut done = self.check_done(number, check, verdict, detail);
                 done.score = decision.score;
                 done.retention = decision.retention;
+                if self.conversation.is_triaged {
+                    let asked = Asked { number, turn, request, before };
+                    // Apart, since hardly any check needs the room.
+                    let why = Box::pin(self.triage(asked, &check.kind, &done)).await?;
+                    if let Some(why) = why {
+                        done.detail = format!("{}; {why}", done.detail);
+                    }
+                }
                 done
             };
             self.tell_check(done)?;
@@ -309,47 +352,30 @@ impl<'c> Stage<'c> {
         Ok(())
     }
 
-    /// A check that the journal has just so is not written twice, nor does it fail the run anew.
-    fn tell_check(&self, done: CheckDone) -> Result<(), JournalLost> {
-        if self.conversation.so_far.has(&done) {
-            return Ok(());
-        }
-        if done.verdict == Verdict::Fail {
-            self.steering.check_failed(&done);
-        }
-        self.outlet.tell(Event::Check(Box::new(done)))
+    /// Adds an exchange to the history; one of a probe is in none.
+    fn join(&mut self, number: TurnId, turn: &Turn, heard: impl Into<Arc<str>>) {
+        let TurnId::Turn(reply) = number else { return };
+        self.history.push(user_message(number, turn));
+        self.history.push(Message::new(Role::Assistant, Origin::Reply(reply), heard));
     }
 
-    fn turn_done(&self, number: u32, turn: &Turn, source: Source) -> TurnDone {
-        TurnDone {
-            plan: self.conversation.plan,
-            turn: number,
-            user: turn.user.to_string(),
-            sent: Vec::new(),
-            source,
-            shared_from: None,
-            reply: None,
-            pinned: None,
-            chunks: Vec::new(),
-            thinking: None,
-            finish_reason: None,
-            usage: None,
-            tokens_full_history: None,
-            cost_usd: None,
-            reserved_usd: None,
-            attempts: 0,
-            waited_ms: None,
-            latency_ms: None,
-            ttft_ms: None,
-            model_reported: None,
-            fingerprint: None,
-            error: None,
-            model_stopped: false,
-        }
+    /// The position of a user message in the conversation's own list, once all before it is in the history.
+    fn position_of(&self, number: TurnId) -> usize {
+        let probes = match number {
+            TurnId::Turn(_) => 0,
+            TurnId::Probe(number) => number as usize - 1,
+        };
+        usize::from(self.system.is_some()) + self.history.len() + probes
+    }
+
+    /// What later turns see in the place of a turn's reply, where that is another.
+    fn pinned(&self, number: TurnId) -> Option<&'c str> {
+        let pinned = self.conversation.pins.get(&number).filter(|_| !number.is_probe());
+        pinned.map(|pinned| pinned.reply.as_str())
     }
 
     /// What goes out for this turn.
-    fn request(&mut self, user: Message) -> Result<Request, window::TooLong> {
+    fn request(&mut self, number: TurnId, user: Message) -> Result<Request, window::TooLong> {
         let tokenizer = self.conversation.model.tokenizer;
         let counted = RefCell::new(std::mem::take(&mut self.tokens));
         let count = |message: &Message| {
@@ -360,134 +386,20 @@ impl<'c> Stage<'c> {
         self.tokens = counted.into_inner();
         let choice = choice?;
         let offset = usize::from(self.system.is_some());
-        let last = offset + self.history.len();
+        let last = self.position_of(number);
         let positions = (0..offset).chain(choice.history.iter().map(|at| at + offset)).chain([last]).collect();
         let chosen = choice.history.iter().map(|at| self.history[*at].clone());
         let messages = self.system.iter().cloned().chain(chosen).chain([user]).collect();
         Ok(Request { messages, positions })
     }
-
-    async fn keep_reply(&self, mut done: TurnDone, request: &Request, reply: &ChatReply) -> Result<(), JournalLost> {
-        let estimate = |message: &Message| tokens::estimate(&message.content) + tokens::PER_MESSAGE as u64;
-        let usage = reply.usage.unwrap_or_else(|| Usage {
-            sent: request.messages.iter().map(estimate).sum(),
-            reply: tokens::estimate(&reply.reply.text),
-            estimated: true,
-        });
-        let all = self.history.iter().map(estimate).sum::<u64>();
-        let sent_history: u64 = request.messages.iter().filter(|m| m.role != Role::System).map(estimate).sum::<u64>()
-            - request.messages.last().map_or(0, estimate);
-        let pinned = self.conversation.pins.get(&done.turn).map(|pinned| &pinned.reply);
-        done.pinned = pinned.filter(|pinned| **pinned != reply.reply.text).cloned();
-        done.reply = Some(reply.reply.text.clone());
-        done.thinking.clone_from(&reply.thinking);
-        done.finish_reason.clone_from(&reply.reply.finish_reason);
-        done.usage = Some(usage);
-        done.tokens_full_history = Some(usage.sent + all.saturating_sub(sent_history));
-        if matches!(self.conversation.tape.as_deref(), Some(Tape::Record(_))) {
-            done.chunks.clone_from(&reply.chunks);
-        }
-        // What was not asked for cost nothing and took no time.
-        if matches!(done.source, Source::Live | Source::Builtin) {
-            done.cost_usd = self.conversation.model.price.map(|price| price.of(usage));
-            done.reserved_usd = reply.reserved_usd;
-            done.attempts = reply.attempts;
-            done.latency_ms = Some(reply.latency.as_secs_f64() * 1000.0);
-            done.ttft_ms = reply.ttft.map(|ttft| ttft.as_secs_f64() * 1000.0);
-        }
-        done.model_reported.clone_from(&reply.model_reported);
-        done.fingerprint.clone_from(&reply.fingerprint);
-        self.outlet.keep(Event::Turn(Box::new(done))).await
-    }
-
-    /// Keeps a turn whose call failed for good; its checks have nothing to judge.
-    async fn failed(&mut self, done: TurnDone, number: u32, turn: &Turn) -> Result<Option<Cut>, JournalLost> {
-        let error = done.error.clone().unwrap_or_default();
-        self.outlet.keep(Event::Turn(Box::new(done))).await?;
-        for check in checks_of(self.conversation, self.persona, number, turn) {
-            let (verdict, detail) = match self.not_for_this_model(check) {
-                Some(why) => (Verdict::Skip, why),
-                None => (Verdict::Unknown, format!("the call failed: {error}")),
-            };
-            let done = self.check_done(number, check, verdict, detail);
-            self.tell_check(done)?;
-        }
-        Ok(Some(Cut::CallFailed))
-    }
-
-    fn skip_checks(&mut self, number: u32, turn: &Turn) -> Result<(), JournalLost> {
-        if turn.reply.is_some() {
-            return Ok(());
-        }
-        for check in checks_of(self.conversation, self.persona, number, turn) {
-            let done =
-                self.check_done(number, check, Verdict::Skip, "the conversation ended before this turn".to_owned());
-            self.tell_check(done)?;
-        }
-        Ok(())
-    }
-
-    fn not_for_this_model(&self, check: &Check) -> Option<String> {
-        if check.needs_model && !self.conversation.model.chat.is_language_model() {
-            return Some("needs a language model".to_owned());
-        }
-        (!self.is_among(&check.models)).then(|| "not for this model".to_owned())
-    }
-
-    /// Why the check is expected to fail on this model, where it is.
-    fn mark<'m>(&self, check: &'m Check) -> Option<&'m str> {
-        check.known_failure.as_ref().filter(|mark| self.is_among(&mark.models)).map(|mark| mark.why.as_str())
-    }
-
-    /// Whether this model is one of those that these globs name. None name all.
-    fn is_among(&self, models: &[String]) -> bool {
-        let model = &self.conversation.key.variant.model;
-        let is_named = |glob: &String| Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(model));
-        models.is_empty() || models.iter().any(is_named)
-    }
-
-    fn check_done(&mut self, number: u32, check: &Check, verdict: Verdict, detail: String) -> CheckDone {
-        let (index, mark) = (how_many(&self.verdicts), self.mark(check).map(str::to_owned));
-        self.verdicts.push((verdict, mark.is_some()));
-        CheckDone {
-            plan: self.conversation.plan,
-            turn: Some(number),
-            index,
-            check: check.kind.key().to_owned(),
-            name: check.name.clone(),
-            expected: check::expected(&check.kind, &self.conversation.script.facts),
-            verdict,
-            score: None,
-            detail,
-            known_failure: mark,
-            retention: None,
-            line: check.position.line,
-            column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(check.position.column),
-        }
-    }
 }
 
-/// Every check of a live turn, in the order in which they are numbered.
-fn checks_of<'c>(
-    conversation: &'c Conversation,
-    persona: &'c Persona,
-    number: u32,
-    turn: &'c Turn,
-) -> impl Iterator<Item = &'c Check> + use<'c> {
-    let each = persona.checks.iter().chain(&conversation.script.each_reply);
-    let each = each.filter(move |each| each.from <= number && each.until.is_none_or(|until| number <= until));
-    turn.checks.iter().chain(each.map(|each| &each.check))
-}
-
-/// The verdict under a `known_failure` mark.
-fn under_mark(mark: Option<&str>, verdict: Verdict, detail: String) -> (Verdict, String) {
-    match (mark, verdict) {
-        (Some(_), Verdict::Fail) => (Verdict::KnownFailure, detail),
-        (Some(why), Verdict::Pass) => {
-            (Verdict::Fail, format!("passes, and is marked as a known failure ({why}): remove the mark"))
-        }
-        (_, verdict) => (verdict, detail),
-    }
+fn user_message(number: TurnId, turn: &Turn) -> Message {
+    let origin = match number {
+        TurnId::Turn(number) => Origin::User(number),
+        TurnId::Probe(number) => Origin::Probe(number),
+    };
+    Message::new(Role::User, origin, Arc::clone(&turn.user))
 }
 
 /// The messages of one request, and their positions in the conversation's own list.

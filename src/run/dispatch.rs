@@ -23,15 +23,18 @@ use super::sharing::Sharing;
 use super::so_far::SoFar;
 use super::tape::Tape;
 use super::until_decided::UntilDecided;
+use crate::diagnostic::Diagnostic;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Live};
 use crate::journal::Reader;
-use crate::model::{ConversationId, End, SnapshotRules, Source, Verdict};
+use crate::model::{ConversationId, End, Script, SnapshotRules, Source, Verdict};
 use crate::provider::Budget;
+use crate::scenario::Variables;
 
 /// How long requests in flight may still take after a run was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Everything that a run needs.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Job {
     /// The conversations, and the scenarios that they point into.
     pub plan: Plan,
@@ -57,6 +60,8 @@ pub struct Job {
     pub is_fail_fast: bool,
     /// Whether trials are left out that can change no verdict any more.
     pub is_until_decided: bool,
+    /// Whether it is asked why replies do not have facts.
+    pub is_triaged: bool,
 }
 
 /// How a run ended.
@@ -157,6 +162,11 @@ impl Course {
 }
 
 impl Steering for Course {
+    fn script(&self, plan: u32, captured: &Variables) -> Result<Arc<Script>, String> {
+        let planned = &self.job.plan.conversations[plan as usize];
+        self.job.plan.script_with(planned, captured).map_err(first_message)
+    }
+
     fn is_stopping(&self) -> bool {
         self.is_stopping()
     }
@@ -305,6 +315,10 @@ fn broke_off(panic: &(dyn Any + Send)) -> String {
     format!("a defect of chat-eval ended this conversation: {}", said.unwrap_or("it says nothing of itself"))
 }
 
+fn first_message(diagnostics: Vec<Diagnostic>) -> String {
+    diagnostics.into_iter().next().map_or_else(String::new, |diagnostic| diagnostic.message)
+}
+
 /// Puts together what the conversation at a place of the plan needs, or says why it cannot be played.
 fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
     let job = &course.job;
@@ -312,9 +326,6 @@ fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
     let scenario = job.plan.scenario(planned);
     let name = job.plan.model(planned);
     let model = job.models.get(name).ok_or_else(|| format!("there is no provider for the model `{name}`"))?;
-    let first_message = |diagnostics: Vec<crate::diagnostic::Diagnostic>| {
-        diagnostics.into_iter().next().map_or_else(String::new, |diagnostic| diagnostic.message)
-    };
     Ok(Conversation {
         plan: u32::try_from(index).unwrap_or(u32::MAX),
         key: job.plan.conversation_key(planned),
@@ -323,6 +334,7 @@ fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
         file: scenario.source.path.clone(),
         matrix: job.plan.cell(planned).clone(),
         script: job.plan.script(planned).map_err(first_message)?,
+        canaries: job.plan.canaries(planned),
         persona: planned.persona as usize,
         window: job.plan.window(planned),
         params: scenario.params.clone(),
@@ -335,6 +347,7 @@ fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
             None => None,
         },
         pins: pinned(job, index)?,
+        is_triaged: job.is_triaged,
         so_far: so_far(job, index)?,
     })
 }
@@ -370,6 +383,8 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
         system: None,
         history: Vec::new(),
         turns: 0,
+        probes: 0,
+        canaries: serde_json::Map::new(),
         params: scenario.params.effective(),
         snapshot: SnapshotRules::clone(&scenario.snapshot),
     }

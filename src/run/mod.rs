@@ -2,6 +2,7 @@
 
 mod call;
 mod cells;
+pub mod contamination;
 pub mod conversation;
 mod dispatch;
 mod fail_fast;
@@ -19,6 +20,7 @@ mod tape;
 mod until_decided;
 
 pub use cells::Cells;
+pub use conversation::triage_calls;
 pub use dispatch::{Ended, Job, dispatch};
 pub use filter::{Filter, FilterError, is_selected};
 pub use models::{Model, Models};

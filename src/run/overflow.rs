@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::plan::{Plan, Planned};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Position, Script, Tail, Turn};
+use crate::model::{Position, Tail};
 use crate::text::tokens::{self, Tokenizer};
 
 /// One error for each scenario and token window whose limit is exceeded by system prompt, pinned messages and user
@@ -37,18 +37,19 @@ fn overflow(plan: &Plan, planned: &Planned, tokenizer: Tokenizer) -> Option<Diag
     let system = if system.is_empty() { 0 } else { count(system) };
     let mut pins = Pins { left: plan.window(planned).pin_first as usize, tokens: 0 };
     script.history.iter().for_each(|(_, text)| pins.pin(|| count(text)));
-    let mut turns = script.turns.iter();
-    let (turn, needed) = turns.find_map(|turn| {
+    let (number, turn, needed) = script.asked().find_map(|(number, turn)| {
         let needed = system + pins.tokens + count(&turn.user);
         let overflows = turn.reply.is_none() && needed > limit;
-        pins.pin(|| count(&turn.user));
-        pins.pin(|| turn.reply.as_ref().map_or(0, |reply| count(reply)));
-        overflows.then_some((turn, needed))
+        if !number.is_probe() {
+            pins.pin(|| count(&turn.user));
+            pins.pin(|| turn.reply.as_ref().map_or(0, |reply| count(reply)));
+        }
+        overflows.then_some((number, turn, needed))
     })?;
     let message = format!(
-        "the window `{}` holds {limit} tokens, but system prompt, pinned messages and user message of turn {} have {needed}",
+        "the window `{}` holds {limit} tokens, but system prompt, pinned messages and user message of {} have {needed}",
         plan.window(planned),
-        number(&script, turn),
+        number.named(),
     );
     let at = offset(&scenario.source.text, turn.position);
     let end = scenario.source.text[at..].lines().next().map_or(at, |line| at + line.len());
@@ -72,10 +73,6 @@ impl Pins {
             self.tokens += count();
         }
     }
-}
-
-fn number(script: &Script, turn: &Turn) -> usize {
-    1 + script.turns.iter().position(|other| std::ptr::eq(other, turn)).unwrap_or(0)
 }
 
 fn offset(text: &str, position: Position) -> usize {

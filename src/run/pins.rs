@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::journal::{JournalError, Reader};
-use crate::model::ConversationKey;
+use crate::model::{ConversationKey, TurnId};
 use crate::provider::cassette::{Cassette, Place};
 
 /// The replies that later turns see, by turn.
-pub type Replies = BTreeMap<u32, Pinned>;
+pub type Replies = BTreeMap<TurnId, Pinned>;
 
 /// An earlier reply, with what it answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Pins {
         match self {
             Self::Cassettes(cassettes) => Ok(cassettes.get(&scenario).map_or_else(Replies::new, |cassette| {
                 let replies = cassette.entries().iter().flat_map(|entry| {
-                    let places = std::iter::once(&entry.place).chain(&entry.also);
+                    let places = std::iter::once(&entry.place).chain(&entry.also).filter(|place| !place.triage);
                     // What is asked is the last message of a request.
                     let user = entry.messages.last().map_or("", |message| message.content.as_str());
                     places.map(move |place| (place, place.turn, user, entry.reply.text.as_str()))
@@ -68,7 +68,7 @@ impl PinnedRun {
         let mut alike: HashMap<String, Vec<(u32, Place)>> = HashMap::new();
         for record in journal.records() {
             let begin = record?.begin;
-            alike.entry(in_common(&begin.key)).or_default().push((begin.plan, Place::new(&begin.key, 0)));
+            alike.entry(in_common(&begin.key)).or_default().push((begin.plan, Place::whole(&begin.key)));
         }
         Ok(Self { journal, alike })
     }
@@ -91,8 +91,8 @@ fn in_common(key: &ConversationKey) -> String {
 }
 
 /// The replies of the conversation that is nearest by its names: of that alone, since what one said is no answer to another.
-fn nearest<'r>(key: &ConversationKey, replies: impl Iterator<Item = (&'r Place, u32, &'r str, &'r str)>) -> Replies {
-    let own = Place::new(key, 0);
+fn nearest<'r>(key: &ConversationKey, replies: impl Iterator<Item = (&'r Place, TurnId, &'r str, &'r str)>) -> Replies {
+    let own = Place::whole(key);
     // Whoever comes first, of those that are equally near.
     let mut found: Option<((bool, bool), Place, Replies)> = None;
     for (place, turn, user, reply) in replies {

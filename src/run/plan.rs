@@ -33,6 +33,8 @@ pub struct Overrides {
     pub filters: Vec<Filter>,
     /// A larger plan is refused.
     pub max_conversations: usize,
+    /// What canaries are made from, beside the names of their conversation.
+    pub seed: u64,
 }
 
 /// One conversation of the plan. There may be a great many, and all of them are held as long as the run goes on: so it is
@@ -85,6 +87,8 @@ pub struct Plan {
     pub stream: Option<bool>,
     /// Trials instead of what the files say.
     pub trials: Option<u32>,
+    /// What canaries are made from, beside the names of their conversation.
+    seed: u64,
 }
 
 /// Why there is no plan.
@@ -115,7 +119,7 @@ impl Plan {
         let conversations = Vec::with_capacity(if is_whole { usize::try_from(size).unwrap_or(0) } else { 0 });
         let (models, windows) = (Vec::new(), Vec::new());
         let (stream, trials) = (overrides.stream, overrides.trials);
-        let mut plan = Self { scenarios, conversations, models, windows, stream, trials };
+        let mut plan = Self { scenarios, conversations, models, windows, stream, trials, seed: overrides.seed };
         for index in 0..plan.scenarios.len() {
             plan.add_scenario(index, overrides);
         }
@@ -152,7 +156,33 @@ impl Plan {
     /// # Errors
     /// What is wrong with it. A scenario that loaded without errors has none.
     pub fn script(&self, planned: &Planned) -> Result<Arc<Script>, Vec<Diagnostic>> {
-        self.scenario(planned).script(planned.case as usize, planned.cell as usize)
+        self.script_with(planned, &Variables::new())
+    }
+
+    /// What a conversation plays that has captured these parts of its replies so far.
+    ///
+    /// # Errors
+    /// What is wrong with it: what was captured may not fit where it stands.
+    pub fn script_with(&self, planned: &Planned, captured: &Variables) -> Result<Arc<Script>, Vec<Diagnostic>> {
+        let mut own = self.canaries(planned);
+        own.extend(captured.clone());
+        self.scenario(planned).script_with(planned.case as usize, planned.cell as usize, &own)
+    }
+
+    /// The canaries of a conversation, by the names of their facts.
+    #[must_use]
+    pub fn canaries(&self, planned: &Planned) -> Variables {
+        let scenario = self.scenario(planned);
+        if !scenario.has_canaries() {
+            return Variables::new();
+        }
+        scenario.canaries(self.seed, &ConversationId::new(&self.conversation_key(planned)))
+    }
+
+    /// Whether any of its conversations has canaries.
+    #[must_use]
+    pub fn has_canaries(&self) -> bool {
+        self.scenarios.iter().any(Scenario::has_canaries)
     }
 
     /// How many turns of a conversation are asked live.

@@ -12,19 +12,19 @@ use super::plan::{Group, Planned, whole};
 use super::tape::{self, Tape};
 use crate::event::Record;
 use crate::journal::Reader;
-use crate::model::{Message, Role, Source};
+use crate::model::{Message, Role, Source, TurnId};
 use crate::provider::cassette::Recorded;
 
 /// A request at its place of a conversation. Model and parameters are the same for all that may share it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Asked {
-    turn: u32,
+    turn: TurnId,
     messages: Vec<(Role, Arc<str>)>,
 }
 
 impl Asked {
     /// By the messages of a turn.
-    pub(super) fn new<'m>(turn: u32, messages: impl IntoIterator<Item = &'m Message>) -> Self {
+    pub(super) fn new<'m>(turn: TurnId, messages: impl IntoIterator<Item = &'m Message>) -> Self {
         let messages = messages.into_iter().map(|message| (message.role, Arc::clone(&message.content))).collect();
         Self { turn, messages }
     }

@@ -1,24 +1,26 @@
 //! What a run that goes on knows of a conversation already: what of it the journal holds is neither sent nor written again.
 
-use crate::event::{CheckDone, Record, TurnDone};
-use crate::model::{Reply, Source};
+use crate::event::{CallDone, CheckDone, Record, TurnDone};
+use crate::model::{Reply, Source, TurnId};
 
 /// The turns and checks of a conversation that the journal holds; none where it was not begun.
 #[derive(Debug, Clone, Default)]
 pub struct SoFar {
     turns: Vec<TurnDone>,
+    /// Its calls beside the turns.
+    pub(super) calls: Vec<CallDone>,
     checks: Vec<CheckDone>,
 }
 
 impl From<Record> for SoFar {
     fn from(record: Record) -> Self {
-        Self { turns: record.turns, checks: record.checks }
+        Self { turns: record.turns, calls: record.calls, checks: record.checks }
     }
 }
 
 impl SoFar {
     /// A turn whose reply is known. One whose call failed is none: it is made again.
-    pub(super) fn turn(&self, number: u32) -> Option<&TurnDone> {
+    pub(super) fn turn(&self, number: TurnId) -> Option<&TurnDone> {
         self.turns.iter().find(|turn| turn.turn == number && turn.reply.is_some())
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cells::Cells;
 use crate::event::{Record, WireMessage};
-use crate::model::{Message, Reply};
+use crate::model::{Message, Reply, TurnId};
 use crate::provider::ChatReply;
 use crate::provider::cassette::{Cassette, Key, Recorded, Request, recorded};
 
@@ -24,8 +24,9 @@ impl Tape {
     pub fn recording(earlier: impl IntoIterator<Item = Record>) -> Self {
         let cells = Cells::default();
         for record in earlier {
-            let by = |turn: u32| record.turns.iter().find(|known| known.turn == turn)?.shared_from;
-            for (entry, _) in recorded(&record).into_iter().filter(|(_, source)| source.is_live()) {
+            let by = |turn: TurnId| record.turns.iter().find(|known| known.turn == turn)?.shared_from;
+            let live = recorded(&record).into_iter().filter(|(entry, source)| source.is_live() && !entry.place.triage);
+            for (entry, _) in live {
                 let by = by(entry.place.turn).unwrap_or(record.begin.plan);
                 cells.know(entry.key, by, replayed(&entry.reply));
             }

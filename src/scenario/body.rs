@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use super::captures;
 use super::decode::Findings;
 use super::matrix::{Case, Variables};
 use super::read_fact;
+use super::read_probes::Probes;
 use super::read_turns::{self, FillerFiles};
 use super::template::{Templates, has_templates, is_template};
 use super::yaml::Node;
 use crate::diagnostic::{Diagnostic, SourceFile};
-use crate::model::{Persona, Script};
+use crate::model::{CanaryKind, Persona, Script};
 
 /// A persona before its variables are filled in.
 #[derive(Debug)]
@@ -26,10 +28,15 @@ pub(super) struct PersonaNode {
 #[derive(Debug)]
 pub struct Body {
     pub(super) vars: Variables,
+    /// The facts that are canaries: each conversation has its own value of them, which is a variable too.
+    pub(super) canaries: Vec<(String, CanaryKind)>,
+    /// The names of what turns capture.
+    pub(super) captures: Vec<String>,
     pub(super) facts: Option<Node>,
     pub(super) personas: Vec<PersonaNode>,
     pub(super) history: Option<Node>,
     pub(super) turns: Node,
+    pub(super) probes: Option<Probes>,
     pub(super) each_reply: Option<Node>,
     pub(super) fillers: FillerFiles,
     /// The script, where it is the same for every case and cell; made when the file is loaded.
@@ -43,7 +50,10 @@ impl Body {
         let personas =
             self.personas.iter().flat_map(|persona| [&persona.system, &persona.expect].into_iter().flatten());
         let files = self.personas.iter().filter_map(|persona| persona.file.as_ref());
-        !nodes.chain(personas).chain([&self.turns]).any(has_templates)
+        self.canaries.is_empty()
+            && self.captures.is_empty()
+            && !nodes.chain(personas).chain([&self.turns]).any(has_templates)
+            && !self.probes.as_ref().is_some_and(Probes::have_templates)
             && !files.into_iter().any(|(_, text)| is_template(text))
     }
 
@@ -52,28 +62,32 @@ impl Body {
         source: &Arc<SourceFile>,
         case: &Case,
         cell: &Variables,
+        own: &Variables,
     ) -> Result<Arc<Script>, Vec<Diagnostic>> {
         if let Some(script) = &self.fixed {
             return Ok(Arc::clone(script));
         }
         let mut findings = Findings::new(Arc::clone(source));
-        let script = self.fill(&mut findings, case, cell);
+        let script = self.fill(&mut findings, case, cell, own);
         if !findings.is_empty() {
             return Err(findings.into_diagnostics());
         }
         Ok(Arc::new(script))
     }
 
-    fn fill(&self, findings: &mut Findings, case: &Case, cell: &Variables) -> Script {
+    fn fill(&self, findings: &mut Findings, case: &Case, cell: &Variables, own: &Variables) -> Script {
         let mut variables = self.vars.clone();
         variables.extend(case.variables());
         variables.extend(cell.clone());
+        variables.extend(own.clone());
+        variables.extend(captures::unknown(&self.captures, own));
         let templates = Templates::new(&variables);
         let mut filled = |node: &Option<Node>| node.as_ref().map(|node| templates.fill(findings, node));
         let (facts, history, each_reply) = (filled(&self.facts), filled(&self.history), filled(&self.each_reply));
         let turns = templates.fill(findings, &self.turns);
-        let facts = facts.map_or_else(Vec::new, |node| read_fact::facts(findings, &node));
+        let facts = facts.map_or_else(Vec::new, |node| read_fact::facts(findings, &node, own));
         let turns = read_turns::turns(findings, &turns, &facts, &self.fillers);
+        let probes = self.probes.as_ref().map_or_else(Vec::new, |probes| probes.fill(findings, &templates, &facts));
         let personas = self.personas.iter().map(|persona| {
             let system = match (&persona.system, &persona.file) {
                 (Some(node), _) => templates.fill(findings, node).scalar_text().unwrap_or_default().to_owned(),
@@ -93,6 +107,10 @@ impl Body {
             None => Vec::new(),
         };
         let history = history.map_or_else(Vec::new, |node| read_turns::history(findings, &node));
-        Script { facts, personas, history, turns, each_reply }
+        let script = Script { facts, personas, history, turns, probes, each_reply };
+        if !self.captures.is_empty() {
+            captures::too_early(findings, self, &script);
+        }
+        script
     }
 }

@@ -9,11 +9,12 @@ use super::body::{Body, PersonaNode};
 use super::decode::{Fields, Findings, one_or_many};
 use super::matrix::{self, Case, CasesNode, Variables};
 use super::read_files::Remembered;
+use super::read_probes::Probes;
 use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
-use super::{Files, Scenario, read_params, read_snapshot, read_window};
+use super::{Files, Scenario, read_fact, read_params, read_snapshot, read_window};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::model::{Script, Window};
+use crate::model::{CanaryKind, Script, Window};
 
 const KEYS: &[&str] = &[
     "name",
@@ -33,6 +34,7 @@ const KEYS: &[&str] = &[
     "snapshot_redact",
     "facts",
     "turns",
+    "probes",
     "history",
     "vars",
     "matrix",
@@ -116,7 +118,7 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
 }
 
 fn work_of(script: &Script) -> usize {
-    let turns = script.turns.iter().map(|turn| 1 + turn.checks.len());
+    let turns = script.asked().map(|(_, turn)| 1 + turn.checks.len());
     turns.sum::<usize>() + script.each_reply.len() + script.personas.iter().map(|p| 1 + p.checks.len()).sum::<usize>()
 }
 
@@ -136,9 +138,11 @@ impl Reader<'_> {
         let vars = fields.get("vars").map_or_else(Variables::new, |node| matrix::variables(findings, node, "`vars`"));
         let cells = matrix::cells(findings, fields.get("matrix"));
         let cases = self.cases(findings);
-        self.distinct_variables(findings, &vars, &cells, &cases);
+        let canaries = fields.get("facts").map_or_else(Vec::new, |facts| read_fact::canaries(findings, facts));
         let personas = self.personas(findings);
         let turns = fields.require(findings, "turns", "a scenario");
+        let captures = turns.map_or_else(Vec::new, |turns| read_turns::captures(findings, turns));
+        self.distinct_variables(findings, &vars, &cells, (&cases, &canaries, &captures));
         Scenario {
             name,
             description: fields.get("description").and_then(|node| findings.text(node, "description")),
@@ -163,12 +167,15 @@ impl Reader<'_> {
             cells,
             body: Body {
                 vars,
+                canaries,
+                captures,
                 facts: fields.get("facts").cloned(),
                 personas,
                 history: fields.get("history").cloned(),
                 fillers: turns.map_or_else(FillerFiles::new, |turns| self.filler_files(findings, turns)),
                 // Without turns the rest of the file is still looked at.
                 turns: turns.unwrap_or(&Node::NOTHING).clone(),
+                probes: fields.get("probes").and_then(|node| self.probes(findings, node)),
                 each_reply: fields.get("each_reply").cloned(),
                 fixed: None,
             },
@@ -263,11 +270,21 @@ impl Reader<'_> {
     }
 
     /// A variable that comes from two places would have two values.
-    fn distinct_variables(&self, findings: &mut Findings, vars: &Variables, cells: &[Variables], cases: &[Case]) {
+    fn distinct_variables(
+        &self,
+        findings: &mut Findings,
+        vars: &Variables,
+        cells: &[Variables],
+        (cases, canaries, captures): (&[Case], &[(String, CanaryKind)], &[String]),
+    ) {
         let matrix = cells.first().map(|cell| cell.keys().collect::<HashSet<_>>()).unwrap_or_default();
         let columns: HashSet<String> =
             cases.iter().flat_map(|case| case.variables().into_iter().map(|(name, _)| name)).collect();
-        let sets = [("vars", vars.keys().collect()), ("matrix", matrix), ("cases", columns.iter().collect())];
+        let canaries = canaries.iter().map(|(name, _)| name).collect();
+        let cases = columns.iter().collect();
+        let captures = captures.iter().collect();
+        let files = [("vars", vars.keys().collect()), ("matrix", matrix), ("cases", cases)];
+        let sets: Vec<_> = files.into_iter().chain([("facts", canaries), ("turns", captures)]).collect();
         for (at, (second, names)) in sets.iter().enumerate() {
             for (first, others) in &sets[..at] {
                 let mut shared: Vec<&&String> = names.intersection(others).collect();
@@ -359,6 +376,22 @@ impl Reader<'_> {
             files.insert(path.to_owned(), exchanges);
         }
         files
+    }
+
+    /// A list, or a text that names a file.
+    fn probes(&self, findings: &mut Findings, node: &Node) -> Option<Probes> {
+        match &node.value {
+            Value::List(_) => Some(Probes::inline(node.clone())),
+            Value::Scalar(..) => {
+                let path = findings.filled_text(node, "probes")?;
+                let file = self.read(findings, node, &path)?;
+                Probes::of_file(&file, node).map_err(|diagnostic| findings.push(*diagnostic)).ok()
+            }
+            _ => {
+                findings.wrong_type(node, "probes", "a list or the name of a file");
+                None
+            }
+        }
     }
 
     fn read(&self, findings: &mut Findings, at: &Node, path: &str) -> Option<Arc<SourceFile>> {

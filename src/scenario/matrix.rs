@@ -67,7 +67,8 @@ fn variable(node: &Node) -> Json {
     }
 }
 
-fn is_variable_name(findings: &mut Findings, name: &str, at: &Node) -> bool {
+/// Whether a variable may be called so; that it may not is noted.
+pub(super) fn is_variable_name(findings: &mut Findings, name: &str, at: &Node) -> bool {
     let mut letters = name.chars();
     let first = letters.next().is_some_and(|c| c.is_alphabetic() || c == '_');
     if first && letters.all(|c| c.is_alphanumeric() || c == '_') {
@@ -145,7 +146,7 @@ pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Vec<Case> {
 /// The first thing that is wrong with the file.
 pub fn file_cases(file: &Arc<SourceFile>) -> Result<Vec<Case>, Box<Diagnostic>> {
     let is_csv = file.path.to_lowercase().ends_with(".csv");
-    let rows = if is_csv { csv_rows(file)? } else { json_rows(file)? };
+    let rows = if is_csv { csv_rows(file)? } else { json_rows(file, Code::InvalidCases, JSON_CASES)? };
     if rows.is_empty() {
         return Err(Box::new(Diagnostic::error(Code::NoCases, format!("`{}` has no cases", file.path))));
     }
@@ -242,7 +243,10 @@ fn csv_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
     Ok(rows)
 }
 
-fn json_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
+const JSON_CASES: &str = "a file of cases is CSV (`.csv`), or has one JSON object a line (`.jsonl`)";
+
+/// The objects of a file with one of them a line, each with its place. What is wrong has the code `code`, and `help` behind it.
+pub(super) fn json_rows(file: &Arc<SourceFile>, code: Code, help: &str) -> Result<Vec<Row>, Box<Diagnostic>> {
     let mut rows = Vec::new();
     let mut at = 0;
     for line in file.text.split_inclusive('\n') {
@@ -264,8 +268,7 @@ fn json_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
                         )
                     }
                 };
-                let help = "a file of cases is CSV (`.csv`), or has one JSON object a line (`.jsonl`)";
-                return Err(Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, span, "").help(help)));
+                return Err(Box::new(Diagnostic::error(code, message).at(file, span, "").help(help)));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! YAML text to scenarios, with everything that is wrong with it. Pure: files come in through [`Files`].
 
 mod body;
+mod captures;
 pub mod decode;
 mod fillers;
 mod header;
@@ -9,6 +10,7 @@ mod read_check;
 mod read_fact;
 mod read_files;
 mod read_params;
+mod read_probes;
 mod read_snapshot;
 mod read_turns;
 mod read_window;
@@ -23,7 +25,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::model::{Params, Script, SnapshotRules, Window};
+use crate::model::{ConversationId, Params, Script, SnapshotRules, Window};
 
 pub use body::Body;
 pub use header::load;
@@ -116,12 +118,46 @@ impl Scenario {
         self.live_turns.get(at).copied().unwrap_or(0)
     }
 
-    /// The script of one case and one cell of the matrix, both as indexes.
+    /// The script of one case and one cell of the matrix, both as indexes, with canaries such as any conversation might have.
     ///
     /// # Errors
     /// What is wrong with it. A scenario that loaded without errors has none.
     pub fn script(&self, case: usize, cell: usize) -> Result<Arc<Script>, Vec<Diagnostic>> {
-        self.body.script(&self.source, &self.cases[case], &self.cells[cell])
+        self.script_with(case, cell, &self.canaries(0, &ConversationId([0; 32])))
+    }
+
+    /// The same of one conversation. `own` are variables of its alone: its canaries, and what it has
+    /// captured so far.
+    ///
+    /// # Errors
+    /// What is wrong with it. A scenario that loaded without errors has none.
+    pub fn script_with(&self, case: usize, cell: usize, own: &Variables) -> Result<Arc<Script>, Vec<Diagnostic>> {
+        self.body.script(&self.source, &self.cases[case], &self.cells[cell], own)
+    }
+
+    /// Whether turns capture parts of their replies.
+    #[must_use]
+    pub fn has_captures(&self) -> bool {
+        !self.body.captures.is_empty()
+    }
+
+    /// Whether a text is not known before what stands in it is captured.
+    #[must_use]
+    pub fn is_open(&self, text: &str) -> bool {
+        self.body.captures.iter().any(|name| text.contains(&captures::placeholder(name)))
+    }
+
+    /// Whether it has facts that are canaries.
+    #[must_use]
+    pub fn has_canaries(&self) -> bool {
+        !self.body.canaries.is_empty()
+    }
+
+    /// The canaries of a conversation, by the names of the facts.
+    #[must_use]
+    pub fn canaries(&self, seed: u64, conversation: &ConversationId) -> Variables {
+        let canaries = self.body.canaries.iter();
+        canaries.map(|(name, kind)| (name.clone(), kind.value(seed, conversation, name).into())).collect()
     }
 }
 

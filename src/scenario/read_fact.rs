@@ -1,15 +1,35 @@
 //! Reads `facts:`.
+//!
+//! A fact may be a canary, whose value is no text of the file: it is told once which facts are, and their values come in.
 
 use super::decode::Findings;
+use super::header::entry;
+use super::matrix::{Variables, is_variable_name};
 use super::read_check::pattern;
 use super::yaml::{Node, Value};
 use crate::diagnostic::Code;
-use crate::model::{Fact, MatchKind};
+use crate::model::{CanaryKind, Fact, MatchKind};
 
 const KEYS: &[&str] = &["value", "aliases", "match", "regex", "asks", "outdated"];
 
-/// Reads the facts, in the order of the file.
-pub fn facts(findings: &mut Findings, node: &Node) -> Vec<Fact> {
+/// Reads which facts are canaries, and of which kind. Whatever else is wrong is found where the facts are read.
+pub fn canaries(findings: &mut Findings, node: &Node) -> Vec<(String, CanaryKind)> {
+    let Value::Map(entries) = &node.value else { return Vec::new() };
+    let kinds = CanaryKind::ALL.map(|(word, _)| word);
+    let canaries = entries.iter().filter_map(|(key, fact)| {
+        let (name, kind) = (key.scalar_text()?, entry(fact, "canary")?);
+        let word = findings.filled_text(kind, "canary")?;
+        let Some((_, found)) = CanaryKind::ALL.into_iter().find(|(known, _)| *known == word) else {
+            findings.unknown_word(Code::UnknownWord, kind, format!("`{word}` is no kind of canary"), &word, &kinds);
+            return None;
+        };
+        is_variable_name(findings, name, key).then(|| (name.to_owned(), found))
+    });
+    canaries.collect()
+}
+
+/// Reads the facts, in the order of the file. `own` has the values of those that are canaries.
+pub fn facts(findings: &mut Findings, node: &Node, own: &Variables) -> Vec<Fact> {
     let Some(fields) = findings.open_fields(node, "`facts`") else { return Vec::new() };
     let facts = fields.iter().filter_map(|(name, key, value)| {
         if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
@@ -18,7 +38,7 @@ pub fn facts(findings: &mut Findings, node: &Node) -> Vec<Fact> {
             return None;
         }
         // A fact that is wrong keeps its name, so that the checks that name it are not called wrong too.
-        Some(fact(findings, name, value).unwrap_or_else(|| empty(name)))
+        Some(fact(findings, name, value, own).unwrap_or_else(|| empty(name)))
     });
     facts.collect()
 }
@@ -35,10 +55,16 @@ fn empty(name: &str) -> Fact {
     }
 }
 
-fn fact(findings: &mut Findings, name: &str, node: &Node) -> Option<Fact> {
+fn fact(findings: &mut Findings, name: &str, node: &Node, own: &Variables) -> Option<Fact> {
     let mut fact = empty(name);
     if !matches!(node.value, Value::Map(_)) {
         findings.filled_text(node, name)?.trim().clone_into(&mut fact.value);
+        return Some(fact);
+    }
+    if entry(node, "canary").is_some() {
+        let fields = findings.fields(node, &format!("the canary `{name}`"), &["canary", "asks"])?;
+        fact.asks = fields.get("asks").map_or_else(Vec::new, |node| findings.texts(node, "asks"));
+        own.get(name)?.as_str()?.clone_into(&mut fact.value);
         return Some(fact);
     }
     let fields = findings.fields(node, &format!("the fact `{name}`"), KEYS)?;

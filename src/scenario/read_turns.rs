@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::captures;
 use super::decode::{Findings, one_or_many};
 use super::fillers::FillerSource;
 use super::header::entry;
-use super::read_check::{self, checks};
+use super::matrix::is_variable_name;
+use super::read_check::{self, checks, pattern};
 use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::Code;
-use crate::model::{EachReply, Fact, Role, Turn};
+use crate::model::{Capture, EachReply, Fact, Role, Turn};
 use crate::text::nearest::nearest;
 
 /// The most turns that one conversation may have.
 pub const MAX_TURNS: usize = 10_000;
-const KEYS: &[&str] = &["user", "reply", "id", "expect", "filler"];
+const KEYS: &[&str] = &["user", "reply", "id", "expect", "capture", "filler"];
 
 /// Exchanges of filler files, by the path that the scenario gives.
 pub type FillerFiles = HashMap<String, Vec<Exchange>>;
@@ -62,7 +64,7 @@ impl TurnReader<'_> {
         let Some(fields) = findings.fields(node, "a turn", KEYS) else { return };
         fields.exclude(findings, "user", "filler");
         if let Some(filler) = fields.get("filler") {
-            for key in ["reply", "id", "expect"] {
+            for key in ["reply", "id", "expect", "capture"] {
                 fields.exclude(findings, "filler", key);
             }
             self.filler(findings, filler, node);
@@ -81,8 +83,14 @@ impl TurnReader<'_> {
             user: findings.filled_text(user, "user").unwrap_or_default().into(),
             reply: fields.get("reply").and_then(|reply| findings.filled_text(reply, "reply")).map(Arc::from),
             checks: fields.get("expect").map_or_else(Vec::new, |expect| checks(findings, expect, facts)),
+            captures: fields.get("capture").map_or_else(Vec::new, |capture| turn_captures(findings, capture)),
             position: node.position,
         };
+        if let (Some(_), Some((key, _))) = (fields.get("reply"), fields.pair("capture")) {
+            let help = "what a canned reply says is known: write it where it is needed";
+            let message = "a turn with a canned `reply` has nothing to capture";
+            findings.error_help(Code::ExpectOnCanned, key, message, "", help);
+        }
         if let (Some(_), Some((key, _))) = (fields.get("reply"), fields.pair("expect")) {
             let help = "a canned reply is no answer of the bot; check a turn that is asked live";
             findings.error_help(
@@ -118,6 +126,7 @@ impl TurnReader<'_> {
                 user,
                 reply: Some(reply),
                 checks: Vec::new(),
+                captures: Vec::new(),
                 position: node.position,
             })
             .collect();
@@ -134,6 +143,37 @@ impl TurnReader<'_> {
             findings.error(Code::TooManyTurns, node, format!("a conversation has at most {MAX_TURNS} turns"), "");
         }
     }
+}
+
+/// Reads the names of all captures; whatever else is wrong with them is found where the turns are read.
+pub fn captures(findings: &mut Findings, turns: &Node) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (name, at) in captures::names(turns) {
+        if !is_variable_name(findings, name, at) {
+            continue;
+        }
+        if names.iter().any(|known| known == name) {
+            let message = format!("`{name}` is captured twice");
+            findings.error_help(Code::DuplicateVariable, at, message, "", "give one of them another name");
+        } else {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+fn turn_captures(findings: &mut Findings, node: &Node) -> Vec<Capture> {
+    let Some(fields) = findings.open_fields(node, "`capture`") else { return Vec::new() };
+    let captures = fields.iter().filter_map(|(name, _, value)| {
+        let pattern = pattern(findings, value, "capture")?;
+        if !pattern.has_group() {
+            let message = format!("`{pattern}` has no group, and the first group is what is captured");
+            findings.error_help(Code::InvalidRegex, value, message, "", "put parentheses around it: `T-(\\d+)`");
+            return None;
+        }
+        Some(Capture { name: name.to_owned(), pattern })
+    });
+    captures.collect()
 }
 
 fn turn_id(findings: &mut Findings, node: &Node) -> Option<String> {

@@ -76,6 +76,23 @@ pub fn has_templates(node: &Node) -> bool {
     }
 }
 
+/// The variables that the texts of a tree need, each once or more often. Of a template that cannot be read, none.
+#[must_use]
+pub fn names_in(node: &Node) -> Vec<String> {
+    match &node.value {
+        Value::Scalar(_, text) if is_template(text) => {
+            let mut read = READ.write().unwrap_or_else(PoisonError::into_inner);
+            if !read.needs.contains_key(text) && (refusal(text).is_some() || read.add(text).is_err()) {
+                return Vec::new();
+            }
+            read.needs.get(text).cloned().unwrap_or_default()
+        }
+        Value::Null | Value::Scalar(..) => Vec::new(),
+        Value::List(items) => items.iter().flat_map(names_in).collect(),
+        Value::Map(entries) => entries.iter().flat_map(|(_, value)| names_in(value)).collect(),
+    }
+}
+
 /// Fills variables in.
 pub struct Templates<'v> {
     variables: &'v Map<String, Json>,

@@ -48,7 +48,8 @@ impl Transcriber {
             return Ok(None);
         }
         self.redactions.prepare(&rules.redact)?;
-        let body = Body { text: String::new(), mode: rules.mode, redacted: self.redactions.begin() };
+        let body =
+            Body { text: String::new(), mode: rules.mode, redacted: self.redactions.begin(&record.begin.canaries) };
         Ok(Some(Snapshot::new(metadata(record, source, self.redactions.digest()), &body.of(record)?)))
     }
 }
@@ -67,7 +68,9 @@ impl Snapshot {
 pub fn transcript(record: &Record) -> String {
     let nothing = Redactions::default();
     // Only a redaction can fail.
-    Body { text: String::new(), mode: SnapshotMode::Full, redacted: nothing.begin() }.of(record).unwrap_or_default()
+    Body { text: String::new(), mode: SnapshotMode::Full, redacted: nothing.begin(&serde_json::Map::new()) }
+        .of(record)
+        .unwrap_or_default()
 }
 
 fn metadata(record: &Record, source: &str, redactions: Option<&str>) -> Metadata {
@@ -92,7 +95,9 @@ fn is_whole(record: &Record) -> bool {
         .as_ref()
         .is_some_and(|done| done.error.is_none() && matches!(done.end, End::Passed | End::Failed | End::Errored));
     let is_played = |turn: &TurnDone| turn.error.is_none() && turn.reply.is_some();
-    has_ended && record.turns.len() == record.begin.turns as usize && record.turns.iter().all(is_played)
+    has_ended
+        && record.turns.len() == record.begin.turns as usize + record.begin.probes as usize
+        && record.turns.iter().all(is_played)
 }
 
 /// A transcript while it is written.
@@ -143,7 +148,7 @@ impl Body<'_> {
     fn turn(&mut self, turn: &TurnDone, messages: &[Message]) -> Result<(), RedactError> {
         let is_canned = turn.source == Source::Canned;
         let sent = if is_canned { "canned".to_owned() } else { format!("sent: {}", sent(turn, messages)) };
-        self.line(&format!("\nturn {} · {sent}", turn.turn));
+        self.line(&format!("\n{} · {sent}", turn.turn.named()));
         self.message("user", &turn.user)?;
         // A canned reply is of the script. Of any other not even its end is kept: whether it was cut off or empty
         // hangs on its words.
@@ -181,7 +186,8 @@ impl Body<'_> {
         }
         let with_distance = self.keeps_replies();
         for check in checks {
-            push_line(&mut self.text, &check_line(check, with_distance));
+            let line = check_line(check, with_distance);
+            push_line(&mut self.text, &self.redacted.without_canaries(&line));
         }
     }
 }

@@ -10,7 +10,7 @@ use std::fmt;
 use super::body::INDENT;
 use super::format::Snapshot;
 use super::outdated::{self, ScriptPart};
-use crate::model::Outcome;
+use crate::model::{Outcome, TurnId};
 
 /// How two transcripts differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Difference {
     /// mention.
     Words {
         /// The turns whose replies differ.
-        turns: Vec<u32>,
+        turns: Vec<TurnId>,
     },
     /// In more than that.
     Substance(Box<Changes>),
@@ -33,7 +33,7 @@ pub struct Changes {
     /// Checks whose verdict or outcome changed, that are new or that are gone.
     pub checks: Vec<CheckChange>,
     /// Turns for which other messages were sent.
-    pub sent: Vec<u32>,
+    pub sent: Vec<TurnId>,
     /// Parts of the script that changed, so that the accepted transcript is one of another script.
     pub script: Vec<ScriptPart>,
     /// Lines that no transcript has, in a file that was edited by hand.
@@ -41,14 +41,14 @@ pub struct Changes {
     /// Whether the file was edited so that no part tells it: blank lines, an order.
     pub is_rearranged: bool,
     /// Turns whose replies differ.
-    pub words: Vec<u32>,
+    pub words: Vec<TurnId>,
 }
 
 /// A check that came out differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckChange {
     /// The turn; absent for a check on the whole transcript.
-    pub turn: Option<u32>,
+    pub turn: Option<TurnId>,
     /// The check, as its line names it: `forgets name`.
     pub check: String,
     /// How it came out before: `✓ forgotten`; absent where the accepted transcript does not have it.
@@ -59,7 +59,7 @@ pub struct CheckChange {
 
 impl Difference {
     /// Whether this is more than a live model's other words, given which turns got their replies from a live call.
-    pub fn is_regression(&self, is_live: impl Fn(u32) -> bool) -> bool {
+    pub fn is_regression(&self, is_live: impl Fn(TurnId) -> bool) -> bool {
         match self {
             Self::Same => false,
             Self::Words { turns } => !turns.iter().all(|&turn| is_live(turn)),
@@ -133,7 +133,7 @@ impl fmt::Display for Changes {
 impl fmt::Display for CheckChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.turn {
-            Some(turn) => write!(f, "turn {turn}: ")?,
+            Some(turn) => write!(f, "{}: ", turn.named())?,
             None => f.write_str("transcript: ")?,
         }
         let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "absent".to_owned());
@@ -141,8 +141,8 @@ impl fmt::Display for CheckChange {
     }
 }
 
-fn list(turns: &[u32]) -> String {
-    turns.iter().map(|turn| format!("turn {turn}")).collect::<Vec<_>>().join(", ")
+fn list(turns: &[TurnId]) -> String {
+    turns.iter().map(|turn| turn.named().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Compares the contents of two snapshots. Where their scenario replaced other things in the texts of one than of the other,
@@ -163,7 +163,7 @@ fn compare_contents(old: &str, new: &str) -> Difference {
     // Where one of the two leaves replies out, all of them differ, and it says nothing.
     let has_replies = !changes.script.contains(&ScriptPart::Mode);
     let absent = Turn::default();
-    let mut numbers: Vec<&u32> = old.turns.keys().chain(new.turns.keys()).collect();
+    let mut numbers: Vec<&TurnId> = old.turns.keys().chain(new.turns.keys()).collect();
     numbers.sort_unstable();
     numbers.dedup();
     for &turn in numbers {
@@ -195,7 +195,7 @@ impl Changes {
 struct Transcript<'a> {
     /// What stands before the first turn, and what this version does not know: heading line and text, by name.
     frame: BTreeMap<&'a str, Block<'a>>,
-    turns: BTreeMap<u32, Turn<'a>>,
+    turns: BTreeMap<TurnId, Turn<'a>>,
     checks: Vec<&'a str>,
 }
 
@@ -221,8 +221,7 @@ impl<'a> Transcript<'a> {
         let mut turn = None;
         for block in blocks(contents) {
             let (name, rest) = block.heading.split_once(" · ").unwrap_or((block.heading, ""));
-            let number = name.strip_prefix("turn ").and_then(|number| number.parse().ok());
-            if let Some(number) = number {
+            if let Some(number) = TurnId::of_name(name) {
                 turn = Some(number);
                 transcript.turns.entry(number).or_default().sent = rest;
                 continue;
@@ -278,7 +277,7 @@ fn compare_frames<'a>(old: &Transcript<'a>, new: &Transcript<'a>, changes: &mut 
     }
 }
 
-fn compare_turns(turn: u32, old: &Turn<'_>, new: &Turn<'_>, has_replies: bool, changes: &mut Changes) {
+fn compare_turns(turn: TurnId, old: &Turn<'_>, new: &Turn<'_>, has_replies: bool, changes: &mut Changes) {
     if old.sent != new.sent {
         changes.sent.push(turn);
     }
@@ -332,7 +331,7 @@ fn is_outcome(word: &str) -> bool {
 
 /// Pairs checks by what they assert, the first with the first where several assert the same. Whether a distance moved
 /// is returned: replies that mention a fact move it, so it goes with the words.
-fn compare_checks(turn: Option<u32>, old: &[&str], new: &[&str], changes: &mut Changes) -> bool {
+fn compare_checks(turn: Option<TurnId>, old: &[&str], new: &[&str], changes: &mut Changes) -> bool {
     let mut left: Vec<CheckLine<'_>> = new.iter().map(|line| CheckLine::parse(line)).collect();
     let mut distance_moved = false;
     for a in old.iter().map(|line| CheckLine::parse(line)) {

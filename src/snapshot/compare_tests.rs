@@ -100,7 +100,7 @@ fn verdicts_outcomes_requests_and_the_script_are_substance() {
         (
             |record| {
                 let mut third = record.turns[1].clone();
-                third.turn = 3;
+                third.turn = TurnId::Turn(3);
                 record.turns.push(third);
                 record.begin.turns = 3;
                 record.checks.push(check(Some(3), "asks", "false", "pass"));
@@ -131,7 +131,9 @@ fn a_changed_script_is_told_from_a_changed_bot() {
 #[test]
 fn of_many_changed_parts_the_first_are_named() {
     let difference = after(|record| {
-        record.turns = (1..=7).map(|turn| crate::event::TurnDone { turn, ..record.turns[0].clone() }).collect();
+        record.turns = (1..=7)
+            .map(|turn| crate::event::TurnDone { turn: TurnId::Turn(turn), ..record.turns[0].clone() })
+            .collect();
         record.begin.turns = 7;
         record.begin.system = None;
         record.checks.clear();
@@ -179,9 +181,9 @@ fn an_edit_that_no_part_explains_is_no_mere_words() {
 
 #[test]
 fn only_a_live_reply_may_word_itself_differently() {
-    let words = Difference::Words { turns: vec![1, 3] };
+    let words = Difference::Words { turns: vec![TurnId::Turn(1), TurnId::Turn(3)] };
     assert!(!words.is_regression(|_| true));
-    assert!(words.is_regression(|turn| turn == 1));
+    assert!(words.is_regression(|turn| turn == TurnId::Turn(1)));
     assert!(!Difference::Same.is_regression(|_| false));
     assert!(after(|record| record.checks[0].verdict = crate::model::Verdict::Fail).is_regression(|_| true));
 }
@@ -208,7 +210,7 @@ proptest! {
         reply in "([ \n✓✗?·#-]|turn 2|turn 9 · canned|checks|  ✗ recalls name · leaked|---|user|distance 3){0,14}",
     ) {
         match after(|record| record.turns[0].reply = Some(reply)) {
-            Difference::Words { turns } => prop_assert_eq!(turns, [1]),
+            Difference::Words { turns } => prop_assert_eq!(turns, [TurnId::Turn(1)]),
             other => prop_assert_eq!(other, Difference::Same),
         }
     }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::model::TurnId;
+
 /// So many parts are named.
 const NAMED: usize = 5;
 
@@ -22,13 +24,13 @@ pub enum ScriptPart {
     /// A message before turn 1.
     History(u32),
     /// A turn that was not there.
-    TurnAdded(u32),
+    TurnAdded(TurnId),
     /// A turn that is not there any more.
-    TurnGone(u32),
+    TurnGone(TurnId),
     /// A turn's user message.
-    User(u32),
+    User(TurnId),
     /// A turn's canned reply, or whether it has one.
-    CannedReply(u32),
+    CannedReply(TurnId),
 }
 
 impl fmt::Display for ScriptPart {
@@ -40,10 +42,10 @@ impl fmt::Display for ScriptPart {
             Self::Redactions => f.write_str("`snapshot_redact:` changed"),
             Self::Persona => f.write_str("the persona's text changed"),
             Self::History(n) => write!(f, "message {n} of the history changed"),
-            Self::TurnAdded(n) => write!(f, "turn {n} is new"),
-            Self::TurnGone(n) => write!(f, "turn {n} is gone"),
-            Self::User(n) => write!(f, "turn {n}'s user message changed"),
-            Self::CannedReply(n) => write!(f, "turn {n}'s canned reply changed"),
+            Self::TurnAdded(n) => write!(f, "{} is new", n.named()),
+            Self::TurnGone(n) => write!(f, "{} is gone", n.named()),
+            Self::User(n) => write!(f, "{}'s user message changed", n.named()),
+            Self::CannedReply(n) => write!(f, "{}'s canned reply changed", n.named()),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::model::{Pattern, Redaction};
@@ -87,9 +88,13 @@ impl Redactions {
         self.digest.as_deref()
     }
 
-    /// For the texts of one conversation.
-    pub(super) fn begin(&self) -> Texts<'_> {
-        Texts { redactions: self, work_left: MAX_WORK }
+    /// For the texts of a conversation with these canaries, by the names of their facts.
+    pub(super) fn begin(&self, canaries: &Map<String, Value>) -> Texts<'_> {
+        let named =
+            |(name, value): (&String, &Value)| Some((value.as_str()?.to_ascii_lowercase(), format!("‹{name}›")));
+        let mut canaries: Vec<(String, String)> = canaries.iter().filter_map(named).collect();
+        canaries.retain(|(value, _)| !value.is_empty());
+        Texts { redactions: self, canaries, work_left: MAX_WORK }
     }
 }
 
@@ -104,13 +109,15 @@ fn digest(rules: &[Redaction]) -> String {
 /// Redacts the texts of one conversation.
 pub(super) struct Texts<'r> {
     redactions: &'r Redactions,
+    /// What a canary is in small letters, and what stands in its place.
+    canaries: Vec<(String, String)>,
     work_left: u64,
 }
 
 impl Texts<'_> {
     /// The text with everything replaced that is to be.
     pub(super) fn redact<'t>(&mut self, text: &'t str) -> Result<Cow<'t, str>, RedactError> {
-        let mut text = Cow::Borrowed(text);
+        let mut text = self.without_canaries(text);
         for (rule, expression) in self.redactions.rules.iter().zip(&self.redactions.expressions) {
             let replaced = replace(expression, &rule.with, &text, &mut self.work_left);
             let replaced = replaced.ok_or_else(|| RedactError::TooMuch { pattern: rule.pattern.clone() })?;
@@ -119,6 +126,26 @@ impl Texts<'_> {
             }
         }
         Ok(text)
+    }
+
+    /// The text with `‹name›` in the place of each canary, however it is capitalised: another seed makes no other transcript.
+    pub(super) fn without_canaries<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut text = Cow::Borrowed(text);
+        for (value, name) in &self.canaries {
+            // Places stay where they are: only ASCII changes.
+            let low = text.to_ascii_lowercase();
+            if let Some(first) = low.find(value) {
+                let (mut replaced, mut kept) = (text[..first].to_owned(), first);
+                for (at, found) in low[first..].match_indices(value).map(|(at, found)| (first + at, found)) {
+                    replaced.push_str(&text[kept..at]);
+                    replaced.push_str(name);
+                    kept = at + found.len();
+                }
+                replaced.push_str(&text[kept..]);
+                text = Cow::Owned(replaced);
+            }
+        }
+        text
     }
 }
 
@@ -158,7 +185,7 @@ mod tests {
         let rule = |(pattern, with): &(&str, &str)| Redaction { pattern: (*pattern).into(), with: (*with).into() };
         let mut redactions = Redactions::default();
         redactions.prepare(&rules.iter().map(rule).collect::<Vec<_>>())?;
-        Ok(redactions.begin().redact(text)?.into_owned())
+        Ok(redactions.begin(&Map::new()).redact(text)?.into_owned())
     }
 
     #[test]

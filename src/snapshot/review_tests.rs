@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::model::TurnId;
 use crate::snapshot::{Mode, check};
 
 fn pending_file(source: &str, contents: &str) -> String {
@@ -72,7 +73,7 @@ fn accepting_replaces_the_old_one_and_the_next_run_matches() {
     ]);
     let [path] = find(folder.path()).unwrap().try_into().unwrap();
     let pending = Pending::load(&path).unwrap();
-    assert_eq!(pending.difference(), Some(Difference::Words { turns: vec![1] }));
+    assert_eq!(pending.difference(), Some(Difference::Words { turns: vec![TurnId::Turn(1)] }));
     let (target, new) = (pending.target.clone(), pending.new.clone());
     pending.accept().unwrap();
     assert!(!path.exists());

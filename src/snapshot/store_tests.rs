@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::model::TurnId;
 use crate::snapshot::Metadata;
 
 struct Folder(tempfile::TempDir);
@@ -75,7 +76,7 @@ fn always_writes_the_accepted_form_at_once() {
     assert_eq!(check(&folder.snap(), &snapshot(ONE), Mode::Always).unwrap(), Status::Written { difference: None });
     assert_eq!(fs::read_to_string(folder.snap()).unwrap(), format!("---\nsource: s.yaml\n---\n{ONE}\n"));
     folder.put(&folder.pending(), "an older one");
-    let words = Difference::Words { turns: vec![1] };
+    let words = Difference::Words { turns: vec![TurnId::Turn(1)] };
     assert_eq!(
         check(&folder.snap(), &snapshot(TWO), Mode::Always).unwrap(),
         Status::Written { difference: Some(words) }
@@ -101,7 +102,7 @@ fn a_difference_waits_for_review_and_leaves_the_accepted_one_alone() {
     let folder = Folder::new();
     check(&folder.snap(), &snapshot(ONE), Mode::Always).unwrap();
     age(&folder.snap());
-    let difference = Difference::Words { turns: vec![1] };
+    let difference = Difference::Words { turns: vec![TurnId::Turn(1)] };
     let status = check(&folder.snap(), &snapshot(TWO), Mode::No).unwrap();
     assert_eq!(status, Status::Differs { difference: difference.clone(), pending: None });
     assert_eq!(folder.files(), ["s@p.m.2.snap"]);

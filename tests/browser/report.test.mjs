@@ -255,6 +255,19 @@ describe('the page of a long conversation', { skip }, () => {
     await window.close();
   });
 
+  test('stays at the turn of an address while short turns above it are made', async () => {
+    const short = played({ 's/short.yaml': 'model: builtin:echo\nwindow: 2\nturns: [{filler: 118}, {user: Here}, {filler: 80}]\n' });
+    const window = await opened(short.page, { hash: '#short//default/builtin%3Aecho/2//1/119' });
+    const top = () => window.page.evaluate(() => document.querySelector('.turn.here').getBoundingClientRect().top);
+    await window.page.waitForFunction(() => Math.abs(document.querySelector('.turn.here').getBoundingClientRect().top) < 60);
+    // Whatever comes near the screen there is made by now.
+    await window.page.waitForFunction(() => view.stopStaying !== undefined);
+    await window.page.evaluate(() => new Promise((done) => { let frames = 40; const next = () => (frames-- > 0 ? requestAnimationFrame(next) : done()); next(); }));
+    assert.ok(Math.abs(await top()) < 60, `${await top()}`);
+    await window.close();
+    short.remove();
+  });
+
   test('shows the beginning of a very long text, and all of it on demand', async () => {
     const window = await opened(run.page);
     const text = window.page.locator('.turn[data-turn="1"] .message.user .text');

@@ -27,6 +27,22 @@ fn with_gone() -> Sandbox {
     sandbox
 }
 
+/// Its words are nowhere else: it plays without them in the very run that would remove them.
+#[test]
+fn recordings_of_a_scenario_that_was_moved_are_never_pruned() {
+    let server = Server::saying("Hello!");
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/trip.yaml", HELLO);
+    sandbox.write("s/moved.yaml", HELLO);
+    run(&sandbox, &["--cassettes", "record"]).expect(0);
+    std::fs::create_dir(sandbox.path().join("s/sub")).unwrap();
+    std::fs::rename(sandbox.path().join("s/moved.yaml"), sandbox.path().join("s/sub/moved.yaml")).unwrap();
+    let told = run(&sandbox, &["--offline", "--prune"]).expect(3).stderr;
+    let warning = "warning: s/cassettes/moved.jsonl: its scenario lies in another folder; move it there\n";
+    assert!(told.contains(warning), "{told}");
+    assert!(sandbox.files("s").contains(&"cassettes/moved.jsonl".to_owned()));
+}
+
 #[test]
 fn recordings_of_a_scenario_that_is_gone_are_told_and_pruned_on_a_whole_run_only() {
     let sandbox = with_gone();

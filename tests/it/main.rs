@@ -9,6 +9,8 @@
 
 mod apart;
 mod budget;
+mod canaries;
+mod captures;
 mod cassette_files;
 mod cassettes;
 mod compare;
@@ -35,6 +37,7 @@ mod outcomes;
 mod panics;
 mod pictures;
 mod pinned;
+mod probes;
 mod provider;
 mod rates;
 mod readme;
@@ -55,6 +58,7 @@ mod snapshot_modes;
 mod snapshots_of_runs;
 mod strangers;
 mod support;
+mod triage;
 mod unreferenced;
 mod until_decided;
 mod window_cases;

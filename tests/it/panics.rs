@@ -104,6 +104,7 @@ fn play(texts: &[&str], chat: Arc<dyn ChatModel>, concurrency: usize) -> Vec<Rec
         budget: None,
         is_fail_fast: false,
         is_until_decided: false,
+        is_triaged: false,
     };
 
     let folder = tempfile::tempdir().expect("a folder");

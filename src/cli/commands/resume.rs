@@ -108,7 +108,8 @@ fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -
         // Nothing is stopped in good order any more: the first signal ends the program, as behind any run.
         drop(stage);
         let kept = settle(&prepared.shelf, &folder, Ended::Complete, console);
-        return Ok(finish(&folder, (Ended::Complete, kept), &mut journal, (&settings, args.format), console));
+        let ending = (&settings, args.format, prepared.job.plan.has_canaries());
+        return Ok(finish(&folder, (Ended::Complete, kept), &mut journal, ending, console));
     }
     prepared.job.tapes = prepared.shelf.tapes(Some(&earlier));
     let (shelf, format) = (&prepared.shelf, args.format.here(console));

@@ -133,10 +133,11 @@ impl Stage {
     /// Plays what is to be played, writes the reports, prints the summary.
     pub(super) fn carry_out(self, job: Job, part: Part<'_>, settings: &SnapshotSettings, console: &Console) -> Exit {
         let (folder, format, recordings) = (part.folder, part.format, part.shelf);
+        let has_canaries = job.plan.has_canaries();
         let exit = match play(job, part, console, (&self.runtime, self.asked)) {
             Ok((ended, mut journal)) => {
                 let kept = settle(recordings, folder, ended, console);
-                finish(folder, (ended, kept), &mut journal, (settings, format), console)
+                finish(folder, (ended, kept), &mut journal, (settings, format, has_canaries), console)
             }
             Err(error) => {
                 console.fatal(with_causes(&error));
@@ -277,6 +278,7 @@ pub(super) fn prepare(
         budget,
         is_fail_fast: args.fail_fast,
         is_until_decided: args.until_decided,
+        is_triaged: args.triage,
     };
     Ok(Prepared { config, job, shelf, shard, rerun })
 }
@@ -348,6 +350,7 @@ pub fn overrides(args: &RunArgs, config: &Config, environment: &Environment) -> 
         tags: args.tag.clone(),
         filters: args.filter.clone(),
         max_conversations: args.max_conversations,
+        seed: args.seed.unwrap_or_default(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::console::shown;
 use super::rows::{Line, Tone};
-use crate::model::VariantKey;
+use crate::model::{TurnId, VariantKey};
 use crate::snapshot::{self, Changes, Difference, Pending, Sign};
 use crate::text::escape::visible;
 
@@ -87,21 +87,31 @@ fn said(changes: &Changes) -> Vec<Line> {
 }
 
 /// `turn 4`, `turns 1–3, 7`, `unchanged`. The turns are in order.
-fn turns(numbers: &[u32]) -> String {
-    let runs = numbers.chunk_by(|a, b| a + 1 == *b).flat_map(|run| match run {
+fn turns(numbers: &[TurnId]) -> String {
+    let runs = numbers.chunk_by(|a, b| follow(*a, *b)).flat_map(|run| match run {
         [first, _, .., last] => vec![format!("{first}–{last}")],
-        few => few.iter().map(u32::to_string).collect(),
+        few => few.iter().map(ToString::to_string).collect(),
     });
     match numbers {
         [] => "unchanged".to_owned(),
-        [turn] => format!("turn {turn}"),
+        [turn] => turn.named().to_string(),
+        [TurnId::Probe(_), ..] => format!("probes {}", runs.collect::<Vec<_>>().join(", ")),
         _ => format!("turns {}", runs.collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn follow(one: TurnId, next: TurnId) -> bool {
+    match (one, next) {
+        (TurnId::Turn(one), TurnId::Turn(next)) | (TurnId::Probe(one), TurnId::Probe(next)) => one + 1 == next,
+        _ => false,
     }
 }
 
 /// A turn in which nothing changed says nothing as the surroundings of one in which something did.
 fn by_turn(lines: &[snapshot::Line]) -> Vec<snapshot::Line> {
-    let begins = |line: &snapshot::Line| line.text.starts_with("turn ") || line.text == "transcript";
+    let begins = |line: &snapshot::Line| {
+        line.text.starts_with("turn ") || line.text.starts_with("probe ") || line.text == "transcript"
+    };
     let mut kept: Vec<snapshot::Line> = Vec::with_capacity(lines.len());
     for part in lines.chunk_by(|a, b| (a.sign == Sign::Gap) == (b.sign == Sign::Gap) && !begins(b)) {
         if part.iter().any(|line| matches!(line.sign, Sign::Removed | Sign::Added)) {
@@ -246,12 +256,15 @@ mod tests {
 
     #[test]
     fn turns_are_named_shortly() {
-        let table: [(&[u32], &str); 5] = [
+        use TurnId::{Probe, Turn};
+        let table: [(&[TurnId], &str); 7] = [
             (&[], "unchanged"),
-            (&[4], "turn 4"),
-            (&[2, 4], "turns 2, 4"),
-            (&[2, 3], "turns 2, 3"),
-            (&[1, 2, 3, 7], "turns 1–3, 7"),
+            (&[Turn(4)], "turn 4"),
+            (&[Turn(2), Turn(4)], "turns 2, 4"),
+            (&[Turn(2), Turn(3)], "turns 2, 3"),
+            (&[Turn(1), Turn(2), Turn(3), Turn(7), Probe(8)], "turns 1–3, 7, p8"),
+            (&[Probe(2)], "probe p2"),
+            (&[Probe(1), Probe(2), Probe(3)], "probes p1–p3"),
         ];
         for (numbers, named) in table {
             assert_eq!(turns(numbers), named);
@@ -277,7 +290,12 @@ mod tests {
 
     #[test]
     fn of_a_great_many_verdicts_the_first_are_named_and_the_rest_are_counted() {
-        let moved = |turn| CheckChange { turn: Some(turn), check: "asks".into(), old: Some("✓".into()), new: None };
+        let moved = |turn| CheckChange {
+            turn: Some(TurnId::Turn(turn)),
+            check: "asks".into(),
+            old: Some("✓".into()),
+            new: None,
+        };
         let changes = Changes { checks: (1..=25).map(moved).collect(), ..Changes::default() };
         let lines = said(&changes);
         assert_eq!((lines.len(), lines[21].text.as_str()), (22, "  … and 5 more"));

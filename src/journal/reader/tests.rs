@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::event::{Attempt, Begin, ConversationDone, TurnDone};
 use crate::journal::Writer;
-use crate::model::{ConversationKey, End, Source, VariantKey};
+use crate::model::{ConversationKey, End, Source, TurnId, VariantKey};
 
 fn run(conversations: u32) -> Event {
     Event::Run(Box::new(Manifest {
@@ -53,6 +53,8 @@ fn begin(plan: u32) -> Event {
         system: None,
         history: Vec::new(),
         turns: 3,
+        probes: 0,
+        canaries: serde_json::Map::new(),
         params: serde_json::Map::new(),
         snapshot: crate::model::SnapshotRules::default(),
     }))
@@ -61,7 +63,7 @@ fn begin(plan: u32) -> Event {
 fn turn(plan: u32, turn: u32, reply: &str) -> Event {
     Event::Turn(Box::new(TurnDone {
         plan,
-        turn,
+        turn: TurnId::Turn(turn),
         user: "Hi".into(),
         sent: vec![(0, 1)],
         source: Source::Builtin,
@@ -265,7 +267,7 @@ fn two_iterations_at_once_do_not_disturb_each_other() {
 proptest! {
     #[test]
     fn every_reply_and_error_reads_back_as_it_was(reply in any::<String>(), error in ".*", wait in any::<Option<u64>>()) {
-        let attempt = Attempt { plan: 0, turn: 1, attempt: 1, status: Some(503), error, latency_ms: None, wait_ms: wait, reserved_usd: None };
+        let attempt = Attempt { plan: 0, turn: TurnId::Turn(1), attempt: 1, status: Some(503), error, latency_ms: None, wait_ms: wait, reserved_usd: None };
         let sandbox = Sandbox::with(&lines(&[
             run(1), begin(0), Event::Attempt(attempt.clone()), turn(0, 1, &reply), turn(0, 2, ""), turn(0, 3, ""), done(0),
         ]));
@@ -279,7 +281,7 @@ proptest! {
 fn an_event_reads_the_same_wherever_its_kind_stands() {
     let attempt = Attempt {
         plan: 3,
-        turn: 1,
+        turn: TurnId::Turn(1),
         attempt: 1,
         status: None,
         error: "e".into(),

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::event::{Attempt, Stopped};
+use crate::model::TurnId;
 
 fn event(wall_ms: u64) -> Event {
     Event::Stop(Stopped { wall_ms })
@@ -87,7 +88,7 @@ fn a_conversation_is_read_back_while_another_handle_appends() {
     let attempt = |error: &str| {
         Event::Attempt(Attempt {
             plan: 3,
-            turn: 1,
+            turn: TurnId::Turn(1),
             attempt: 1,
             status: None,
             error: error.to_owned(),

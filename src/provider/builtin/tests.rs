@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::check::{TurnView, decide};
-use crate::model::{CheckKind, FactRef, MatchKind, Origin, Outcome, Params};
+use crate::model::{CheckKind, FactRef, MatchKind, Origin, Outcome, Params, TurnId};
 use crate::provider::AttemptFailed;
 
 #[derive(Default)]
@@ -183,7 +183,7 @@ fn outcome(kind: BuiltinKind, plants: &[bool], window: &[bool], system: bool) ->
     let request: Vec<Message> = sent.iter().copied().cloned().collect();
     let text = Builtin::new(BuiltinKind::Reader).reply(&request, &facts);
     let view = TurnView {
-        turn,
+        turn: TurnId::Turn(turn),
         sent: &sent,
         history: &history,
         list_positions: &[],

@@ -6,7 +6,7 @@ use super::Cassette;
 use super::entry::{Entry, Place};
 use super::request::Request;
 use crate::event::WireMessage;
-use crate::model::Role;
+use crate::model::{Role, TurnId};
 
 /// The conversations, of those that were not recorded anew, of which `old` has a recording that follows a reply which is
 /// another one in `new`, where `new` has nothing that follows the new one; in the order of their recordings.
@@ -20,7 +20,7 @@ pub(super) fn left_behind(old: &Cassette, new: &Cassette, replaced: &HashSet<Pla
     if shared.is_empty() {
         return shared;
     }
-    let mut turns: HashMap<Place, BTreeMap<u32, &Entry>> = HashMap::new();
+    let mut turns: HashMap<Place, BTreeMap<TurnId, &Entry>> = HashMap::new();
     for entry in old.entries() {
         for place in places(entry).filter(|place| known.contains(&place.without_turn())) {
             turns.entry(place.without_turn()).or_default().insert(place.turn, entry);
@@ -35,17 +35,20 @@ fn says_otherwise(entry: &Entry, new: &Cassette) -> bool {
 }
 
 fn places(entry: &Entry) -> impl Iterator<Item = &Place> {
-    std::iter::once(&entry.place).chain(&entry.also)
+    std::iter::once(&entry.place).chain(&entry.also).filter(|place| !place.triage)
 }
 
 /// Whether a conversation of these turns finds all of its requests, with the replies that it hears now.
-fn is_replayed(turns: &BTreeMap<u32, &Entry>, new: &Cassette) -> bool {
+fn is_replayed(turns: &BTreeMap<TurnId, &Entry>, new: &Cassette) -> bool {
     let mut heard: HashMap<&str, &str> = HashMap::new();
-    turns.values().all(|entry| {
+    turns.iter().all(|(turn, entry)| {
         let messages: Vec<WireMessage> = entry.messages.iter().map(|message| as_heard(message, &heard)).collect();
         let asked = Request { messages: &messages, ..entry.request() };
         let Some(reply) = new.reply(&asked.key(entry.occurrence)) else { return false };
-        heard.insert(&entry.reply.text, &reply.text);
+        // Nobody hears what was said to a probe.
+        if !turn.is_probe() {
+            heard.insert(&entry.reply.text, &reply.text);
+        }
         true
     })
 }

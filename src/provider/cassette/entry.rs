@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::request::{Key, Keys, Request};
-use crate::event::{FORMAT, Record, TurnDone, WireMessage};
-use crate::model::{ConversationKey, Source, Usage};
+use crate::event::{CallDone, FORMAT, Record, TurnDone, WireMessage};
+use crate::model::{ConversationKey, Message, Source, TurnId, Usage};
 use crate::text::escape::visible_json;
 
 /// Where in a plan a request was recorded first. It says for whom a recording was made, and is no part of its key: whoever
@@ -30,13 +30,19 @@ pub struct Place {
     /// The repetition, from 1.
     pub trial: u32,
     /// The turn; 0 for the whole conversation.
-    pub turn: u32,
+    pub turn: TurnId,
+    /// Whether the turn was asked about once more there, to say why its reply did not have a fact.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub triage: bool,
 }
+
+/// Stands for the whole conversation: turns count from 1.
+const WHOLE: TurnId = TurnId::Turn(0);
 
 impl Place {
     /// A turn of a conversation.
     #[must_use]
-    pub fn new(key: &ConversationKey, turn: u32) -> Self {
+    pub fn new(key: &ConversationKey, turn: TurnId) -> Self {
         let variant = key.variant.clone();
         Self {
             case: variant.case,
@@ -46,13 +52,20 @@ impl Place {
             vars: variant.vars,
             trial: key.trial,
             turn,
+            triage: false,
         }
+    }
+
+    /// The whole conversation of these names.
+    #[must_use]
+    pub fn whole(key: &ConversationKey) -> Self {
+        Self::new(key, WHOLE)
     }
 
     /// The whole conversation.
     #[must_use]
     pub fn without_turn(&self) -> Self {
-        Self { turn: 0, ..self.clone() }
+        Self { turn: WHOLE, triage: false, ..self.clone() }
     }
 }
 
@@ -68,8 +81,11 @@ impl fmt::Display for Place {
             write!(f, " · {}", self.vars)?;
         }
         write!(f, " · trial {}", self.trial)?;
-        if self.turn > 0 {
-            write!(f, " · turn {}", self.turn)?;
+        if self.turn != WHOLE {
+            write!(f, " · {}", self.turn.named())?;
+        }
+        if self.triage {
+            f.write_str(" · triage")?;
         }
         Ok(())
     }
@@ -175,7 +191,23 @@ pub fn recorded(record: &Record) -> Vec<(Entry, Source)> {
         let reply = Recorded::of(turn)?;
         Some((Entry { key, occurrence, params: params.clone(), messages, reply, place, also: Vec::new() }, turn.source))
     });
-    entries.collect()
+    let beside = record.calls.iter().filter_map(|call| beside(call, record, &list));
+    entries.chain(beside).collect()
+}
+
+/// The recording of a call beside the turns. Of requests that are the same, one stands for all.
+fn beside(call: &CallDone, record: &Record, list: &[Message]) -> Option<(Entry, Source)> {
+    let source = Some(call.done.source).filter(|source| source.is_live() || *source == Source::Cassette)?;
+    let sent = call.done.sent_positions().map(|at| list.get(at));
+    let sent = sent.map(|message| Some(WireMessage { role: message?.role, content: message?.content.to_string() }));
+    let mut messages: Vec<WireMessage> = sent.collect::<Option<_>>()?;
+    let question = messages.pop()?;
+    messages.extend(call.inserted.iter().cloned().chain([question]));
+    let place = Place { triage: true, ..Place::new(&record.begin.key, call.done.turn) };
+    let params = record.begin.params.clone();
+    let key = Request { model: &place.model, messages: &messages, params: &params, trial: place.trial }.key(1);
+    let reply = Recorded::of(&call.done)?;
+    Some((Entry { key, occurrence: 1, params, messages, reply, place, also: Vec::new() }, source))
 }
 
 /// A recording as it is written.

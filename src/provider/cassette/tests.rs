@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::event::WireMessage;
-use crate::model::{Role, Usage};
+use crate::model::{Role, TurnId, Usage};
 
 fn message(role: Role, content: &str) -> WireMessage {
     WireMessage { role, content: content.to_owned() }
@@ -19,7 +19,8 @@ fn place(persona: &str, trial: u32, turn: u32) -> Place {
         window: "full".to_owned(),
         vars: String::new(),
         trial,
-        turn,
+        turn: TurnId::Turn(turn),
+        triage: false,
     }
 }
 

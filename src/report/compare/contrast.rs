@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::super::Flaky;
 use super::measures::{Measures, Sums};
 use super::outcomes::{Check, CheckId, Key, Names, Outcomes, Trial, Variant};
-use crate::model::{End, VariantKey, Verdict};
+use crate::model::{End, TurnId, VariantKey, Verdict};
 use crate::stats::{Cluster, Interval, Repeated, RepeatedRate, difference_interval, holm, mcnemar, wilson};
 
 /// One side of a contrast: those variants of a run that are compared, each by the names that its counterpart has too.
@@ -105,7 +105,7 @@ pub struct CheckChange {
     /// What it asserts.
     pub title: String,
     /// Its turn; none where it is on the whole transcript.
-    pub turn: Option<u32>,
+    pub turn: Option<TurnId>,
     /// How it came out; `None` where that side does not ask it.
     pub base: Option<Verdict>,
     /// The same of the second side.
@@ -124,7 +124,7 @@ pub struct Change {
     /// How it ended on the second.
     pub new: End,
     /// The first turn at which the verdicts part, for the worse or for the better; none where they part on the transcript alone.
-    pub turn: Option<u32>,
+    pub turn: Option<TurnId>,
     /// The checks that decide it, of a variant that got worse those that did, in their order: at least one.
     pub checks: Vec<CheckChange>,
 }

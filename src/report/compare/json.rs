@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::Flaky;
 use super::contrast::{Change, CheckChange, Contrast, LeftOut, Pairs, ScenarioPairs, Unshared};
 use super::{Both, Comparison};
-use crate::model::{End, VariantKey, Verdict, without_dust};
+use crate::model::{End, TurnId, VariantKey, Verdict, without_dust};
 use crate::stats::{Interval, RepeatedRate};
 use crate::text::escape::json_line;
 
@@ -125,14 +125,14 @@ struct WireChange<'a> {
     key: &'a VariantKey,
     base: End,
     new: End,
-    turn: Option<u32>,
+    turn: Option<TurnId>,
     checks: Vec<WireCheck<'a>>,
 }
 
 #[derive(Serialize)]
 struct WireCheck<'a> {
     title: &'a str,
-    turn: Option<u32>,
+    turn: Option<TurnId>,
     base: Option<Verdict>,
     new: Option<Verdict>,
     detail: &'a str,
@@ -191,7 +191,7 @@ struct WireRepeated {
 struct WireFlaky<'a> {
     #[serde(flatten)]
     key: &'a VariantKey,
-    turn: Option<u32>,
+    turn: Option<TurnId>,
     title: &'a str,
     passed: u64,
     failed: u64,

@@ -129,7 +129,7 @@ fn change(change: &Change, sign: char, by: Option<Dimension>) -> Option<String> 
     let more = change.checks.len() - 1;
     let more =
         if more > 0 { format!(", and {}", several(more as u64, "more check", "more checks")) } else { String::new() };
-    let turn = check.turn.map_or_else(String::new, |turn| format!("turn {turn}, "));
+    let turn = check.turn.map_or_else(String::new, |turn| format!("{}, ", turn.named()));
     let title = code(&check.title, NAME);
     let parting = parting(change).map_or_else(String::new, |text| format!("; {text}"));
     Some(format!("- {sign} {}: {turn}{title}: {}{more}{parting}{detail}\n", named(&change.key, by), verdicts(check)))
@@ -159,7 +159,7 @@ fn below(contrast: &Contrast, by: Option<Dimension>) -> Vec<String> {
     }
     for (side, flaky) in [&contrast.base, &contrast.new].into_iter().zip(&contrast.flaky) {
         let line = |one: &Flaky| {
-            let turn = one.turn.map_or_else(String::new, |turn| format!("turn {turn}, "));
+            let turn = one.turn.map_or_else(String::new, |turn| format!("{}, ", turn.named()));
             let (passed, all) = (grouped(one.passed), grouped(one.passed + one.failed));
             format!("- {}: {turn}{}: {passed} of {all} passed\n", named(&one.key, by), code(&one.title, NAME))
         };

@@ -9,7 +9,7 @@ use super::super::VerdictCounts;
 use super::super::failure::title;
 use super::super::tally::is_broken;
 use crate::event::{CheckDone, Record, TurnDone};
-use crate::model::{End, Source, VariantKey, Verdict};
+use crate::model::{End, Source, TurnId, VariantKey, Verdict};
 use crate::stats::decide_over_trials;
 use crate::text::count::words;
 
@@ -135,7 +135,7 @@ impl Trial {
 #[derive(Debug, Clone)]
 pub(super) struct Check {
     index: u32,
-    pub(super) turn: Option<u32>,
+    pub(super) turn: Option<TurnId>,
     pub(super) title: u32,
     /// Which of those that are called alike and stand at the same turn, from 0.
     nth: u32,
@@ -148,7 +148,7 @@ pub(super) struct Check {
 /// What makes a check of another run the same check: its place in the script and what it asserts, not its number, which a
 /// new check in front of it would move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct CheckId(Option<u32>, u32, u32);
+pub(super) struct CheckId(Option<TurnId>, u32, u32);
 
 impl Check {
     pub(super) fn id(&self) -> CheckId {

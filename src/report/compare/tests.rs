@@ -3,7 +3,7 @@
 use super::super::paint::Look;
 use super::super::sample::{check, ended, key, manifest, record, turn};
 use super::*;
-use crate::model::{End, Verdict};
+use crate::model::{End, TurnId, Verdict};
 use crate::text::layout::width;
 
 /// A conversation of one turn with one check for each verdict; it ends as they say.
@@ -81,7 +81,7 @@ fn each_variant_is_in_one_list() {
     assert_eq!(contrast.unshared.each_ref().map(|alone| alone.variants[0].scenario.as_str()), ["gone", "new"]);
     assert_eq!((contrast.pairs.number(), contrast.pairs.worsened, contrast.pairs.improved), (5, 1, 1));
     let check = &contrast.worse[0].checks[0];
-    assert_eq!((check.base, check.new, check.turn), (Some(Pass), Some(Fail), Some(1)));
+    assert_eq!((check.base, check.new, check.turn), (Some(Pass), Some(Fail), Some(TurnId::Turn(1))));
     assert_eq!((check.title.as_str(), check.detail.as_str()), ("contains \"1\"", "no 1"));
     assert_eq!(
         wording::answer(&contrast),
@@ -170,7 +170,10 @@ fn verdicts_part_at_the_first_turn_where_they_do_whichever_way() {
     };
     let comparison = gathered(&[&[two_turns(Fail, Pass)], &[two_turns(Pass, Fail)]]).between(None, 0).unwrap();
     let change = &comparison.contrasts[0].worse[0];
-    assert_eq!((change.turn, change.checks.len(), change.checks[0].turn), (Some(1), 1, Some(2)));
+    assert_eq!(
+        (change.turn, change.checks.len(), change.checks[0].turn),
+        (Some(TurnId::Turn(1)), 1, Some(TurnId::Turn(2)))
+    );
     let text = terminal::render(&comparison, Look { width: 80, is_coloured: false, is_ascii: false });
     let told =
         "turn 2 · asks true\n    pass → fail; no question\n    verdicts part at turn 1 already, for the better\n";

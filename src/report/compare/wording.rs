@@ -3,7 +3,7 @@
 use super::super::wording::{grouped, several, time_of_ms, vars_in_words};
 use super::contrast::{Change, CheckChange, Contrast, Pairs, Rate};
 use super::{Both, Dimension};
-use crate::model::{VariantKey, Verdict};
+use crate::model::{TurnId, VariantKey, Verdict};
 use crate::stats::Interval;
 
 /// From so many changes on, all of them one way, the test's p can be below 0.05.
@@ -159,8 +159,8 @@ pub(super) fn variant(key: &VariantKey, by: Option<Dimension>) -> Vec<String> {
 }
 
 /// `turn 4 · forgets name`.
-pub(super) fn check(turn: Option<u32>, title: &str) -> String {
-    turn.map_or_else(|| title.to_owned(), |turn| format!("turn {turn} · {title}"))
+pub(super) fn check(turn: Option<TurnId>, title: &str) -> String {
+    turn.map_or_else(|| title.to_owned(), |turn| format!("{} · {title}", turn.named()))
 }
 
 /// `pass → fail`, and what else there is to say of it.

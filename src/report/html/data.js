@@ -125,14 +125,30 @@ function varying(variants) {
   return [2, 3, 4, 5].filter((place) => variants.some((variant) => variant.names[place] !== variants[0].names[place]));
 }
 
+/** Turns are numbers, probes are texts such as p1. */
+function isProbe(turn) {
+  return typeof turn === 'string';
+}
+
+/** A turn as it stands in an address. */
+function turnOfText(text) {
+  return text.startsWith('p') ? text : Number(text);
+}
+
+/** The short name of what is asked in a turn. */
+function questionOf(turn) {
+  return isProbe(turn) ? turn : `u${turn}`;
+}
+
 /** The conversation's own list of messages, to which the ranges of a turn point: the short name of each, and its text. */
 function messagesOf({ system, history, turns }) {
   const messages = [];
   if (system !== null) messages.push({ name: 'system', role: 'system', text: system });
   history.forEach(({ role, content }, place) => messages.push({ name: `h${place + 1}`, role, text: content }));
   for (const { turn, user, reply, rare } of turns) {
-    messages.push({ name: `u${turn}`, role: 'user', text: user, turn });
-    const heard = rare.pinned ?? reply;
+    messages.push({ name: questionOf(turn), role: 'user', text: user, turn });
+    // What is said to a probe is in no history.
+    const heard = isProbe(turn) ? null : rare.pinned ?? reply;
     if (heard !== null) messages.push({ name: `a${turn}`, role: 'assistant', text: heard, turn });
   }
   return messages;

@@ -68,7 +68,7 @@ function openAddress() {
     return false;
   }
   document.getElementById('trouble').hidden = true;
-  const [trial, turn] = [Number(names[6]), names[7] === undefined ? undefined : Number(names[7])];
+  const [trial, turn] = [Number(names[6]), names[7] === undefined ? undefined : turnOfText(names[7])];
   if (view.variant !== variant || view.trial !== trial) openTranscript(variant, trial);
   choose(variant);
   if (turn === undefined || !goToTurn(turn)) bringUp();
@@ -100,7 +100,7 @@ function step(by, isWanted = () => true) {
 function stepTurn(by) {
   const numbers = [...view.rows.keys()];
   const focused = document.activeElement?.closest?.('.turn')?.dataset.turn;
-  const at = focused === undefined ? (by > 0 ? -1 : 1) : numbers.indexOf(Number(focused));
+  const at = focused === undefined ? (by > 0 ? -1 : 1) : numbers.indexOf(turnOfText(focused));
   if (numbers[at + by] !== undefined) goToTurn(numbers[at + by]);
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::Around;
 use crate::event::{Begin, CheckDone, Manifest, Record, Retention, Shard, SnapshotNote, TurnDone, WireMessage};
-use crate::model::{End, Outcome, Source, Verdict, Visibility};
+use crate::model::{End, Outcome, Source, TurnId, Verdict, Visibility};
 use crate::report::files::RunTotals;
 use crate::report::{Tally, VerdictCounts};
 
@@ -119,7 +119,7 @@ struct Conversation<'a>(
 
 #[derive(Serialize)]
 struct Turn<'a>(
-    u32,
+    TurnId,
     /// The user message.
     Said<&'a str>,
     Option<&'a str>,
@@ -164,7 +164,7 @@ struct Check<'a>(Said<Asserted<'a>>, Verdict, &'a str, Option<Fact<'a>>);
 
 /// What a check asserts: its turn, key, name, what is expected, its line in the file, and what its mark says.
 #[derive(Serialize)]
-struct Asserted<'a>(Option<u32>, &'a str, Option<&'a str>, &'a str, u32, Option<&'a str>);
+struct Asserted<'a>(Option<TurnId>, &'a str, Option<&'a str>, &'a str, u32, Option<&'a str>);
 
 /// The fact's name and value, where it was visible, how far away its last mention was, and what became of it.
 #[derive(Serialize)]
@@ -242,7 +242,7 @@ impl Rows {
 }
 
 /// What is the same in every trial.
-fn asserted(check: &CheckDone) -> (Option<u32>, &str, Option<&str>, &str, u32, Option<&str>) {
+fn asserted(check: &CheckDone) -> (Option<TurnId>, &str, Option<&str>, &str, u32, Option<&str>) {
     let CheckDone { turn, check, name, expected, line, known_failure, .. } = check;
     (*turn, check, name.as_deref(), expected, *line, known_failure.as_deref())
 }

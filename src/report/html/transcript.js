@@ -113,11 +113,21 @@ function beginnings() {
   return part;
 }
 
+/** Probes stand behind the turns. */
+function inOrder(one, other) {
+  if (isProbe(one) !== isProbe(other)) return isProbe(one) ? 1 : -1;
+  return isProbe(one) ? Number(one.slice(1)) - Number(other.slice(1)) : one - other;
+}
+
+function turnInWords(turn) {
+  return `${isProbe(turn) ? 'probe' : 'turn'} ${turn}`;
+}
+
 function turnRows() {
-  const numbers = [...new Set(view.columns.flatMap(({ conversation }) => conversation.turns.map((turn) => turn.turn)))].sort((one, other) => one - other);
+  const numbers = [...new Set(view.columns.flatMap(({ conversation }) => conversation.turns.map((turn) => turn.turn)))].sort(inOrder);
   const parting = numbers.find(isParting);
   return numbers.map((number, place) => {
-    const row = make('section.turn', { 'data-turn': number, 'aria-label': `turn ${number}`, tabindex: '-1' });
+    const row = make('section.turn', { 'data-turn': number, 'aria-label': turnInWords(number), tabindex: '-1' });
     view.rows.set(number, row);
     const add = () => row.append(...turnParts(number, number === parting));
     if (place < AT_ONCE) add();
@@ -145,14 +155,14 @@ function turnParts(number, isFirstParting) {
     title: 'Copies the address of this turn',
     onclick: (event) => copy(event.currentTarget.href),
   }, 'link');
-  const head = make('div.turn-head', {}, make('h3', {}, `turn ${number}`), isFirstParting ? make('span.parting', {}, '◂ verdicts part here') : null, link);
+  const head = make('div.turn-head', {}, make('h3', {}, turnInWords(number)), isFirstParting ? make('span.parting', {}, '◂ verdicts part here') : null, link);
   const isSame = new Set(turns.filter((turn) => turn !== undefined).map((turn) => turn.user)).size === 1;
-  const user = (columns, text) => shownMessage(columns, `u${number}`, message('user', 'user', text, columns[0]));
+  const user = (columns, text) => shownMessage(columns, questionOf(number), message('user', 'user', text, columns[0]));
   const row = make('div.row', {});
   if (isSame) row.append(make('div.across', {}, user(played, turns.find((turn) => turn !== undefined).user)));
   view.columns.forEach((column, place) => {
     const turn = turns[place];
-    const cell = make('article.cell.reply', { tabindex: '0', 'data-turn': number, 'data-column': place, 'aria-label': `${column.label}, turn ${number}` });
+    const cell = make('article.cell.reply', { tabindex: '0', 'data-turn': number, 'data-column': place, 'aria-label': `${column.label}, ${turnInWords(number)}` });
     if (view.columns.length > 1) cell.append(who(column, number));
     if (turn === undefined) cell.append(make('p.quiet', {}, column.conversation.isWhole ? 'not played' : 'left out'));
     else cell.append(...(isSame ? [] : [user([column], turn.user)]), ...replyParts(column, turn));
@@ -223,9 +233,10 @@ function shownMessage(columns, name, element) {
 
 /** Which messages a turn was sent, and which that stood before it were cut: places in the conversation's list. */
 function sentAndCut(column, turn) {
-  const own = column.places.get(`u${turn.turn}`);
+  const own = column.places.get(questionOf(turn.turn));
   const sent = new Set(turn.sent.flatMap(([from, to]) => Array.from({ length: to - from }, (_, at) => from + at)));
-  const cut = Array.from({ length: own }, (_, place) => place).filter((place) => !sent.has(place));
+  // What another probe asked was never to be sent.
+  const cut = Array.from({ length: own }, (_, place) => place).filter((place) => !sent.has(place) && !isProbe(column.messages[place].turn));
   return { sent: [...sent].sort((one, other) => one - other), cut };
 }
 
@@ -306,6 +317,32 @@ function goToTurn(number) {
   const place = Math.max(0, view.columns.findIndex((column) => column.variant === view.variant));
   const cell = row.querySelectorAll('.reply')[place];
   (cell ?? row).focus({ preventScroll: true });
-  row.scrollIntoView({ block: 'start' });
+  stay(row);
   return true;
+}
+
+/** Holds a turn at the top of the screen while those above it are made, which are taller or lower than the room that was kept
+    for them, until nothing moves any more or the reader moves the page. */
+function stay(row) {
+  view.stopStaying?.();
+  let still = 0;
+  const moves = ['wheel', 'touchmove', 'pointerdown', 'keydown'];
+  const stop = () => {
+    still = Infinity;
+    moves.forEach((move) => removeEventListener(move, stop));
+  };
+  view.stopStaying = stop;
+  const hold = () => {
+    if (still > 20 || !row.isConnected) return stop();
+    const before = row.getBoundingClientRect().top;
+    row.scrollIntoView({ block: 'start', behavior: 'instant' });
+    still = Math.abs(row.getBoundingClientRect().top - before) < 1 ? still + 1 : 0;
+    requestAnimationFrame(hold);
+  };
+  row.scrollIntoView({ block: 'start', behavior: 'instant' });
+  requestAnimationFrame(() => {
+    // The key that led here is no move of the reader's.
+    if (still === 0) moves.forEach((move) => addEventListener(move, stop, { passive: true }));
+    hold();
+  });
 }

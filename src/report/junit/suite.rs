@@ -12,7 +12,7 @@ use super::super::failure::{Failure, title};
 use super::super::tally::{Decided, is_broken};
 use super::super::wording::{grouped, one_line, several};
 use crate::event::{CheckDone, Record, SnapshotNote, TurnDone};
-use crate::model::{VariantKey, Verdict};
+use crate::model::{TurnId, VariantKey, Verdict};
 use crate::text::escape::visible;
 use crate::text::layout::{floor_boundary, truncate};
 
@@ -86,7 +86,7 @@ impl Words {
 /// The name of a case, and all that it is made of.
 #[derive(Debug)]
 struct CaseName {
-    turn: Option<u32>,
+    turn: Option<TurnId>,
     kind: String,
     name: Option<String>,
     expected: String,
@@ -318,7 +318,7 @@ fn run(record: &Record, check: &CheckDone, turn: Option<&TurnDone>) -> Run {
 
 /// What was said, and what came back.
 fn exchange(turn: &TurnDone) -> String {
-    let rest = format!("; turn {} of transcripts.csv", turn.turn);
+    let rest = format!("; {} of transcripts.csv", turn.turn.named());
     let quoted = |name: &str, text: &str| format!("{name}\n  {}", text.replace('\n', "\n  "));
     let user = quoted("user", &lines(&turn.user, TEXT_MOST, &rest));
     let back = match (&turn.reply, &turn.error) {
@@ -332,7 +332,7 @@ fn exchange(turn: &TurnDone) -> String {
 
 fn broken(record: &Record) -> Run {
     let Failure { title, turn, detail, .. } = Failure::of_conversation(record);
-    let turn = turn.map_or_else(String::new, |turn| format!("turn {turn} · "));
+    let turn = turn.map_or_else(String::new, |turn| format!("{} · ", turn.named()));
     let said = format!("{turn}{title}: {detail}");
     let said = said.trim_end_matches(": ");
     Run {
@@ -343,7 +343,7 @@ fn broken(record: &Record) -> Run {
     }
 }
 
-fn turn_of(record: &Record, number: u32) -> Option<&TurnDone> {
+fn turn_of(record: &Record, number: TurnId) -> Option<&TurnDone> {
     let at = record.turns.binary_search_by_key(&number, |turn| turn.turn).ok()?;
     record.turns.get(at)
 }
@@ -373,7 +373,7 @@ fn distinct(names: &mut HashMap<String, u32>, name: &str) -> String {
 }
 
 fn case_name(check: &CheckDone) -> String {
-    let turn = check.turn.map_or_else(String::new, |turn| format!("turn {turn} · "));
+    let turn = check.turn.map_or_else(String::new, |turn| format!("{} · ", turn.named()));
     truncate(&flat(&format!("{turn}{}", one_line(&title(check)))), NAME_MOST)
 }
 

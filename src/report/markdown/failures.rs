@@ -9,7 +9,7 @@ use super::super::terminal::failure_body;
 use super::super::wording::{several, vars_in_words};
 use super::{LOOK, NAME, PATH, transcript};
 use crate::event::Record;
-use crate::model::{VariantKey, Verdict};
+use crate::model::{TurnId, VariantKey, Verdict};
 use crate::text::markdown::{Page, code, fence, folded_away};
 
 /// Puts the failures on the page as long as they have room, and then into what is left the transcripts of their
@@ -79,14 +79,14 @@ fn block(failure: &Failure, before: Option<&Failure>, run: &str) -> String {
 }
 
 /// What failed: names as code, without what says nothing (no case, a full window).
-pub(super) fn name(key: &VariantKey, trial: Option<u32>, turn: Option<u32>, title: &str) -> String {
+pub(super) fn name(key: &VariantKey, trial: Option<u32>, turn: Option<TurnId>, title: &str) -> String {
     let vars = vars_in_words(&key.vars);
     let window = if key.window == "full" { String::new() } else { format!("window {}", key.window) };
     let names = [&key.scenario, &key.case, &vars, &key.persona, &key.model, &window];
     let mut parts: Vec<String> =
         names.into_iter().filter(|name| !name.is_empty()).map(|name| code(name, NAME)).collect();
     parts.extend(trial.map(|trial| format!("trial {trial}")));
-    parts.extend(turn.map(|turn| format!("turn {turn}")));
+    parts.extend(turn.map(|turn| turn.named().to_string()));
     parts.push(code(title, NAME));
     parts.join(" · ")
 }

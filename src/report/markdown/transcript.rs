@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::event::{Record, TurnDone};
+use crate::model::TurnId;
 use crate::snapshot;
 use crate::text::markdown::with_short_lines;
 
@@ -11,9 +12,10 @@ const MOST: usize = 10_000;
 const LINE: usize = 2_000;
 
 /// The transcript as snapshots have it, with the turn at hand in it whatever must be cut; `None` where nothing was played.
-pub(super) fn of(record: &Record, turn: Option<u32>) -> Option<String> {
+pub(super) fn of(record: &Record, turn: Option<TurnId>) -> Option<String> {
     let mut record = record.clone();
-    let failed: Vec<TurnDone> = record.turns.extract_if(.., |turn| turn.error.is_some()).collect();
+    let failed: Vec<TurnDone> =
+        record.turns.extract_if(.., |turn| turn.error.is_some() && turn.reply.is_none()).collect();
     if record.turns.is_empty() && failed.is_empty() {
         return None;
     }
@@ -21,18 +23,17 @@ pub(super) fn of(record: &Record, turn: Option<u32>) -> Option<String> {
     for TurnDone { turn, user, error, .. } in failed {
         let (user, error) = (user.replace('\n', "\n  "), error.unwrap_or_default().replace('\n', "\n  "));
         // Writing to a String cannot fail.
-        let _ = write!(text, "\nturn {turn} · the call failed\nuser\n  {user}\nerror\n  {error}\n");
+        let _ = write!(text, "\n{} · the call failed\nuser\n  {user}\nerror\n  {error}\n", turn.named());
     }
     Some(cut(&with_short_lines(&text, LINE), turn))
 }
 
 /// The lines that have room: those up to the end of the turn first, the last ones before it rather than the first ones,
 /// and then those behind it.
-fn cut(text: &str, turn: Option<u32>) -> String {
+fn cut(text: &str, turn: Option<TurnId>) -> String {
     let lines: Vec<&str> = text.trim_end().split('\n').collect();
-    let is_turn = |line: &str, turn: u32| line.strip_prefix("turn ").is_some_and(|rest| number(rest) == Some(turn));
-    let begin = turn.and_then(|turn| lines.iter().position(|line| is_turn(line, turn)));
-    let is_next = |line: &&str| line.starts_with("turn ") || *line == "transcript";
+    let begin = turn.and_then(|turn| lines.iter().position(|line| begun(line) == Some(turn)));
+    let is_next = |line: &&str| begun(line).is_some() || *line == "transcript";
     let end = begin.and_then(|begin| Some(begin + 1 + lines[begin + 1..].iter().position(is_next)?));
     let end = end.unwrap_or(lines.len());
     let mut room = MOST;
@@ -53,8 +54,9 @@ fn cut(text: &str, turn: Option<u32>) -> String {
     gap(from).into_iter().chain(shown).chain(gap(lines.len() - to)).collect::<Vec<_>>().join("\n")
 }
 
-fn number(rest: &str) -> Option<u32> {
-    rest.split(' ').next()?.parse().ok()
+/// The turn that begins with a line.
+fn begun(line: &str) -> Option<TurnId> {
+    TurnId::of_name(line.split_once(" · ")?.0)
 }
 
 #[cfg(test)]
@@ -77,7 +79,7 @@ mod tests {
         check(&mut record, "contains", "\"x\"", Verdict::Fail);
         let call = turn(&mut record, "And\nnow?", "");
         (call.reply, call.error) = (None, Some("503:\n::error::on fire".into()));
-        let text = of(&record, Some(1)).unwrap();
+        let text = of(&record, Some(TurnId::Turn(1))).unwrap();
         assert_eq!(
             text,
             "# s · default · builtin · window full\n\nsystem\n  You are a helpful assistant.\n\n\
@@ -91,7 +93,7 @@ mod tests {
     fn a_long_one_keeps_the_turn_at_hand_and_says_what_is_cut() {
         let record = played(400, "Once more, with a few words in it.");
         for (number, above, below) in [(1, false, true), (200, true, true), (400, true, false)] {
-            let text = of(&record, Some(number)).unwrap();
+            let text = of(&record, Some(TurnId::Turn(number))).unwrap();
             assert!(text.chars().count() < MOST + 100, "{}", text.chars().count());
             assert!(text.contains(&format!("\nturn {number} · ")), "{text}");
             assert_eq!(text.starts_with("… "), above, "turn {number}");
@@ -103,10 +105,10 @@ mod tests {
     #[test]
     fn a_turn_that_is_too_long_itself_shows_its_beginning() {
         let record = played(1, &"word\n".repeat(5_000));
-        let text = of(&record, Some(1)).unwrap();
+        let text = of(&record, Some(TurnId::Turn(1))).unwrap();
         assert!(text.starts_with("… 5 more lines in transcripts.csv\nturn 1 · "), "{}", &text[..100]);
         assert!(text.contains("\n  word\n… ") && text.chars().count() < MOST + 100);
         let record = played(1, &"x".repeat(50_000));
-        assert!(of(&record, Some(1)).unwrap().contains("x… (48002 more characters)"));
+        assert!(of(&record, Some(TurnId::Turn(1))).unwrap().contains("x… (48002 more characters)"));
     }
 }

@@ -17,7 +17,7 @@ fn growing(turns: u32) -> Record {
             .first()
             .cloned()
             .unwrap_or_else(|| turn(&mut super::super::sample::record(0, "s"), "Hi", "Hello").clone());
-        turn.turn = number;
+        turn.turn = TurnId::Turn(number);
         turn.usage = Some(Usage { sent: number.into(), reply: 1, estimated: number == 3 });
         turn.tokens_full_history = Some(2 * u64::from(number));
         record.turns.push(turn);

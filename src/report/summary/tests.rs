@@ -23,7 +23,7 @@ fn a_call_that_failed_is_an_error_though_every_check_passed() {
     let [failure] = &summary.failures[..] else { panic!("{:?}", summary.failures) };
     assert_eq!(
         (failure.kind, failure.turn, failure.detail.as_str()),
-        (FailureKind::Errored, Some(2), "connection refused")
+        (FailureKind::Errored, Some(TurnId::Turn(2)), "connection refused")
     );
 }
 

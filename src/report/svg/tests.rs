@@ -10,7 +10,7 @@ use super::super::sample::{key, record, retention, summary, turn};
 use super::pen::text_width;
 use super::*;
 use crate::event::Record;
-use crate::model::{Outcome, Source, Usage, Verdict};
+use crate::model::{Outcome, Source, TurnId, Usage, Verdict};
 
 /// An element with its attributes and its text.
 struct Element {
@@ -311,7 +311,7 @@ prop_compose! {
         own.vars = serde_json::json!({ names[3].clone(): gap }).to_string();
         for (number, sent, full, latency, first) in turns {
             let turn = turn(&mut record, "Hi", "Hello");
-            (turn.turn, turn.source) = (number, Source::Live);
+            (turn.turn, turn.source) = (TurnId::Turn(number), Source::Live);
             turn.usage = Some(Usage { sent, reply: 1, estimated: false });
             turn.tokens_full_history = Some(full);
             (turn.latency_ms, turn.ttft_ms) = (Some(latency), Some(first));

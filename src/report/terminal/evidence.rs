@@ -3,7 +3,7 @@
 use super::super::failure::{Evidence, Failure, FailureKind, Request};
 use super::super::paint::{self, Look, Tone};
 use super::super::wording::{one_line, several, vars_in_words};
-use crate::model::{Origin, VariantKey, Verdict};
+use crate::model::{Origin, TurnId, VariantKey, Verdict};
 use crate::text::escape::{quote, visible};
 use crate::text::layout::{truncate, width, wrap};
 
@@ -57,14 +57,14 @@ fn is_same_exchange(one: &Failure, other: &Failure) -> bool {
 }
 
 /// `scenario · persona · model · window 2 · turn 4 · forgets name`; without what says nothing (no case, a full window).
-pub(in crate::report) fn heading(key: &VariantKey, trial: Option<u32>, turn: Option<u32>, title: &str) -> String {
+pub(in crate::report) fn heading(key: &VariantKey, trial: Option<u32>, turn: Option<TurnId>, title: &str) -> String {
     let mut parts = vec![one_line(&key.scenario), one_line(&key.case), vars_in_words(&key.vars)];
     parts.extend([one_line(&key.persona), one_line(&key.model)]);
     if key.window != "full" {
         parts.push(format!("window {}", one_line(&key.window)));
     }
     parts.extend(trial.map(|trial| format!("trial {trial}")));
-    parts.extend(turn.map(|turn| format!("turn {turn}")));
+    parts.extend(turn.map(|turn| turn.named().to_string()));
     parts.push(one_line(title));
     parts.retain(|part| !part.is_empty());
     parts.join(" · ")
@@ -103,8 +103,8 @@ fn exchange(user: &str, reply: &str, rest: &str, room: usize) -> Vec<String> {
     lines.into_iter().map(|line| format!("│ {line}").trim_end().to_owned()).collect()
 }
 
-fn rest(words: usize, turn: Option<u32>, folder: &str) -> String {
-    let turn = turn.map(|turn| format!("; turn {turn} of {folder}/transcripts.csv")).unwrap_or_default();
+fn rest(words: usize, turn: Option<TurnId>, folder: &str) -> String {
+    let turn = turn.map(|turn| format!("; {} of {folder}/transcripts.csv", turn.named())).unwrap_or_default();
     format!("… ({}{turn})", several(words as u64, "word", "words"))
 }
 

@@ -8,7 +8,7 @@ use super::super::sharing::Asked;
 use super::super::tape::{self, Tape};
 use super::Stage;
 use crate::event::WireMessage;
-use crate::model::{Message, Source};
+use crate::model::{Message, Source, TurnId};
 use crate::provider::cassette::{Key, Request};
 use crate::provider::{CallError, ChatReply, ChatRequest, Observer};
 
@@ -26,7 +26,7 @@ type Reached = (Result<ChatReply, CallError>, Source, Option<u32>);
 
 impl Stage<'_> {
     /// The reply to a request: from its recording, from whoever sent the same, or from the provider.
-    pub(super) async fn answer(&mut self, number: u32, messages: &[Message]) -> Answered {
+    pub(super) async fn answer(&mut self, number: TurnId, messages: &[Message]) -> Answered {
         let observer = CallObserver::new(self.outlet, self.conversation.plan, number);
         let tape = self.conversation.tape.clone();
         let (result, source, shared_from) = match tape.as_deref() {
@@ -66,7 +66,7 @@ impl Stage<'_> {
     }
 
     /// The reply to a request that is not recorded: from whoever sent the same at this place, or from the provider.
-    async fn ask(&self, observer: &CallObserver<'_>, number: u32, messages: &[Message]) -> Reached {
+    async fn ask(&self, observer: &CallObserver<'_>, number: TurnId, messages: &[Message]) -> Reached {
         match &self.conversation.shared {
             None => (self.call(observer, messages).await, self.conversation.model.chat.source(), None),
             Some(cells) => self.ask_once(cells, Asked::new(number, messages), observer, messages).await,
@@ -103,7 +103,7 @@ impl Stage<'_> {
         (sent, key, occurrence)
     }
 
-    fn asked<'m>(&'m self, messages: &'m [WireMessage]) -> Request<'m> {
+    pub(super) fn asked<'m>(&'m self, messages: &'m [WireMessage]) -> Request<'m> {
         let key = &self.conversation.key;
         Request { model: &key.variant.model, messages, params: &self.params, trial: key.trial }
     }
@@ -113,7 +113,7 @@ impl Stage<'_> {
             messages,
             params: &self.conversation.params,
             stream: self.conversation.stream,
-            facts: &self.conversation.script.facts,
+            facts: &self.script.facts,
         };
         self.conversation.model.chat.chat(request, observer).await
     }
