@@ -51,23 +51,27 @@ impl Event {
     /// Reads one line of the journal.
     ///
     /// serde keeps all of a value aside until it has found the tag of an enum. We write the tag first, so the many kinds can
-    /// be told before the rest is read, which is then read straight into its place.
+    /// be told before the rest is read, which is then read straight into its place. That the bytes are UTF-8 is looked at once,
+    /// and not text by text.
     ///
     /// # Errors
     /// When it is no event.
     pub fn read(line: &[u8]) -> serde_json::Result<Self> {
-        let begins =
-            |tag: &str| line.strip_prefix(b"{\"event\":\"").is_some_and(|rest| rest.starts_with(tag.as_bytes()));
+        let Ok(line) = str::from_utf8(line) else {
+            // Says where it is not.
+            return serde_json::from_slice(line);
+        };
+        let begins = |tag: &str| line.strip_prefix("{\"event\":\"").is_some_and(|rest| rest.starts_with(tag));
         if begins("check\"") {
-            serde_json::from_slice(line).map(Self::Check)
+            serde_json::from_str(line).map(Self::Check)
         } else if begins("turn\"") {
-            serde_json::from_slice(line).map(Self::Turn)
+            serde_json::from_str(line).map(Self::Turn)
         } else if begins("begin\"") {
-            serde_json::from_slice(line).map(Self::Begin)
+            serde_json::from_str(line).map(Self::Begin)
         } else if begins("conversation\"") {
-            serde_json::from_slice(line).map(Self::Conversation)
+            serde_json::from_str(line).map(Self::Conversation)
         } else {
-            serde_json::from_slice(line)
+            serde_json::from_str(line)
         }
     }
 }

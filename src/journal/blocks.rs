@@ -4,7 +4,7 @@
 //! other comes by the same places again soon, and a question to the system for each line would take longer than to read it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -22,7 +22,7 @@ const STALE: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct Blocks {
     file: File,
-    kept: HashMap<u64, Block>,
+    kept: BTreeMap<u64, Block>,
     /// How often a block was asked for.
     asked: u64,
 }
@@ -36,7 +36,7 @@ struct Block {
 
 impl Blocks {
     pub(super) fn new(file: File) -> Self {
-        Self { file, kept: HashMap::new(), asked: 0 }
+        Self { file, kept: BTreeMap::new(), asked: 0 }
     }
 
     /// The line that begins at an offset, with its line feed.

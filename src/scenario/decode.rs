@@ -3,7 +3,7 @@
 //! A method that finds something wrong notes it and gives `None` (or leaves the item out), so that the rest of the
 //! file is still looked at. Nothing here knows scenarios: the config file is read with it too.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
@@ -198,7 +198,7 @@ impl Findings {
             return None;
         }
         let mut kept: Vec<(&Node, &Node)> = Vec::with_capacity(entries.len());
-        let mut seen: HashMap<&str, &Node> = HashMap::with_capacity(entries.len());
+        let mut seen: BTreeMap<&str, &Node> = BTreeMap::new();
         for (key, value) in entries {
             let Some(word) = key.scalar_text() else {
                 self.error(

@@ -62,7 +62,7 @@ const WORDS: [&str; 17] = [
 /// Whether a text has anything to fill in.
 #[must_use]
 pub fn is_template(text: &str) -> bool {
-    ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
+    text.contains('{') && ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
 }
 
 /// Whether any text of the tree has anything to fill in.

@@ -18,35 +18,53 @@ pub fn words(text: &str) -> usize {
     if text.is_ascii() { ascii_words(text.as_bytes()) } else { text.unicode_words().count() }
 }
 
+/// What a byte of ASCII is to the rules of words.
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+const UNDERSCORE: u8 = 4;
+const IN_WORD: u8 = LETTER | DIGIT | UNDERSCORE;
+/// Joins letters.
+const MID_LETTER: u8 = 8;
+/// Joins digits.
+const MID_DIGIT: u8 = 16;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        classes[byte as usize] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            b'0'..=b'9' => DIGIT,
+            b'_' => UNDERSCORE,
+            b':' => MID_LETTER,
+            b',' | b';' => MID_DIGIT,
+            b'.' | b'\'' => MID_LETTER | MID_DIGIT,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
+
 /// The words of an ASCII text by the same rules (`WB5` to `WB13b` of UAX #29), of which few are left there: every reply may be
 /// counted, and most are ASCII.
 fn ascii_words(text: &[u8]) -> usize {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let mut words = 0;
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        if !is_word(*byte) {
-            at += 1;
-            continue;
+    let class = |byte: u8| CLASSES[usize::from(byte)];
+    let (mut words, mut before) = (0, 0);
+    // A run of underscores is no word, so a word counts from its first letter or digit on.
+    let mut is_counted = false;
+    for (at, byte) in text.iter().enumerate() {
+        let this = class(*byte);
+        // Most bytes are of words, and no branch is taken for which.
+        let is_letter_or_digit = this & (LETTER | DIGIT) != 0;
+        words += usize::from(is_letter_or_digit & !is_counted);
+        is_counted |= is_letter_or_digit;
+        if this & IN_WORD == 0 {
+            let after = text.get(at + 1).map_or(0, |byte| class(*byte));
+            let joins = |mid: u8, what: u8| this & mid != 0 && before == what && after == what;
+            is_counted &= joins(MID_LETTER, LETTER) || joins(MID_DIGIT, DIGIT);
         }
-        // A run of underscores is no word.
-        let mut has_letter_or_digit = false;
-        while let Some(byte) = text.get(at) {
-            let joins =
-                |before: fn(&u8) -> bool| at > 0 && before(&text[at - 1]) && text.get(at + 1).is_some_and(before);
-            let goes_on = match byte {
-                b'.' | b'\'' => joins(u8::is_ascii_alphabetic) || joins(u8::is_ascii_digit),
-                b':' => joins(u8::is_ascii_alphabetic),
-                b',' | b';' => joins(u8::is_ascii_digit),
-                byte => is_word(*byte),
-            };
-            if !goes_on {
-                break;
-            }
-            has_letter_or_digit |= byte.is_ascii_alphanumeric();
-            at += 1;
-        }
-        words += usize::from(has_letter_or_digit);
+        before = this;
     }
     words
 }

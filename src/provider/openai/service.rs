@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_openai::middleware::HttpRequestFactory;
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
-use reqwest::{Body, Client, Response};
+use reqwest::{Body, Client, Response, ResponseBuilderExt, Url};
 use tower::BoxError;
 
 use super::endpoint::Endpoint;
@@ -100,11 +100,12 @@ pub(super) async fn send(
         let kind = failure::content_type(response.headers()).unwrap_or_default();
         return Err(CallError::Malformed(format!("the answer is a page for people ({kind}), not JSON")).into());
     }
+    let url = response.url().clone();
     if !exchange.is_stream {
-        return Ok(answer(whole_body(response, endpoint).await?.into()));
+        return answer(whole_body(response, endpoint).await?.into(), url);
     }
     let pieces = without_mark(Box::pin(tap(response, Arc::clone(&exchange)))).await;
-    as_events(pieces, &exchange).await
+    as_events(pieces, &exchange, url).await
 }
 
 /// The whole body, without a byte order mark. It comes in one piece as a rule, which is not copied then.
@@ -129,8 +130,9 @@ fn too_long() -> CallError {
     CallError::Malformed(format!("the answer is longer than {} MiB", LONGEST_BODY >> 20))
 }
 
-fn answer(body: Body) -> Response {
-    http::Response::new(body).into()
+/// An answer from there with this body. An answer without a URL would have the library read one of its own making each time.
+fn answer(body: Body, url: Url) -> Result<Response, BoxError> {
+    Ok(http::Response::builder().url(url).body(body)?.into())
 }
 
 /// What can be had of an error's body. A body that breaks or hangs must not take the status with it.
@@ -254,6 +256,7 @@ impl LastLine {
 async fn as_events(
     mut pieces: impl Stream<Item = Piece> + Send + Unpin + 'static,
     exchange: &Exchange,
+    url: Url,
 ) -> Result<Response, BoxError> {
     let mut head = Vec::new();
     let first = loop {
@@ -268,7 +271,7 @@ async fn as_events(
     };
     if !matches!(first, b'{' | b'[') {
         let pieces = Box::pin(stream::iter([Piece::Ok(head.into())]).chain(pieces));
-        return Ok(answer(Body::wrap_stream(by_lines(pieces))));
+        return answer(Body::wrap_stream(by_lines(pieces)), url);
     }
     while let Some(piece) = pieces.next().await {
         head.extend_from_slice(&piece.map_err(|error| broken(exchange, error))?);
@@ -277,7 +280,7 @@ async fn as_events(
         exchange.malformed("the answer is neither a stream nor JSON", &String::from_utf8_lossy(&head))
     })?;
     exchange.finish();
-    Ok(answer(Body::from(format!("data: {whole}\n\n"))))
+    answer(Body::from(format!("data: {whole}\n\n")), url)
 }
 
 fn broken(exchange: &Exchange, error: io::Error) -> BoxError {
