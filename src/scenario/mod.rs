@@ -12,6 +12,7 @@ mod read_files;
 mod read_params;
 mod read_probes;
 mod read_snapshot;
+mod read_transcript;
 mod read_turns;
 mod read_window;
 mod template;
