@@ -1,5 +1,6 @@
 //! What a check looks at, and what a family of checks answers.
 
+use super::limits::Measured;
 use crate::event::Retention;
 use crate::model::{Fact, Message, Reply, TurnId};
 
@@ -22,6 +23,8 @@ pub struct TurnView<'a> {
     pub system: Option<&'a Message>,
     /// Tokens of the request; `None` where nobody counted them.
     pub tokens_sent: Option<u64>,
+    /// What its call took.
+    pub measured: Measured,
 }
 
 /// What a family of checks found.
@@ -29,6 +32,8 @@ pub struct TurnView<'a> {
 pub(super) struct Finding {
     /// Whether the assertion holds; `None` where that cannot be known.
     pub holds: Option<bool>,
+    /// That it is not known since it was not measured in this run: the check is passed over.
+    pub is_skipped: bool,
     /// What was measured.
     pub score: Option<f64>,
     /// What was found, true in either case.
@@ -41,7 +46,7 @@ pub(super) struct Finding {
 
 impl Finding {
     pub(super) fn new(holds: impl Into<Option<bool>>, detail: impl Into<String>) -> Self {
-        Self { holds: holds.into(), score: None, detail: detail.into(), note: None, retention: None }
+        Self { holds: holds.into(), is_skipped: false, score: None, detail: detail.into(), note: None, retention: None }
     }
 }
 

@@ -125,12 +125,18 @@ codes! {
     RegexMissesValue = "regex-misses-value",
     /// A check that is none.
     UnknownCheck = "unknown-check",
+    /// A check on a reply where one on the transcript belongs, or the other way round.
+    MisplacedCheck = "misplaced-check",
     /// A check that asserts nothing.
     CheckWithoutKey = "check-without-key",
     /// Two checks where one should be.
     SeveralChecks = "several-checks",
     /// A text that is no regular expression.
     InvalidRegex = "invalid-regex",
+    /// What is no JSON Schema, or one that cannot be held to here.
+    InvalidSchema = "invalid-schema",
+    /// A text that is no JSON path.
+    InvalidPath = "invalid-path",
     /// A regular expression that finds nothing at all in every text.
     EmptyMatch = "empty-match",
     /// More regular expressions than a scenario may have.

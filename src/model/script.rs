@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Check, Fact, Pattern, Role, TurnId};
+use super::{Check, Fact, Pattern, Role, TranscriptCheck, TurnId};
 
 /// A place in a scenario file, both counted from 1; columns are characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -90,6 +90,8 @@ pub struct Script {
     pub probes: Vec<Turn>,
     /// Checks on every live reply.
     pub each_reply: Vec<EachReply>,
+    /// Checks on the whole transcript.
+    pub transcript_checks: Vec<TranscriptCheck>,
 }
 
 impl Script {

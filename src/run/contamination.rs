@@ -129,6 +129,8 @@ fn told(record: &Record, found: &Found) -> Vec<Event> {
         detail: detail(found),
         known_failure: None,
         retention: None,
+        decided_at: None,
+        is_open: false,
         line: 1,
         column: None,
     };

@@ -3,7 +3,9 @@
 use globset::Glob;
 
 use super::decode::{Fields, Findings, list_words, one_or_many};
+use super::read_transcript::TRANSCRIPT_KEYS;
 use super::yaml::{Node, Scalar, Value};
+use super::{read_json, read_similar};
 use crate::diagnostic::Code;
 use crate::model::{Admits, Check, CheckKind, Fact, FactRef, KnownFailure, Pattern, Role, SentCheck, Text};
 use crate::text::nearest::nearest;
@@ -25,6 +27,13 @@ pub const CHECK_KEYS: &[&str] = &[
     "max_sentences",
     "asks",
     "json",
+    "json_schema",
+    "json_path",
+    "similar",
+    "max_latency_ms",
+    "max_ttft_ms",
+    "max_tokens_sent",
+    "max_cost_usd",
     "sent",
     "finish_reason",
     "recalls",
@@ -42,6 +51,35 @@ pub fn checks(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Vec<Check
 
 /// Reads one check. `extra` are keys that may stand beside it and are read by the caller.
 pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str]) -> Option<Check> {
+    let elsewhere = Elsewhere {
+        keys: TRANSCRIPT_KEYS,
+        what: "on the whole transcript, and this is a place for checks on one reply",
+        help: "checks on the whole transcript stand under the scenario's own `expect:`",
+    };
+    let check = framed(findings, node, (CHECK_KEYS, &elsewhere), extra, |findings, key, value, _| {
+        check_kind(findings, key, value, facts)
+    })?;
+    Some(Check { needs_model: check.needs_model || check.kind.needs_model(), ..check })
+}
+
+/// Check keys that stand in another place.
+pub(super) struct Elsewhere<'e> {
+    /// The keys.
+    pub keys: &'e [&'e str],
+    /// What they are checks on.
+    pub what: &'e str,
+    /// Where they belong.
+    pub help: &'e str,
+}
+
+/// Reads one check of any kind: the one key of `keys`, which `read_kind` reads, and what every check may carry beside it.
+pub(super) fn framed<K>(
+    findings: &mut Findings,
+    node: &Node,
+    (keys, elsewhere): (&[&str], &Elsewhere<'_>),
+    extra: &[&str],
+    read_kind: impl FnOnce(&mut Findings, &str, &Node, &Fields<'_>) -> Option<K>,
+) -> Option<Check<K>> {
     if !matches!(node.value, Value::Map(_)) {
         let message = format!("a check must be a map with one key, and this is {}", node.shown());
         findings.error_help(Code::WrongType, node, message, "", "write it like `- contains: hello`");
@@ -51,7 +89,7 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
     let mut kind = None;
     let mut several = false;
     for (key, key_node, value) in fields.iter() {
-        if CHECK_KEYS.contains(&key) {
+        if keys.contains(&key) {
             if kind.is_some() {
                 several = true;
                 let message = "this check has two check keys";
@@ -66,12 +104,15 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
                 kind = Some((key, value));
             }
         } else if !MODIFIERS.contains(&key) && !extra.contains(&key) {
-            let known: Vec<&str> = CHECK_KEYS.iter().chain(MODIFIERS).chain(extra).copied().collect();
+            let known: Vec<&str> = keys.iter().chain(MODIFIERS).chain(extra).copied().collect();
             let message = format!("`{key}` is no check");
-            if let Some(near) = nearest(key, known.iter().copied()) {
+            if elsewhere.keys.contains(&key) {
+                let message = format!("`{key}` is a check {}", elsewhere.what);
+                findings.error_help(Code::MisplacedCheck, key_node, message, "", elsewhere.help);
+            } else if let Some(near) = nearest(key, known.iter().copied()) {
                 findings.error(Code::UnknownCheck, key_node, message, format!("did you mean `{near}`?"));
             } else {
-                let help = format!("checks are {}", list_words(CHECK_KEYS));
+                let help = format!("checks are {}", list_words(keys));
                 findings.error_help(Code::UnknownCheck, key_node, message, "", help);
             }
             return None;
@@ -81,7 +122,7 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
         findings.error(Code::CheckWithoutKey, node, "this check asserts nothing", "no check key here");
         return None;
     };
-    let kind = check_kind(findings, key, value, facts);
+    let kind = read_kind(findings, key, value, &fields);
     let models = match fields.get("models") {
         Some(models) => model_globs(findings, models),
         None => Vec::new(),
@@ -141,6 +182,13 @@ fn check_kind(findings: &mut Findings, key: &str, value: &Node, facts: &[Fact]) 
         "max_sentences" => CheckKind::MaxSentences(count(findings)?),
         "asks" => CheckKind::Asks(findings.flag(value, key)?),
         "json" => CheckKind::Json(findings.flag(value, key)?),
+        "json_schema" => read_json::json_schema(findings, value)?,
+        "json_path" => read_json::json_path(findings, value)?,
+        "similar" => CheckKind::Similar(read_similar::similar(findings, value)?),
+        "max_latency_ms" => CheckKind::MaxLatencyMs(count(findings)?),
+        "max_ttft_ms" => CheckKind::MaxTtftMs(count(findings)?),
+        "max_tokens_sent" => CheckKind::MaxTokensSent(count(findings)?),
+        "max_cost_usd" => CheckKind::MaxCostUsd(read_similar::usd(findings, value, key)?),
         "sent" => CheckKind::Sent(sent(findings, value)?),
         "finish_reason" => CheckKind::FinishReason(findings.filled_text(value, key)?),
         "recalls" => CheckKind::Recalls(fact_ref(findings, value, key, facts)?.0),
@@ -149,25 +197,27 @@ fn check_kind(findings: &mut Findings, key: &str, value: &Node, facts: &[Fact]) 
             CheckKind::Forgets(fact, admits)
         }
         "retains_iff_visible" => CheckKind::RetainsIffVisible(fact_ref(findings, value, key, facts)?.0),
-        _ => CheckKind::Not(Box::new(inner_check(findings, value, facts)?)),
+        _ => CheckKind::Not(Box::new(inner_check(findings, value, facts, "`not`")?)),
     })
 }
 
-fn inner_check(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Option<CheckKind> {
-    let fields = findings.fields(node, "`not`", CHECK_KEYS)?;
+/// Reads a check that stands inside of another, with its key alone.
+pub(super) fn inner_check(findings: &mut Findings, node: &Node, facts: &[Fact], outer: &str) -> Option<CheckKind> {
+    let fields = findings.fields(node, outer, CHECK_KEYS)?;
     let mut entries = fields.iter().filter(|(key, ..)| CHECK_KEYS.contains(key));
     let Some((key, _, value)) = entries.next() else {
-        findings.error(Code::CheckWithoutKey, node, "`not` inverts nothing", "no check key here");
+        findings.error(Code::CheckWithoutKey, node, format!("{outer} has no check in it"), "no check key here");
         return None;
     };
     if let Some((_, second, _)) = entries.next() {
-        findings.error(Code::SeveralChecks, second, "`not` inverts one check", "");
+        findings.error(Code::SeveralChecks, second, format!("{outer} takes one check"), "");
         return None;
     }
     check_kind(findings, key, value, facts)
 }
 
-fn texts(findings: &mut Findings, node: &Node, key: &str) -> Option<Vec<Text>> {
+/// Reads texts to look for: a list of them, or one alone.
+pub(super) fn texts(findings: &mut Findings, node: &Node, key: &str) -> Option<Vec<Text>> {
     if matches!(node.value, Value::List(_)) {
         findings.filled_list(node, key)?;
     }

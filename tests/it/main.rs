@@ -7,6 +7,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on has failed, its helpers too")]
 
+mod answer_checks;
 mod apart;
 mod budget;
 mod canaries;
@@ -58,6 +59,7 @@ mod snapshot_modes;
 mod snapshots_of_runs;
 mod strangers;
 mod support;
+mod transcript_checks;
 mod triage;
 mod unreferenced;
 mod until_decided;

@@ -7,7 +7,7 @@ use globset::Glob;
 use super::super::outlet::JournalLost;
 use super::super::plan::{Plan, Planned};
 use super::{Cut, Stage, how_many};
-use crate::check;
+use crate::check::{self, Decision};
 use crate::event::{CheckDone, Event, TurnDone};
 use crate::model::{Check, CheckKind, EachReply, Script, Turn, TurnId, Verdict};
 
@@ -57,7 +57,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    pub(super) fn not_for_this_model(&self, check: &Check) -> Option<String> {
+    pub(super) fn not_for_this_model<K>(&self, check: &Check<K>) -> Option<String> {
         if check.needs_model && !self.conversation.model.chat.is_language_model() {
             return Some("needs a language model".to_owned());
         }
@@ -65,7 +65,7 @@ impl Stage<'_> {
     }
 
     /// Why the check is expected to fail on this model, where it is.
-    pub(super) fn mark<'m>(&self, check: &'m Check) -> Option<&'m str> {
+    pub(super) fn mark<'m, K>(&self, check: &'m Check<K>) -> Option<&'m str> {
         check.known_failure.as_ref().filter(|mark| self.is_among(&mark.models)).map(|mark| mark.why.as_str())
     }
 
@@ -77,20 +77,51 @@ impl Stage<'_> {
     }
 
     pub(super) fn check_done(&mut self, number: TurnId, check: &Check, verdict: Verdict, detail: String) -> CheckDone {
+        let asserted = (check.kind.key(), check::expected(&check.kind, &self.script.facts));
+        self.done(Some(number), check, asserted, verdict, detail)
+    }
+
+    /// What the journal is told of a check of any kind that was decided. It takes the next number.
+    pub(super) fn decided<K>(
+        &mut self,
+        turn: Option<TurnId>,
+        check: &Check<K>,
+        asserted: (&str, String),
+        decision: Decision,
+    ) -> CheckDone {
+        let (verdict, detail) = under_mark(self.mark(check), decision.verdict, decision.detail);
+        let is_open = verdict == Verdict::Skip;
+        self.open.extend(is_open.then_some(self.verdicts.len()));
+        let done = self.done(turn, check, asserted, verdict, detail);
+        let Decision { score, retention, decided_at, .. } = decision;
+        CheckDone { score, retention, decided_at, is_open, ..done }
+    }
+
+    /// What the journal is told of a check of any kind. It takes the next number.
+    pub(super) fn done<K>(
+        &mut self,
+        turn: Option<TurnId>,
+        check: &Check<K>,
+        (key, expected): (&str, String),
+        verdict: Verdict,
+        detail: String,
+    ) -> CheckDone {
         let (index, mark) = (how_many(&self.verdicts), self.mark(check).map(str::to_owned));
         self.verdicts.push((verdict, mark.is_some()));
         CheckDone {
             plan: self.conversation.plan,
-            turn: Some(number),
+            turn,
             index,
-            check: check.kind.key().to_owned(),
+            check: key.to_owned(),
             name: check.name.clone(),
-            expected: check::expected(&check.kind, &self.script.facts),
+            expected,
             verdict,
             score: None,
             detail,
             known_failure: mark,
             retention: None,
+            decided_at: None,
+            is_open: false,
             line: check.position.line,
             column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(check.position.column),
         }
@@ -125,7 +156,7 @@ pub(super) fn checks_of<'c>(
 }
 
 /// The verdict under a `known_failure` mark.
-pub(super) fn under_mark(mark: Option<&str>, verdict: Verdict, detail: String) -> (Verdict, String) {
+fn under_mark(mark: Option<&str>, verdict: Verdict, detail: String) -> (Verdict, String) {
     match (mark, verdict) {
         (Some(_), Verdict::Fail) => (Verdict::KnownFailure, detail),
         (Some(why), Verdict::Pass) => {
