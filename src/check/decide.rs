@@ -9,8 +9,8 @@
 use crate::event::Retention;
 use crate::model::{CheckKind, Reply, Verdict};
 
-use super::view::{Finding, TurnView, withheld};
-use super::{request, retention, text};
+use super::view::{CUT, Finding, TurnView, withheld};
+use super::{outside, request, retention, text};
 
 /// How a check came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ pub fn decide(kind: &CheckKind, view: &TurnView<'_>) -> Decision {
         Some(false) => Verdict::Fail,
         None => Verdict::Unknown,
     };
-    let detail = if verdict == Verdict::Pass { note.unwrap_or_default().to_owned() } else { detail };
+    let detail = if verdict == Verdict::Pass { note.unwrap_or_default().into_owned() } else { detail };
     Decision { verdict, score, detail, retention }
 }
 
@@ -67,6 +67,9 @@ fn find(kind: &CheckKind, view: &TurnView<'_>) -> Finding {
         CheckKind::MaxSentences(limit) => text::max_sentences(*limit, reply),
         CheckKind::Asks(wanted) => text::asks(*wanted, reply),
         CheckKind::Json(wanted) => text::json(*wanted, reply),
+        CheckKind::Judge(_) | CheckKind::Run(_) if reply.is_cut() => Finding::new(None, CUT),
+        CheckKind::Judge(judge) => outside::judge(judge, view.gathered),
+        CheckKind::Run(_) => outside::program(view.gathered),
     }
 }
 

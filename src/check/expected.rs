@@ -1,6 +1,6 @@
 //! What a check asserts, in a few words: for the column `expected` and for headings, behind the check's key.
 
-use crate::model::{Admits, CheckKind, Fact, FactRef, SentCheck, Text};
+use crate::model::{Admits, CheckKind, Fact, FactRef, JudgeCheck, Scale, Sees, SentCheck, Text};
 use crate::text::escape::quote;
 
 use super::text::SHOWN;
@@ -30,6 +30,8 @@ pub fn expected(kind: &CheckKind, facts: &[Fact]) -> String {
         CheckKind::Forgets(reference, Some(Admits::Pattern(pattern))) => {
             format!("{}, admits {}", fact(reference, facts), quote(pattern.as_str(), SHOWN))
         }
+        CheckKind::Judge(check) => judge(check),
+        CheckKind::Run(check) => quote(&check.program.join(" "), SHOWN),
         CheckKind::Not(inner) => format!("{} {}", inner.key(), expected(inner, facts)),
     }
 }
@@ -49,6 +51,17 @@ fn fact(reference: &FactRef, facts: &[Fact]) -> String {
         Some(value) => format!("{name} = {value}"),
         None => name.to_owned(),
     }
+}
+
+/// `"is polite"`, `"is polite", at least 7 of 10, sees transcript`.
+fn judge(check: &JudgeCheck) -> String {
+    let scale = check.scale.map_or_else(String::new, |Scale { top, min }| format!(", at least {min} of {top}"));
+    let sees = match check.sees {
+        Sees::Reply => "",
+        Sees::Turn => ", sees turn",
+        Sees::Transcript => ", sees transcript",
+    };
+    format!("{}{scale}{sees}", quote(&check.criterion, SHOWN))
 }
 
 fn sent(limits: &SentCheck) -> String {

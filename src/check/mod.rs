@@ -3,6 +3,8 @@
 mod admits;
 mod decide;
 mod expected;
+pub mod judge;
+mod outside;
 mod request;
 mod retention;
 #[cfg(test)]
@@ -13,4 +15,5 @@ mod view;
 pub use admits::admits_not_knowing;
 pub use decide::{Decision, decide};
 pub use expected::expected;
+pub use outside::{Gathered, outside};
 pub use view::TurnView;

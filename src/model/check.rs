@@ -1,6 +1,6 @@
 //! Checks as values: what is asserted, with all its variables filled in.
 
-use super::{Pattern, script::Position};
+use super::{JudgeCheck, Pattern, ProgramCheck, script::Position};
 
 /// One assertion on a reply.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,6 +115,10 @@ pub enum CheckKind {
     Forgets(FactRef, Option<Admits>),
     /// The outcome is `retained` or `forgotten`.
     RetainsIffVisible(FactRef),
+    /// A model says that the criterion holds.
+    Judge(Box<JudgeCheck>),
+    /// A program ends well.
+    Run(ProgramCheck),
     /// The inner one does not hold.
     Not(Box<CheckKind>),
 }
@@ -144,6 +148,8 @@ impl CheckKind {
             Self::Recalls(_) => "recalls",
             Self::Forgets(..) => "forgets",
             Self::RetainsIffVisible(_) => "retains_iff_visible",
+            Self::Judge(_) => "judge",
+            Self::Run(_) => "run",
             Self::Not(_) => "not",
         }
     }

@@ -109,6 +109,13 @@ impl Script {
         turns.chain((1..).map(TurnId::Probe).zip(&self.probes))
     }
 
+    /// Every check that it has, those of all personas included.
+    pub fn checks(&self) -> impl Iterator<Item = &Check> {
+        let each = self.personas.iter().flat_map(|persona| &persona.checks).chain(&self.each_reply);
+        let own = self.asked().flat_map(|(_, turn)| &turn.checks);
+        own.chain(each.map(|each| &each.check))
+    }
+
     /// How many turns and probes are asked live: the calls of one conversation.
     #[must_use]
     pub fn live_turns(&self) -> u32 {

@@ -7,6 +7,7 @@
 
 mod answer;
 mod checks;
+mod outside;
 mod told;
 mod triage;
 
@@ -16,12 +17,14 @@ use std::sync::Arc;
 
 use self::answer::Answered;
 pub use self::checks::triage_calls;
+pub use self::outside::judge_calls;
 use self::checks::{checks_of, under_mark};
 use self::told::begin;
 use self::triage::Asked;
 use super::cells::Cells;
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
+use super::outsiders::Outsiders;
 use super::pins::Replies;
 use super::sharing;
 use super::so_far::{self, SoFar};
@@ -77,6 +80,8 @@ pub struct Conversation {
     pub pins: Replies,
     /// Whether it is asked why a reply does not have a fact.
     pub is_triaged: bool,
+    /// Who is asked for what its checks need from outside.
+    pub outsiders: Arc<Outsiders>,
     /// What was played of it before the run went on.
     pub so_far: SoFar,
 }
@@ -175,6 +180,16 @@ enum Cut {
     Unfit(String),
 }
 
+impl Cut {
+    /// Why nobody was asked what a check needs, in words.
+    fn unasked(&self) -> String {
+        match self {
+            Self::OverBudget(refused) => format!("not asked: {refused}"),
+            _ => "not asked: the run was told to stop".to_owned(),
+        }
+    }
+}
+
 /// A conversation while it is played.
 struct Stage<'c> {
     conversation: &'c Conversation,
@@ -247,8 +262,8 @@ impl<'c> Stage<'c> {
             self.key(&request.messages);
         }
         let heard = known.pinned.as_deref().unwrap_or(&reply.text);
-        self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known)).await?;
-        Ok(self.take(turn.capture(heard)))
+        let cut = self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known)).await?;
+        Ok(cut.or_else(|| self.take(turn.capture(heard))))
     }
 
     /// Goes on with what was captured.
@@ -287,8 +302,9 @@ impl<'c> Stage<'c> {
                 done.error = captured.as_ref().err().cloned();
                 self.fill(&mut done, &request.messages, &reply);
                 self.outlet.keep(Event::Turn(Box::new(done))).await?;
-                self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent)).await?;
-                return Ok(self.take(captured));
+                let sent = reply.usage.map(|usage| usage.sent);
+                let cut = self.exchange(number, turn, &request, (said, heard), sent).await?;
+                return Ok(cut.or_else(|| self.take(captured)));
             }
             Err(CallError::Interrupted) => Cut::Stopped,
             Err(CallError::OverBudget(refused)) => Cut::OverBudget(refused),
@@ -305,7 +321,8 @@ impl<'c> Stage<'c> {
     }
 
     /// The exchange joins the history before its checks run: a check that panics must not take the evidence with it. The
-    /// checks see the history as it was when the request went out. `heard` is what later turns see in the reply's place.
+    /// checks see the history as it was when the request went out. `heard` is what later turns see in the reply's place. Says why
+    /// the conversation cannot go on where a check needs what may not be asked any more.
     async fn exchange(
         &mut self,
         number: TurnId,
@@ -313,7 +330,8 @@ impl<'c> Stage<'c> {
         request: &Request,
         (reply, heard): (&Reply, &str),
         tokens_sent: Option<u64>,
-    ) -> Result<(), JournalLost> {
+    ) -> Result<Option<Cut>, JournalLost> {
+        let mut cut = None;
         let before = self.history.len();
         self.join(number, turn, heard);
         let sent: Vec<&Message> = request.messages.iter().collect();
@@ -322,6 +340,17 @@ impl<'c> Stage<'c> {
             let done = if let Some(why) = self.not_for_this_model(check) {
                 self.check_done(number, check, Verdict::Skip, why)
             } else {
+                let asked = Asked { number, turn, request, before };
+                // Apart, since hardly any check needs the room.
+                let gathered = match Box::pin(self.gather(asked, &check.kind, reply)).await? {
+                    Ok(gathered) => gathered,
+                    Err(why) => {
+                        let done = self.check_done(number, check, Verdict::Skip, why.unasked());
+                        self.tell_check(done)?;
+                        cut = cut.or(Some(why));
+                        continue;
+                    }
+                };
                 let view = TurnView {
                     turn: number,
                     sent: &sent,
@@ -331,6 +360,7 @@ impl<'c> Stage<'c> {
                     facts: &script.facts,
                     system: self.system.as_ref(),
                     tokens_sent,
+                    gathered: gathered.as_ref(),
                 };
                 let decision = check::decide(&check.kind, &view);
                 let (verdict, detail) = under_mark(self.mark(check), decision.verdict, decision.detail);
@@ -338,8 +368,6 @@ impl<'c> Stage<'c> {
                 done.score = decision.score;
                 done.retention = decision.retention;
                 if self.conversation.is_triaged {
-                    let asked = Asked { number, turn, request, before };
-                    // Apart, since hardly any check needs the room.
                     let why = Box::pin(self.triage(asked, &check.kind, &done)).await?;
                     if let Some(why) = why {
                         done.detail = format!("{}; {why}", done.detail);
@@ -349,7 +377,7 @@ impl<'c> Stage<'c> {
             };
             self.tell_check(done)?;
         }
-        Ok(())
+        Ok(cut)
     }
 
     /// Adds an exchange to the history; one of a probe is in none.

@@ -12,7 +12,7 @@ use super::read_files::Remembered;
 use super::read_probes::Probes;
 use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
-use super::{Files, Scenario, read_fact, read_params, read_snapshot, read_window};
+use super::{Files, Needs, Scenario, read_fact, read_params, read_snapshot, read_window};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::{CanaryKind, Script, Window};
 
@@ -91,6 +91,7 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
             match scenario.script(case, cell) {
                 Ok(script) => {
                     work += work_of(&script);
+                    scenario.needs.add(&script);
                     scenario.live_turns.push(script.live_turns());
                     if is_fixed {
                         scenario.body.fixed = Some(script);
@@ -179,6 +180,7 @@ impl Reader<'_> {
                 each_reply: fields.get("each_reply").cloned(),
                 fixed: None,
             },
+            needs: Needs::default(),
             live_turns: Vec::new(),
         }
     }

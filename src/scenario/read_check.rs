@@ -3,9 +3,10 @@
 use globset::Glob;
 
 use super::decode::{Fields, Findings, list_words, one_or_many};
+use super::read_outside;
 use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::Code;
-use crate::model::{Admits, Check, CheckKind, Fact, FactRef, KnownFailure, Pattern, Role, SentCheck, Text};
+use crate::model::{Admits, Check, CheckKind, Fact, FactRef, KnownFailure, Outside, Pattern, Role, SentCheck, Text};
 use crate::text::nearest::nearest;
 
 /// Every check key.
@@ -30,6 +31,8 @@ pub const CHECK_KEYS: &[&str] = &[
     "recalls",
     "forgets",
     "retains_iff_visible",
+    "judge",
+    "run",
     "not",
 ];
 const MODIFIERS: &[&str] = &["name", "models", "known_failure", "needs_model"];
@@ -86,12 +89,15 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
         Some(models) => model_globs(findings, models),
         None => Vec::new(),
     };
+    let (kind, is_marked) =
+        (kind?, fields.get("needs_model").and_then(|flag| findings.flag(flag, "needs_model")).unwrap_or(false));
     let check = Check {
-        kind: kind?,
         name: fields.get("name").and_then(|name| findings.filled_text(name, "name")),
         models,
         known_failure: fields.get("known_failure").and_then(|mark| known_failure(findings, mark)),
-        needs_model: fields.get("needs_model").and_then(|flag| findings.flag(flag, "needs_model")).unwrap_or(false),
+        // What a judge says of an instrument says nothing of a language model.
+        needs_model: is_marked || matches!(kind.outside(), Some(Outside::Judge(_))),
+        kind,
         position: node.position,
     };
     (!several).then_some(check)
@@ -149,6 +155,8 @@ fn check_kind(findings: &mut Findings, key: &str, value: &Node, facts: &[Fact]) 
             CheckKind::Forgets(fact, admits)
         }
         "retains_iff_visible" => CheckKind::RetainsIffVisible(fact_ref(findings, value, key, facts)?.0),
+        "judge" => CheckKind::Judge(Box::new(read_outside::judge(findings, value)?)),
+        "run" => CheckKind::Run(read_outside::program(findings, value)?),
         _ => CheckKind::Not(Box::new(inner_check(findings, value, facts)?)),
     })
 }
