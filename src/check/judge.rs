@@ -231,7 +231,10 @@ fn by_median(given: &[&Vote], silent: Option<&String>, all: usize, scale: Scale)
     let Some(holds) = holds else {
         let without = all - given.len();
         let why = silent.map_or("", String::as_str);
-        return Finding::new(None, format!("{said}, and {without} of {all} votes without a verdict could tip it: {why}"));
+        return Finding::new(
+            None,
+            format!("{said}, and {without} of {all} votes without a verdict could tip it: {why}"),
+        );
     };
     // The vote that says it best is the nearest one.
     let nearest = given.iter().min_by(|a, b| (a.score - median).abs().total_cmp(&(b.score - median).abs()));

@@ -67,7 +67,8 @@ fn an_answer_counts_where_it_is_one_object_with_the_mark_and_nothing_else() {
         assert_eq!(holds, None, "{text}");
         assert!(detail.starts_with("the judge gave no verdict: ") && detail.contains(why), "{text}: {detail}");
     }
-    for (reason, why) in [("length", "cut off by its length limit"), ("content_filter", "withheld by a content filter")] {
+    for (reason, why) in [("length", "cut off by its length limit"), ("content_filter", "withheld by a content filter")]
+    {
         let cut = Ok(Reply { text: yes.clone(), finish_reason: Some(reason.into()) });
         let (holds, detail) = decided(None, &[cut]);
         assert!(holds.is_none() && detail.contains(why), "{detail}");
@@ -97,7 +98,11 @@ fn votes_come_to_what_most_say_and_a_tie_to_nothing() {
         (vec![no(), no(), yes()], Some(false), "2 of 3 votes say no: \"so it is\""),
         (vec![yes(), no()], None, "a tie: 1 of 2 votes say yes, 1 say no"),
         (vec![yes(), none(), yes()], Some(true), "2 of 3 votes say yes"),
-        (vec![yes(), none(), no()], None, "no majority of 3 votes: 1 yes, 1 no, 1 without a verdict: its answer is not"),
+        (
+            vec![yes(), none(), no()],
+            None,
+            "no majority of 3 votes: 1 yes, 1 no, 1 without a verdict: its answer is not",
+        ),
         (vec![yes(), none()], None, "no majority of 2 votes: 1 yes, 0 no, 1 without a verdict"),
         (vec![none(), none()], None, "the judge gave no verdict in any of 2 votes: its answer is not"),
     ];
@@ -106,7 +111,11 @@ fn votes_come_to_what_most_say_and_a_tie_to_nothing() {
         assert!(found.0 == holds && found.1.starts_with(detail), "{found:?} is {detail}");
     }
     let table = [
-        (vec![gives(3), gives(9), gives(7)], Some(true), "the median of the judge's votes is 7 of 10 (3, 9, 7): \"because 7\""),
+        (
+            vec![gives(3), gives(9), gives(7)],
+            Some(true),
+            "the median of the judge's votes is 7 of 10 (3, 9, 7): \"because 7\"",
+        ),
         (vec![gives(3), gives(9), gives(6)], Some(false), "the median of the judge's votes is 6 of 10"),
         (vec![gives(6), gives(7)], Some(false), "the median of the judge's votes is 6.5 of 10"),
         (vec![gives(7), gives(8), none()], Some(true), "the median of the judge's votes is 7.5 of 10"),

@@ -29,9 +29,8 @@ impl Judges {
         for index in planned {
             let scenario = &plan.scenarios[index as usize];
             for (own, position) in &scenario.needs.judges {
-                let place = |diagnostic: Diagnostic| {
-                    diagnostic.at(&scenario.source, scenario.place_of_check(*position), "")
-                };
+                let place =
+                    |diagnostic: Diagnostic| diagnostic.at(&scenario.source, scenario.place_of_check(*position), "");
                 let Some(name) = own.as_ref().or(config.judge.model.as_ref()) else {
                     let message = "this check needs a judge, and neither it nor the config names one";
                     let help = "`judge: {model: gpt-4o-mini}` in the config names the model that judges, or `model:` \
@@ -124,9 +123,8 @@ fn not_allowed(plan: &Plan, config: &Config) -> Vec<Diagnostic> {
 
 /// The scenarios that a plan plays, by index, and those of them that it plays on a language model.
 fn played(plan: &Plan, config: &Config) -> (BTreeSet<u32>, BTreeSet<u32>) {
-    let is_builtin = |name: &str| {
-        resolve(config, name).is_ok_and(|model| matches!(model.provider, ProviderConfig::Builtin(_)))
-    };
+    let is_builtin =
+        |name: &str| resolve(config, name).is_ok_and(|model| matches!(model.provider, ProviderConfig::Builtin(_)));
     let builtin: BTreeSet<&str> = plan.models().into_iter().filter(|name| is_builtin(name)).collect();
     let all = plan.conversations.iter().map(|planned| planned.scenario).collect();
     let on_models = plan.conversations.iter().filter(|planned| !builtin.contains(plan.model(planned)));

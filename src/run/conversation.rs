@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use self::answer::Answered;
 pub use self::checks::triage_calls;
-pub use self::outside::judge_calls;
 use self::checks::{checks_of, under_mark};
+pub use self::outside::judge_calls;
 use self::told::begin;
 use self::triage::Asked;
 use super::cells::Cells;

@@ -34,15 +34,17 @@ fn put<T: PartialEq>(items: &mut Vec<T>, item: T) {
     }
 }
 
-/// The bytes of a text from a place to the end of its line.
+/// The bytes of a text from a place to the end of its line, or nearly so.
 pub(super) fn span(source: &SourceFile, place: Position) -> Range<usize> {
     let mut from = 0;
     for line in source.text.split_inclusive('\n').take((place.line as usize).saturating_sub(1)) {
         from += line.len();
     }
     let line = source.text[from..].lines().next().unwrap_or_default();
+    // What closes a list or a map around the check is not its own.
+    let own = line.trim_end_matches(|character: char| character.is_whitespace() || "]},".contains(character));
     let skipped = line.chars().take((place.column as usize).saturating_sub(1)).map(char::len_utf8).sum::<usize>();
-    from + skipped..from + line.trim_end().len().max(skipped)
+    from + skipped..from + own.len().max(skipped)
 }
 
 #[cfg(test)]
@@ -51,9 +53,9 @@ mod tests {
 
     #[test]
     fn a_place_is_marked_to_the_end_of_its_line() {
-        let source = SourceFile { path: "s.yaml".into(), text: "a: 1\r\n  ü: - judge: x \r\nb".into() };
+        let source = SourceFile { path: "s.yaml".into(), text: "a: 1\r\n  ü: [{judge: x}] \r\nb".into() };
         let marked = |line, column| &source.text[span(&source, Position { line, column })];
-        assert_eq!(marked(2, 8), "judge: x");
+        assert_eq!(marked(2, 7), "{judge: x");
         assert_eq!(marked(3, 1), "b");
         assert_eq!(marked(3, 9), "");
         assert_eq!(marked(9, 9), "");

@@ -246,7 +246,7 @@ pub(super) fn prepare(
         rates: Rates { rpm: args.rpm.or(rates.rpm), tpm: args.tpm.or(rates.tpm) },
         budget: budget.clone(),
     };
-    let models = 
+    let models =
         models::connect(&config, (&plan, &judges), &settings, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
     let wrong = plan_errors(&plan, &models);
     if !wrong.is_empty() {

@@ -182,9 +182,9 @@ impl Stage<'_> {
         let input = format!("{input}\n");
         let input_sha256 = ConversationId(Sha256::digest(&input).into()).to_string();
         let known = self.calls.iter().filter(|call| call.done.turn == subject.turn);
-        let known = known.filter_map(|call| call.program.as_ref()).find(|known| {
-            known.code.is_some() && known.program == check.program && known.input_sha256 == input_sha256
-        });
+        let known = known
+            .filter_map(|call| call.program.as_ref())
+            .find(|known| known.code.is_some() && known.program == check.program && known.input_sha256 == input_sha256);
         if let Some(known) = known {
             return Ok(Ok(Gathered::Program(known.clone())));
         }
