@@ -1,4 +1,4 @@
-//! Decides one check on one reply. Pure.
+//! Decides one check on one reply, or on a whole transcript. Pure.
 
 mod admits;
 mod decide;
@@ -10,10 +10,12 @@ mod retention;
 #[cfg(test)]
 mod tests;
 mod text;
+mod transcript;
 mod view;
 
 pub use admits::admits_not_knowing;
 pub use decide::{Decision, decide};
-pub use expected::expected;
+pub use expected::{expected, expected_of_transcript};
 pub use outside::{Gathered, outside};
+pub use transcript::{Exchange, TranscriptView, decide_transcript};
 pub use view::TurnView;

@@ -34,6 +34,8 @@ pub struct TurnView<'a> {
 pub(super) struct Finding {
     /// Whether the assertion holds; `None` where that cannot be known.
     pub holds: Option<bool>,
+    /// That it is not known since it was not measured in this run: the check is passed over.
+    pub is_skipped: bool,
     /// What was measured.
     pub score: Option<f64>,
     /// What was found, true in either case.
@@ -46,7 +48,7 @@ pub(super) struct Finding {
 
 impl Finding {
     pub(super) fn new(holds: impl Into<Option<bool>>, detail: impl Into<String>) -> Self {
-        Self { holds: holds.into(), score: None, detail: detail.into(), note: None, retention: None }
+        Self { holds: holds.into(), is_skipped: false, score: None, detail: detail.into(), note: None, retention: None }
     }
 }
 

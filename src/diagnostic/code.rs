@@ -125,6 +125,8 @@ codes! {
     RegexMissesValue = "regex-misses-value",
     /// A check that is none.
     UnknownCheck = "unknown-check",
+    /// A check on a reply where one on the transcript belongs, or the other way round.
+    MisplacedCheck = "misplaced-check",
     /// A check that asserts nothing.
     CheckWithoutKey = "check-without-key",
     /// Two checks where one should be.

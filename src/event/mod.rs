@@ -328,6 +328,9 @@ pub struct CheckDone {
     /// The evidence of a retention check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// Of a check on the whole transcript, the turn that decided it: where it was broken first, as a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<TurnId>,
     /// The line of the check in its scenario file.
     pub line: u32,
     /// Its column, in characters from 1: of a check that failed or stayed unknown, since nobody is led to the others.

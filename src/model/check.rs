@@ -2,11 +2,11 @@
 
 use super::{JudgeCheck, Pattern, ProgramCheck, script::Position};
 
-/// One assertion on a reply.
+/// One assertion: on a reply, or with another kind on the whole transcript.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Check {
+pub struct Check<K = CheckKind> {
     /// What is asserted.
-    pub kind: CheckKind,
+    pub kind: K,
     /// The user's own name for it.
     pub name: Option<String>,
     /// Globs of the models that it is for; empty for all.

@@ -9,6 +9,7 @@ mod answer;
 mod checks;
 mod outside;
 mod told;
+mod transcript;
 mod triage;
 
 use std::cell::RefCell;
@@ -29,7 +30,7 @@ use super::pins::Replies;
 use super::sharing;
 use super::so_far::{self, SoFar};
 use super::tape::Tape;
-use crate::check::{self, TurnView};
+use crate::check::{self, Exchange, TurnView};
 use crate::event::{CallDone, CheckDone, ConversationDone, Event, Live, TurnDone, ranges};
 use crate::model::{
     ConversationKey, End, Message, Origin, Params, Reply, Role, Script, SnapshotRules, Source, Turn, TurnId, Verdict,
@@ -129,11 +130,15 @@ pub async fn play(
             (None, Some(known)) => cut = stage.known(number, turn, known).await?,
             (None, None) => cut = stage.live(number, turn).await?,
         }
+        if let (TurnId::Turn(turn), Some(_)) = (number, &cut) {
+            stage.ended_before.get_or_insert(turn);
+        }
         // On no probe's reply does another hang.
         if number.is_probe() && matches!(cut, Some(Cut::CallFailed)) {
             (cut, has_failed_probe) = (None, true);
         }
     }
+    cut = stage.transcript_checks().await?.or(cut);
     let Stage { verdicts, .. } = stage;
     let has = |wanted: Verdict| verdicts.iter().any(|(verdict, _)| *verdict == wanted);
     let cut = cut.or(has_failed_probe.then_some(Cut::CallFailed));
@@ -206,6 +211,10 @@ struct Stage<'c> {
     tokens: HashMap<Origin, usize>,
     /// Its calls beside the turns.
     calls: Vec<CallDone>,
+    /// Its live turns so far, where checks on the transcript ask for them.
+    exchanges: Vec<Exchange>,
+    /// The turn before which it ended, where it did not come to its last one.
+    ended_before: Option<u32>,
     /// The keys of its requests so far, where they are recorded.
     keys: Keys,
     /// The parameters that are sent.
@@ -233,6 +242,8 @@ impl<'c> Stage<'c> {
             verdicts: Vec::new(),
             tokens: HashMap::new(),
             calls: conversation.so_far.calls.clone(),
+            exchanges: Vec::new(),
+            ended_before: None,
             keys: Keys::default(),
             params: conversation.tape.as_ref().map(|_| conversation.params.effective()).unwrap_or_default(),
         }
@@ -334,6 +345,10 @@ impl<'c> Stage<'c> {
         let mut cut = None;
         let before = self.history.len();
         self.join(number, turn, heard);
+        if let (TurnId::Turn(turn), false) = (number, self.script.transcript_checks.is_empty()) {
+            let sent = ranges(request.positions.iter().copied());
+            self.exchanges.push(Exchange { turn, reply: reply.clone(), sent, before, tokens_sent });
+        }
         let sent: Vec<&Message> = request.messages.iter().collect();
         let script = Arc::clone(&self.script);
         for check in checks_of(&script, self.conversation.persona, number, turn) {

@@ -40,6 +40,7 @@ const KEYS: &[&str] = &[
     "matrix",
     "cases",
     "each_reply",
+    "expect",
 ];
 const MAX_NAME: usize = 100;
 const MAX_TRIALS: u64 = 10_000;
@@ -120,7 +121,10 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
 
 fn work_of(script: &Script) -> usize {
     let turns = script.asked().map(|(_, turn)| 1 + turn.checks.len());
-    turns.sum::<usize>() + script.each_reply.len() + script.personas.iter().map(|p| 1 + p.checks.len()).sum::<usize>()
+    turns.sum::<usize>()
+        + script.each_reply.len()
+        + script.transcript_checks.len()
+        + script.personas.iter().map(|p| 1 + p.checks.len()).sum::<usize>()
 }
 
 struct Reader<'r> {
@@ -178,6 +182,7 @@ impl Reader<'_> {
                 turns: turns.unwrap_or(&Node::NOTHING).clone(),
                 probes: fields.get("probes").and_then(|node| self.probes(findings, node)),
                 each_reply: fields.get("each_reply").cloned(),
+                expect: fields.get("expect").cloned(),
                 fixed: None,
             },
             needs: Needs::default(),

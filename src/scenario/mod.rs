@@ -14,6 +14,7 @@ pub mod read_outside;
 pub mod read_params;
 mod read_probes;
 mod read_snapshot;
+mod read_transcript;
 mod read_turns;
 mod read_window;
 mod template;

@@ -17,11 +17,10 @@ pub struct Needs {
 impl Needs {
     /// Adds what the checks of a script need.
     pub(super) fn add(&mut self, script: &Script) {
-        for check in script.checks() {
-            match check.kind.outside() {
-                Some(Outside::Judge(judge)) => put(&mut self.judges, (judge.model.clone(), check.position)),
-                Some(Outside::Program(_)) => put(&mut self.programs, check.position),
-                None => {}
+        for (outside, position) in script.outside() {
+            match outside {
+                Outside::Judge(judge) => put(&mut self.judges, (judge.model.clone(), position)),
+                Outside::Program(_) => put(&mut self.programs, position),
             }
         }
     }

@@ -47,6 +47,21 @@ pub fn judge(findings: &mut Findings, node: &Node) -> Option<JudgeCheck> {
     Some(JudgeCheck { criterion: criterion?, model, votes, scale, sees })
 }
 
+/// Reads a criterion for the whole transcript, which its judge sees.
+pub fn judge_of_transcript(findings: &mut Findings, node: &Node) -> Option<JudgeCheck> {
+    let check = judge(findings, node)?;
+    let sees = match &node.value {
+        Value::Map(entries) => entries.iter().find(|(key, _)| key.scalar_text() == Some("sees")),
+        _ => None,
+    };
+    if let Some((_, sees)) = sees.filter(|_| check.sees != Sees::Transcript) {
+        let help = "a check on a turn can show less to its judge; `always: {judge: …}` asks about each reply";
+        findings.error_help(Code::UnknownWord, sees, "a judge of the whole transcript sees all of it", "", help);
+        return None;
+    }
+    Some(JudgeCheck { sees: Sees::Transcript, ..check })
+}
+
 /// Reads how often a judge is asked.
 pub fn votes(findings: &mut Findings, node: &Node) -> Option<u32> {
     u32::try_from(findings.whole(node, "votes", 1..=MAX_VOTES)?).ok()

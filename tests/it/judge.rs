@@ -387,3 +387,70 @@ fn a_check_names_its_own_judge() {
     let ran = run(&sandbox, &[]).expect(2);
     assert!(ran.stderr.contains("did you mean `critic`?"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_judge_of_the_transcript_is_asked_once_about_all_of_it() {
+    let server = server("Fine.", |request| verdict(request, "no"));
+    let sandbox = sandbox(&server, "{model: critic}");
+    let turns = "expect: [{judge: stays in character}]\nwindow: none\nturns:\n  - {user: Hello}\n  - {user: And now?, reply: Now.}\n  - {user: Bye}\nprobes: [{user: Who are you?}]\n";
+    sandbox.write("s/one.yaml", format!("persona: You sell tea.\n{turns}"));
+    let ran = run(&sandbox, &["--cassettes", "record"]).expect(1);
+    assert!(ran.stderr.contains("4 calls at most"), "{}", ran.stderr);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 4);
+    let said = |role: &str, content: &str| json!({"role": role, "content": content});
+    let all = json!({"messages": [
+        said("system", "You sell tea."), said("user", "Hello"), said("assistant", "Fine."), said("user", "And now?"),
+        said("assistant", "Now."), said("user", "Bye"), said("assistant", "Fine."),
+    ]});
+    assert_eq!(shown(&requests[3]), all);
+    let row = sandbox.rows("checks.csv").remove(0);
+    let cells = ["turn", "check", "expected", "verdict"].map(|column| row[column].as_str());
+    assert_eq!(cells, ["", "judge", "\"stays in character\", sees transcript", "fail"]);
+    run(&sandbox, &["--offline"]).expect(1);
+    assert_eq!((server.requests().len(), check(&sandbox).1), (4, "the judge says no: \"because I say so\"".into()));
+    sandbox.write("s/one.yaml", format!("persona: You sell coffee.\n{turns}"));
+    let ran = sandbox.run(&["check", "s"]).expect(0);
+    assert!(ran.stdout.contains("no errors"));
+    sandbox.write("s/one.yaml", turns.replace("judge: stays in character", "judge: {criterion: c, sees: turn}"));
+    let ran = sandbox.run(&["check", "s"]).expect(2);
+    assert!(ran.stderr.contains("a judge of the whole transcript sees all of it"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_judge_of_every_reply_names_the_turn_that_broke_it() {
+    let server = server("Fine.", |request| {
+        let is_last = shown(request)["user"] == "Bye";
+        verdict(request, if is_last { "no" } else { "yes" })
+    });
+    let sandbox = sandbox(&server, "{model: critic}");
+    let check_of = |key: &str| format!("{{{key}: {{judge: {{criterion: is polite, sees: turn}}}}}}");
+    let turns = "turns:\n  - {user: Hello}\n  - {user: And now?}\n  - {user: Bye}\n";
+    let checks = ["always", "never", "eventually"].map(check_of).join(", ");
+    sandbox.write("s/one.yaml", format!("expect: [{checks}]\n{turns}"));
+    run(&sandbox, &[]).expect(1);
+    let rows = sandbox.rows("checks.csv");
+    let verdicts: Vec<&str> = rows.iter().map(|row| row["verdict"].as_str()).collect();
+    assert_eq!(verdicts, ["fail", "fail", "pass"]);
+    let detail = "first broken in turn 3 (1 of 3 replies): the judge says no: \"because I say so\"";
+    assert_eq!(rows[0]["detail"], detail);
+    assert_eq!(server.requests().len(), 6, "what is asked alike is asked once");
+}
+
+#[test]
+fn nobody_judges_a_transcript_that_broke_off() {
+    let server = Server::start(move |request| match request.number {
+        2 => Answer::error(400, "bad", "no such turn"),
+        _ if is_judged(request) => verdict(request, "yes"),
+        _ => Answer::reply(request, "Fine."),
+    });
+    let sandbox = sandbox(&server, "{model: critic}");
+    let turns = "turns:\n  - {user: Hello}\n  - {user: Bye}\n";
+    sandbox.write("s/one.yaml", format!("expect: [{{judge: c}}, {{always: {{judge: c}}}}]\n{turns}"));
+    run(&sandbox, &[]).expect(3);
+    let skipped = ("skip".into(), "the conversation ended before its last turn".into());
+    assert_eq!((check(&sandbox), server.requests().len()), (skipped, 2));
+    sandbox.run(&["run", "--resume"]).expect(0);
+    // The turn, the whole, and each reply.
+    assert_eq!((check(&sandbox).0, server.requests().len()), ("pass".into(), 6));
+}

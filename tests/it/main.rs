@@ -60,6 +60,7 @@ mod snapshot_modes;
 mod snapshots_of_runs;
 mod strangers;
 mod support;
+mod transcript_checks;
 mod triage;
 mod unreferenced;
 mod until_decided;

@@ -183,3 +183,16 @@ fn a_run_that_goes_on_starts_no_program_again_that_its_journal_holds() {
     assert_eq!(log(), "started\nstarted\nagain\n");
     assert_eq!(server.requests().len(), 1);
 }
+
+#[test]
+fn a_program_reads_the_whole_transcript_where_it_judges_that() {
+    let sandbox = sandbox("cat > all.json; exit 7", CHECK);
+    sandbox.write("s/one.yaml", format!("expect: [{CHECK}, {{always: {{run: [sh, -c, exit 0]}}}}]\npersona: Be kind.\nturns:\n  - {{user: Hello}}\n  - {{user: Bye}}\n"));
+    run(&sandbox).expect(1);
+    let input: Value = serde_json::from_str(&sandbox.read("s/all.json")).unwrap();
+    assert_eq!((&input["turn"], input["messages"].as_array().unwrap().len()), (&json!(null), 5));
+    let rows = sandbox.rows("checks.csv");
+    let verdicts: Vec<[&str; 3]> =
+        rows.iter().map(|row| ["turn", "check", "verdict"].map(|column| row[column].as_str())).collect();
+    assert_eq!(verdicts, [["", "run", "fail"], ["", "always", "pass"]]);
+}

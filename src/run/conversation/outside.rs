@@ -3,6 +3,7 @@
 //! A judge is asked through its provider as any model is, or its recording is replayed. Whatever comes back is data: it joins no
 //! history, and what the journal holds is not asked again.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,15 +17,19 @@ use super::super::plan::{Plan, Planned};
 use super::super::tape::{self, Tape};
 use super::checks::checks_of;
 use super::triage::Asked;
-use super::{Cut, Stage};
+use super::{Cut, Request as RequestSent, Stage};
 use crate::check::{self, Gathered, judge};
 use crate::event::{CallDone, CallKind, Event, WireMessage};
 use crate::model::{
-    CheckKind, ConversationId, JudgeCheck, Message, Origin, Outside, ProgramCheck, Reply, Source, TurnId, Usage,
+    CheckKind, ConversationId, JudgeCheck, Message, Origin, Outside, ProgramCheck, Reply, Source, TranscriptKind,
+    TurnId, Usage,
 };
 use crate::provider::cassette::Request;
 use crate::provider::{CallError, ChatReply, ChatRequest};
 use crate::text::tokens;
+
+/// Stands for the whole transcript: turns count from 1.
+const WHOLE: TurnId = TurnId::Turn(0);
 
 /// What is asked about: a turn, or the whole transcript.
 struct Subject<'s> {
@@ -79,6 +84,44 @@ impl Stage<'_> {
             }
         };
         Ok(gathered.map(Some))
+    }
+
+    /// What a check on the transcript needs from outside, by turn; turn 0 for the whole. Nothing is asked about a conversation
+    /// that broke off: it may go on.
+    pub(super) async fn gather_throughout(&mut self, kind: &TranscriptKind) -> Unless<HashMap<u32, Gathered>> {
+        let mut all = HashMap::new();
+        let Some(outside) = kind.outside().filter(|_| self.ended_before.is_none()) else { return Ok(Ok(all)) };
+        let Some(throughout) = kind.throughout() else {
+            let subject = Subject { turn: WHOLE, user: "" };
+            let messages: Vec<Value> = self.system.iter().chain(&self.history).map(message).collect();
+            let gathered = match outside {
+                Outside::Judge(check) => self.judged(&subject, check, &json!({"messages": messages})).await?,
+                Outside::Program(check) => {
+                    let input = self.input(json!({"turn": null, "messages": messages}));
+                    self.programmed(&subject, check, &input).await?
+                }
+            };
+            return Ok(gathered.map(|gathered| HashMap::from([(0, gathered)])));
+        };
+        for exchange in self.exchanges.clone() {
+            if !throughout.has(exchange.turn) || check::outside(&throughout.kind, &exchange.reply).is_none() {
+                continue;
+            }
+            let number = TurnId::Turn(exchange.turn);
+            let script = Arc::clone(&self.script);
+            let Some(turn) = script.turn(number) else { continue };
+            let positions: Vec<usize> =
+                exchange.sent.iter().flat_map(|(from, to)| *from as usize..*to as usize).collect();
+            let list: Vec<&Message> = self.system.iter().chain(&self.history).collect();
+            let messages = positions.iter().filter_map(|at| list.get(*at).copied().cloned()).collect();
+            let request = RequestSent { messages, positions };
+            let asked = Asked { number, turn, request: &request, before: exchange.before };
+            match self.gather(asked, &throughout.kind, &exchange.reply).await? {
+                Ok(gathered) => all.extend(gathered.map(|gathered| (exchange.turn, gathered))),
+                Err(cut) => return Ok(Err(cut)),
+            }
+        }
+        Ok(Ok(all))
     }
 
     /// Asks a judge as often as it has votes.
@@ -215,24 +258,19 @@ impl Stage<'_> {
     /// What a program reads of a turn.
     fn input_of_turn(&self, asked: Asked<'_>, reply: &Reply) -> Value {
         let messages: Vec<Value> = asked.request.messages.iter().map(message).collect();
-        let mut input = self.names();
-        let turn = json!({
+        self.input(json!({
             "turn": asked.number.to_string(),
             "user": *asked.turn.user,
             "reply": reply.text,
             "finish_reason": reply.finish_reason,
             "messages": messages,
-        });
-        if let (Value::Object(input), Value::Object(turn)) = (&mut input, turn) {
-            input.extend(turn);
-        }
-        input
+        }))
     }
 
-    /// What says which conversation it is.
-    fn names(&self) -> Value {
+    /// What a program reads: which conversation it is, and what is asked about.
+    fn input(&self, about: Value) -> Value {
         let key = &self.conversation.key;
-        json!({
+        let mut input = json!({
             "format": 1,
             "scenario": key.variant.scenario,
             "case": key.variant.case,
@@ -241,7 +279,11 @@ impl Stage<'_> {
             "window": key.variant.window,
             "vars": self.conversation.matrix,
             "trial": key.trial,
-        })
+        });
+        if let (Value::Object(input), Value::Object(about)) = (&mut input, about) {
+            input.extend(about);
+        }
+        input
     }
 }
 
@@ -266,11 +308,21 @@ fn estimated(messages: &[WireMessage], reply: &str) -> Usage {
 #[must_use]
 pub fn judge_calls(plan: &Plan, planned: &Planned, votes: u32) -> u32 {
     let Ok(script) = plan.script(planned) else { return 0 };
-    let asked = script.asked().filter(|(_, turn)| turn.reply.is_none());
-    let checks = asked.flat_map(|(number, turn)| checks_of(&script, planned.persona as usize, number, turn));
-    let votes = checks.filter_map(|check| match check.kind.outside() {
-        Some(Outside::Judge(judge)) => Some(judge.votes.unwrap_or(votes).max(1)),
-        _ => None,
+    let live: Vec<_> = script.asked().filter(|(_, turn)| turn.reply.is_none()).collect();
+    let votes = |outside: Option<Outside<'_>>| match outside {
+        Some(Outside::Judge(judge)) => judge.votes.unwrap_or(votes).max(1),
+        _ => 0,
+    };
+    let persona = planned.persona as usize;
+    let checks = live.iter().flat_map(|(number, turn)| checks_of(&script, persona, *number, turn));
+    let of_turns = checks.map(|check| votes(check.kind.outside()));
+    let of_transcript = script.transcript_checks.iter().map(|check| {
+        let is_in = |turn: TurnId| match (turn, check.kind.throughout()) {
+            (TurnId::Turn(turn), Some(throughout)) => throughout.has(turn),
+            _ => false,
+        };
+        let times = check.kind.throughout().map_or(1, |_| live.iter().filter(|(turn, _)| is_in(*turn)).count());
+        votes(check.kind.outside()).saturating_mul(u32::try_from(times).unwrap_or(u32::MAX))
     });
-    votes.fold(0, u32::saturating_add)
+    of_turns.chain(of_transcript).fold(0, u32::saturating_add)
 }
