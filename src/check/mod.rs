@@ -3,10 +3,14 @@
 mod admits;
 mod decide;
 mod expected;
+mod json;
+mod json_work;
 pub mod judge;
+mod limits;
 mod outside;
 mod request;
 mod retention;
+mod similar;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -16,6 +20,9 @@ mod view;
 pub use admits::admits_not_knowing;
 pub use decide::{Decision, decide};
 pub use expected::{expected, expected_of_transcript};
+pub use json_work::is_endless;
+pub use limits::Measured;
 pub use outside::{Gathered, outside};
+pub use similar::{LONGEST, length};
 pub use transcript::{Exchange, TranscriptView, decide_transcript};
 pub use view::TurnView;

@@ -7,11 +7,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::model::{CheckKind, Fact, Message, Reply, Text, Throughout, TranscriptKind, TurnId, Verdict};
+use crate::model::{CheckKind, Fact, Message, Reply, Text, Throughout, TranscriptKind, TurnId, Verdict, without_dust};
 use crate::text::escape::quote;
 use crate::text::normalise::{fold, fold_with_edges};
 
 use super::decide::{Decision, find};
+use super::limits::{Measured, max_cost_usd, money};
 use super::outside::{self, Gathered};
 use super::text::{SHOWN, quoted};
 use super::view::{Finding, TurnView, withheld};
@@ -29,6 +30,8 @@ pub struct Exchange {
     pub before: usize,
     /// Tokens of the request; `None` where nobody counted them.
     pub tokens_sent: Option<u64>,
+    /// What its call took.
+    pub measured: Measured,
 }
 
 /// All of a conversation that a check on its transcript may look at.
@@ -110,6 +113,7 @@ impl TranscriptView<'_> {
                 let found = self.distinct();
                 Found { holds: found.holds.map(|holds| holds == *wanted), ..found }
             }
+            TranscriptKind::MaxTotalCostUsd(limit) => self.total_cost(*limit),
             TranscriptKind::Judge(_) | TranscriptKind::Run(_) if self.ended_before.is_some() => self.not_played(),
             TranscriptKind::Judge(check) => Found::of(outside::judge(check, self.gathered.get(&0))),
             TranscriptKind::Run(_) => Found::of(outside::program(self.gathered.get(&0))),
@@ -202,6 +206,7 @@ impl TranscriptView<'_> {
             facts: self.facts,
             system: self.system,
             tokens_sent: exchange.tokens_sent,
+            measured: exchange.measured,
             gathered: self.gathered.get(&exchange.turn),
         };
         find(kind, &view)
@@ -239,6 +244,42 @@ impl TranscriptView<'_> {
         match self.exchanges.iter().find(|exchange| exchange.reply.is_cut() || exchange.reply.is_withheld()) {
             Some(open) => Found::new(None, Some(open.turn), format!("{}; so far {detail}", why_open(open))),
             None => Found::new(false, at, detail),
+        }
+    }
+
+    /// Whether the calls cost at most so much together. One that is shared with other conversations counts in each.
+    fn total_cost(&self, limit: f64) -> Found {
+        let mut total = 0.0;
+        let (mut unknown, mut skipped) = (None, None);
+        for exchange in self.exchanges {
+            let Measured { cost_usd, is_replayed, .. } = exchange.measured;
+            total += cost_usd.filter(|_| !is_replayed).unwrap_or(0.0);
+            let detail = format!("the calls up to turn {} cost {}", exchange.turn, money(total));
+            if without_dust(total) > limit {
+                return Found::new(false, Some(exchange.turn), detail);
+            }
+            // What leaves one call open leaves open the sum.
+            let found = max_cost_usd(f64::MAX, &exchange.measured, &exchange.reply);
+            match found.holds {
+                _ if exchange.reply.is_withheld() && !is_replayed => {
+                    unknown.get_or_insert((exchange.turn, withheld(&exchange.reply)));
+                }
+                None if found.is_skipped => {
+                    skipped.get_or_insert((exchange.turn, found.detail));
+                }
+                None => {
+                    unknown.get_or_insert((exchange.turn, found.detail));
+                }
+                Some(_) => {}
+            }
+        }
+        match (unknown, skipped) {
+            _ if self.ended_before.is_some() => self.not_played(),
+            (Some((turn, why)), _) => Found::new(None, Some(turn), format!("turn {turn}: {why}")),
+            (None, Some((turn, why))) => {
+                Found { is_skipped: true, ..Found::new(None, Some(turn), format!("turn {turn}: {why}")) }
+            }
+            (None, None) => Found::new(true, None, format!("the calls cost {} together", money(total))),
         }
     }
 

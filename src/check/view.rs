@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::limits::Measured;
 use super::outside::Gathered;
 use crate::event::Retention;
 use crate::model::{Fact, Message, Reply, TurnId};
@@ -25,6 +26,8 @@ pub struct TurnView<'a> {
     pub system: Option<&'a Message>,
     /// Tokens of the request; `None` where nobody counted them.
     pub tokens_sent: Option<u64>,
+    /// What its call took.
+    pub measured: Measured,
     /// What was gathered outside for the check that is decided; `None` where it needs nothing, or nobody was asked.
     pub gathered: Option<&'a Gathered>,
 }

@@ -39,6 +39,8 @@ pub enum TranscriptKind {
     ContainsInOrder(Vec<Text>),
     /// No two replies are the same (`true`), or two are (`false`).
     NoRepeatedReply(bool),
+    /// The calls together cost at most so many USD.
+    MaxTotalCostUsd(f64),
     /// A model says of all that was said that the criterion holds.
     Judge(Box<JudgeCheck>),
     /// A program that reads all that was said ends well.
@@ -57,6 +59,7 @@ impl TranscriptKind {
             Self::Eventually(_) => "eventually",
             Self::ContainsInOrder(_) => "contains_in_order",
             Self::NoRepeatedReply(_) => "no_repeated_reply",
+            Self::MaxTotalCostUsd(_) => "max_total_cost_usd",
             Self::Judge(_) => "judge",
             Self::Run(_) => "run",
             Self::Not(_) => "not",
@@ -81,6 +84,19 @@ impl TranscriptKind {
             Self::Run(program) => Some(Outside::Program(program)),
             Self::Not(inner) => inner.outside(),
             other => other.throughout()?.kind.outside(),
+        }
+    }
+
+    /// Whether it says nothing of the embedded model, which is no language model.
+    #[must_use]
+    pub fn needs_model(&self) -> bool {
+        match self {
+            Self::Always(throughout) | Self::Never(throughout) | Self::Eventually(throughout) => {
+                throughout.kind.needs_model()
+            }
+            Self::Not(inner) => inner.needs_model(),
+            Self::Judge(_) => true,
+            Self::ContainsInOrder(_) | Self::NoRepeatedReply(_) | Self::MaxTotalCostUsd(_) | Self::Run(_) => false,
         }
     }
 }

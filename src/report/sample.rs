@@ -96,6 +96,7 @@ pub(super) fn check<'a>(record: &'a mut Record, key: &str, expected: &str, verdi
         known_failure: None,
         retention: None,
         decided_at: None,
+        is_open: false,
         line: 12,
         column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(9),
     });

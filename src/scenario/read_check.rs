@@ -3,11 +3,11 @@
 use globset::Glob;
 
 use super::decode::{Fields, Findings, list_words, one_or_many};
-use super::read_outside;
 use super::read_transcript::TRANSCRIPT_KEYS;
 use super::yaml::{Node, Scalar, Value};
+use super::{read_json, read_outside, read_similar};
 use crate::diagnostic::Code;
-use crate::model::{Admits, Check, CheckKind, Fact, FactRef, KnownFailure, Outside, Pattern, Role, SentCheck, Text};
+use crate::model::{Admits, Check, CheckKind, Fact, FactRef, KnownFailure, Pattern, Role, SentCheck, Text};
 use crate::text::nearest::nearest;
 
 /// Every check key.
@@ -27,6 +27,13 @@ pub const CHECK_KEYS: &[&str] = &[
     "max_sentences",
     "asks",
     "json",
+    "json_schema",
+    "json_path",
+    "similar",
+    "max_latency_ms",
+    "max_ttft_ms",
+    "max_tokens_sent",
+    "max_cost_usd",
     "sent",
     "finish_reason",
     "recalls",
@@ -53,13 +60,8 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
     };
     let check = framed(findings, node, (CHECK_KEYS, &elsewhere), extra, |findings, key, value, _| {
         check_kind(findings, key, value, facts)
-    });
-    check.map(|check| Check { needs_model: check.needs_model || is_judged(check.kind.outside()), ..check })
-}
-
-/// What a judge says of an instrument says nothing of a language model.
-pub(super) const fn is_judged(outside: Option<Outside<'_>>) -> bool {
-    matches!(outside, Some(Outside::Judge(_)))
+    })?;
+    Some(Check { needs_model: check.needs_model || check.kind.needs_model(), ..check })
 }
 
 /// Check keys that stand in another place.
@@ -182,6 +184,13 @@ fn check_kind(findings: &mut Findings, key: &str, value: &Node, facts: &[Fact]) 
         "max_sentences" => CheckKind::MaxSentences(count(findings)?),
         "asks" => CheckKind::Asks(findings.flag(value, key)?),
         "json" => CheckKind::Json(findings.flag(value, key)?),
+        "json_schema" => read_json::json_schema(findings, value)?,
+        "json_path" => read_json::json_path(findings, value)?,
+        "similar" => CheckKind::Similar(read_similar::similar(findings, value)?),
+        "max_latency_ms" => CheckKind::MaxLatencyMs(count(findings)?),
+        "max_ttft_ms" => CheckKind::MaxTtftMs(count(findings)?),
+        "max_tokens_sent" => CheckKind::MaxTokensSent(count(findings)?),
+        "max_cost_usd" => CheckKind::MaxCostUsd(read_similar::usd(findings, value, key)?),
         "sent" => CheckKind::Sent(sent(findings, value)?),
         "finish_reason" => CheckKind::FinishReason(findings.filled_text(value, key)?),
         "recalls" => CheckKind::Recalls(fact_ref(findings, value, key, facts)?.0),

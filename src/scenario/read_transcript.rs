@@ -1,16 +1,16 @@
 //! Reads the scenario's own `expect:`: checks on the whole transcript.
 
 use super::decode::{Fields, Findings, one_or_many};
-use super::read_check::{self, CHECK_KEYS, Elsewhere, framed, inner_check, is_judged};
-use super::read_outside;
+use super::read_check::{self, CHECK_KEYS, Elsewhere, framed, inner_check};
 use super::read_turns::turn_number;
+use super::{read_outside, read_similar};
 use super::yaml::Node;
 use crate::diagnostic::Code;
 use crate::model::{Fact, Throughout, TranscriptCheck, TranscriptKind, Turn};
 
 /// Every key of a check on the transcript.
 pub const TRANSCRIPT_KEYS: &[&str] =
-    &["always", "never", "eventually", "contains_in_order", "no_repeated_reply", "judge", "run", "not"];
+    &["always", "never", "eventually", "contains_in_order", "no_repeated_reply", "max_total_cost_usd", "judge", "run", "not"];
 const STRETCH: &[&str] = &["from", "until"];
 
 /// Reads a list of checks, or one check alone.
@@ -22,11 +22,10 @@ pub fn checks(findings: &mut Findings, node: &Node, facts: &[Fact], turns: &[Tur
     };
     let known = Known { facts, turns };
     let checks = one_or_many(node).iter().filter_map(|item| {
-        let check = framed(findings, item, (TRANSCRIPT_KEYS, &elsewhere), STRETCH, |findings, key, value, fields| {
+        let read = framed(findings, item, (TRANSCRIPT_KEYS, &elsewhere), STRETCH, |findings, key, value, fields| {
             known.kind(findings, key, value, fields)
         });
-        check
-            .map(|check| TranscriptCheck { needs_model: check.needs_model || is_judged(check.kind.outside()), ..check })
+        read.map(|check| TranscriptCheck { needs_model: check.needs_model || check.kind.needs_model(), ..check })
     });
     let checks: Vec<TranscriptCheck> = checks.collect();
     // That there are no turns at all is said already.
@@ -59,6 +58,7 @@ impl Known<'_> {
             "eventually" => TranscriptKind::Eventually(self.throughout(findings, key, value, fields)?),
             "contains_in_order" => TranscriptKind::ContainsInOrder(read_check::texts(findings, value, key)?),
             "no_repeated_reply" => TranscriptKind::NoRepeatedReply(findings.flag(value, key)?),
+            "max_total_cost_usd" => TranscriptKind::MaxTotalCostUsd(read_similar::usd(findings, value, key)?),
             "judge" => TranscriptKind::Judge(Box::new(read_outside::judge_of_transcript(findings, value)?)),
             "run" => TranscriptKind::Run(read_outside::program(findings, value)?),
             _ => TranscriptKind::Not(Box::new(self.inverted(findings, value)?)),

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use super::super::outlet::JournalLost;
-use super::checks::under_mark;
 use super::{Cut, Stage};
 use crate::check::{self, TranscriptView};
 use crate::model::Verdict;
@@ -44,10 +43,7 @@ impl Stage<'_> {
                     gathered: &gathered,
                 };
                 let decision = check::decide_transcript(&check.kind, &view);
-                let (verdict, detail) = under_mark(self.mark(check), decision.verdict, decision.detail);
-                let mut done = self.done(None, check, asserted, verdict, detail);
-                (done.score, done.decided_at) = (decision.score, decision.decided_at);
-                done
+                self.decided(None, check, asserted, decision)
             };
             self.tell_check(done)?;
         }

@@ -157,6 +157,7 @@ impl Stage<'_> {
             system: self.system.as_ref(),
             tokens_sent: None,
             gathered: None,
+            measured: check::Measured::default(),
         };
         let decision = check::decide(&CheckKind::Recalls(fact.clone()), &view);
         decision.retention.is_some_and(|found| found.recalled == Some(true))
