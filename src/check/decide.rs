@@ -73,11 +73,11 @@ pub(super) fn find(kind: &CheckKind, view: &TurnView<'_>) -> Finding {
         CheckKind::Json(wanted) => text::json(*wanted, reply),
         CheckKind::JsonSchema(schema) => json::json_schema(schema, reply),
         CheckKind::JsonPath(path, wanted) => json::json_path(path, wanted, reply),
-        CheckKind::Similar(wanted) => similar::similar(wanted, reply),
         CheckKind::MaxLatencyMs(limit) => limits::max_latency_ms(*limit, &view.measured, reply),
         CheckKind::MaxTtftMs(limit) => limits::max_ttft_ms(*limit, &view.measured),
         CheckKind::MaxCostUsd(limit) => limits::max_cost_usd(*limit, &view.measured, reply),
-        CheckKind::Judge(_) | CheckKind::Run(_) if reply.is_cut() => Finding::new(None, CUT),
+        _ if kind.outside().is_some() && reply.is_cut() => Finding::new(None, CUT),
+        CheckKind::Similar(wanted) => similar::similar(wanted, reply, view.gathered),
         CheckKind::Judge(judge) => outside::judge(judge, view.gathered),
         CheckKind::Run(_) => outside::program(view.gathered),
     }

@@ -2,6 +2,7 @@
 
 mod admits;
 mod decide;
+mod embedding;
 mod expected;
 mod json;
 mod json_work;

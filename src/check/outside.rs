@@ -16,6 +16,13 @@ pub enum Gathered {
         /// The votes, in order.
         votes: Vec<Result<Reply, String>>,
     },
+    /// The embeddings of the reply and of the text that it is held against, or why there is none.
+    Embeddings {
+        /// Of the reply.
+        reply: Result<Reply, String>,
+        /// Of the text.
+        to: Result<Reply, String>,
+    },
     /// What came of a program.
     Program(ProgramDone),
 }

@@ -41,8 +41,9 @@ pub fn budget(
             wrong.push(without_price(config, plan, name));
         }
     }
-    if !called.is_empty() && config.judge.params.longest_reply().is_none() {
-        wrong.push(without_longest_answer(config, (plan, judges), called[0]));
+    let judge = judges.judges().find(|name| called.contains(name));
+    if let Some(judge) = judge.filter(|_| config.judge.params.longest_reply().is_none()) {
+        wrong.push(without_longest_answer(config, (plan, judges), judge));
     }
     if wrong.is_empty() { Ok(Some(Budget::new(cap))) } else { Err(wrong) }
 }

@@ -181,11 +181,13 @@ impl Shelf {
             let kept = self.kept.iter().filter(|kept| kept.cassette.as_deref().is_some_and(has));
             kept.map(|kept| kept.scenario).collect()
         };
-        let (said, judged) =
-            (recorded(&|cassette| cassette.has_model(model)), recorded(&|cassette| cassette.has_judge(model)));
+        let said = recorded(&|cassette| cassette.has_model(model));
+        let judged = recorded(&|cassette| cassette.has_judge(model));
+        let embedded = recorded(&|cassette| cassette.has_embedding(model));
         let mut asked = plan.conversations.iter().filter(|planned| plan.model(planned) == model);
         asked.all(|planned| said.contains(&planned.scenario))
-            && judges.scenarios(model).all(|scenario| judged.contains(&scenario))
+            && judges.judged_by(model).all(|scenario| judged.contains(&scenario))
+            && judges.embedded_by(model).all(|scenario| embedded.contains(&scenario))
     }
 
     /// What the conversations of each scenario replay, or record, by its index in the plan. `earlier` is the journal of a run

@@ -17,7 +17,7 @@ use crate::scenario::yaml::{self, Node, Value};
 use crate::scenario::{read_outside, read_params};
 use crate::text::tokens::Tokenizer;
 
-const KEYS: &[&str] = &["model", "concurrency", "limits", "models", "judge"];
+const KEYS: &[&str] = &["model", "concurrency", "limits", "models", "judge", "embedding"];
 const JUDGE_KEYS: &[&str] = &["model", "votes", "params"];
 const LIMIT_KEYS: &[&str] = &["rpm", "tpm", "max_cost_usd"];
 const MODEL_KEYS: &[&str] = &["provider", "model", "base_url", "api_key_env", "price", "tokenizer"];
@@ -38,6 +38,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who judges.
     pub judge: JudgeConfig,
+    /// The model that makes embeddings.
+    pub embedding: Option<String>,
     source: Option<Arc<SourceFile>>,
 }
 
@@ -170,25 +172,17 @@ fn read(findings: &mut Findings, root: &Node, path: PathBuf) -> Config {
         config.judge = judge(findings, node, &config);
         config.judge.span = Some(key.span.clone());
     }
+    if let Some(fields) = fields.get("embedding").and_then(|node| findings.fields(node, "`embedding`", &["model"])) {
+        let name = fields.require(findings, "model", "`embedding`");
+        config.embedding = name.and_then(|node| other_model(findings, node, &config));
+    }
     config
 }
 
 fn judge(findings: &mut Findings, node: &Node, config: &Config) -> JudgeConfig {
     let Some(fields) = findings.fields(node, "`judge`", JUDGE_KEYS) else { return JudgeConfig::default() };
-    let name = fields.get("model");
-    let model = name.and_then(|node| findings.filled_text(node, "model"));
-    if let (Some(node), Some(name)) = (name, &model) {
-        let wrong = match resolve(config, name) {
-            Ok(ModelConfig { provider: ProviderConfig::Builtin(_), .. }) => Some(no_judge(name)),
-            Ok(_) => None,
-            Err(unknown) => Some(unknown),
-        };
-        if let Some(wrong) = wrong {
-            findings.error_help(wrong.code, node, wrong.message, "", wrong.help.unwrap_or_default());
-        }
-    }
     JudgeConfig {
-        model,
+        model: fields.get("model").and_then(|node| other_model(findings, node, config)),
         votes: fields.get("votes").and_then(|node| read_outside::votes(findings, node)),
         params: fields.get("params").and_then(|node| read_params::params(findings, node)).unwrap_or_default(),
         span: None,
@@ -205,6 +199,20 @@ fn limits(findings: &mut Findings, node: &Node) -> Limits {
         rates: Rates { rpm: rate("rpm"), tpm: rate("tpm") },
         max_cost_usd: fields.get("max_cost_usd").and_then(|node| findings.number(node, "max_cost_usd", 0.0..=1e6)),
     }
+}
+
+/// Reads the name of a language model that is asked beside the turns.
+fn other_model(findings: &mut Findings, node: &Node, config: &Config) -> Option<String> {
+    let name = findings.filled_text(node, "model")?;
+    let wrong = match resolve(config, &name) {
+        Ok(ModelConfig { provider: ProviderConfig::Builtin(_), .. }) => Some(no_judge(&name)),
+        Ok(_) => None,
+        Err(unknown) => Some(unknown),
+    };
+    if let Some(wrong) = wrong {
+        findings.error_help(wrong.code, node, wrong.message, "", wrong.help.unwrap_or_default());
+    }
+    Some(name)
 }
 
 /// The model of scenarios that name none must be one that they could name.

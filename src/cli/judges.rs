@@ -1,4 +1,4 @@
-//! Which models judge in a plan, whether they can, and whether programs may be started: known before anything is sent.
+//! Which models judge in a plan or make embeddings, whether they can, and whether programs may be started: known before anything is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,10 +12,17 @@ use crate::run::plan::Plan;
 use crate::run::{Models, Outsiders, Programs};
 use crate::scenario::Scenario;
 
-/// The models that judge in a plan, by name, each with the scenarios that need it and the first check that does. The embedded
+/// The models that are asked beside the turns of a plan, by name, each with the scenarios that need it and the first check that does. The embedded
 /// model is never judged: scenarios that it alone plays need no judge.
 #[derive(Debug, Default)]
-pub struct Judges(BTreeMap<String, BTreeMap<u32, Position>>);
+pub struct Judges {
+    judges: BTreeMap<String, Places>,
+    /// The model that makes embeddings.
+    embedding: Option<(String, Places)>,
+}
+
+/// The scenarios that need a model, by index, and the first check of each that does.
+type Places = BTreeMap<u32, Position>;
 
 impl Judges {
     /// Of a plan.
@@ -45,33 +52,70 @@ impl Judges {
                     Ok(ProviderConfig::Builtin(_)) if own.is_none() => {}
                     Ok(ProviderConfig::Builtin(_)) => wrong.push(place(no_judge(name))),
                     Ok(_) if judged.contains(&index) => {
-                        judges.0.entry(name.clone()).or_default().entry(index).or_insert(*position);
+                        judges.judges.entry(name.clone()).or_default().entry(index).or_insert(*position);
                     }
                     Ok(_) => {}
                 }
             }
         }
+        wrong.extend(judges.add_embeddings(plan, config));
         if wrong.is_empty() { Ok(judges) } else { Err(wrong) }
     }
 
-    /// Their names.
+    /// Adds the model that makes embeddings, where one is needed.
+    fn add_embeddings(&mut self, plan: &Plan, config: &Config) -> Vec<Diagnostic> {
+        let (planned, judged) = played(plan, config);
+        let needs = planned.into_iter().flat_map(|index| {
+            plan.scenarios[index as usize].needs.embeddings.iter().map(move |position| (index, *position))
+        });
+        let needs: Vec<(u32, Position)> = needs.collect();
+        let Some(name) = &config.embedding else {
+            let wrong = needs.into_iter().map(|(index, position)| {
+                let scenario = &plan.scenarios[index as usize];
+                let message = "this check needs embeddings, and the config names no model that makes them";
+                Diagnostic::error(Code::MissingEmbedding, message)
+                    .at(&scenario.source, scenario.place_of_check(position), "")
+                    .help("`embedding: {model: text-embedding-3-small}` in the config; `by: rouge_l` needs none")
+            });
+            return wrong.collect();
+        };
+        let needs = needs.into_iter().filter(|(index, _)| judged.contains(index)).rev();
+        let places: Places = needs.collect();
+        self.embedding = (!places.is_empty()).then(|| (name.clone(), places));
+        Vec::new()
+    }
+
+    /// The names of all models that are asked beside the turns.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        let embedding = self.embedding.iter().map(|(name, _)| name.as_str());
+        self.judges().chain(embedding.filter(|name| !self.judges.contains_key(*name)))
+    }
+
+    /// The names of those that judge.
+    pub fn judges(&self) -> impl Iterator<Item = &str> {
+        self.judges.keys().map(String::as_str)
     }
 
     /// The scenarios that need a judge of this name, by their index in the plan.
-    pub fn scenarios<'j>(&'j self, name: &str) -> impl Iterator<Item = u32> + use<'j> {
-        self.0.get(name).into_iter().flat_map(BTreeMap::keys).copied()
+    pub fn judged_by<'j>(&'j self, name: &str) -> impl Iterator<Item = u32> + use<'j> {
+        self.judges.get(name).into_iter().flat_map(BTreeMap::keys).copied()
+    }
+
+    /// The scenarios that need embeddings of a model of this name.
+    pub fn embedded_by<'j>(&'j self, name: &str) -> impl Iterator<Item = u32> + use<'j> {
+        let own = self.embedding.as_ref().filter(|(own, _)| own == name);
+        own.into_iter().flat_map(|(_, places)| places.keys()).copied()
     }
 
     /// Who is asked in a run with these models.
     pub fn outsiders(&self, config: &Config, models: &Models, args: &RunArgs) -> Arc<Outsiders> {
-        let judges = self.names().filter_map(|name| Some((name.to_owned(), models.get(name)?.clone())));
+        let judges = self.judges().filter_map(|name| Some((name.to_owned(), models.get(name)?.clone())));
         Arc::new(Outsiders {
             judges: judges.collect(),
             judge: config.judge.model.clone(),
             votes: config.judge.votes.unwrap_or(1),
             params: config.judge.params.clone(),
+            embedding: self.embedding.as_ref().and_then(|(name, _)| Some((name.clone(), models.get(name)?.clone()))),
             seed: args.seed.unwrap_or_default(),
             programs: args.allow_run.then(Programs::default),
         })
@@ -79,7 +123,8 @@ impl Judges {
 
     /// What is said of a judge, at the first check that needs it.
     pub fn placed(&self, diagnostic: Diagnostic, plan: &Plan, name: &str) -> Diagnostic {
-        match self.0.get(name).and_then(BTreeMap::first_key_value) {
+        let embedding = || self.embedding.as_ref().filter(|(own, _)| own == name).map(|(_, places)| places);
+        match self.judges.get(name).or_else(embedding).and_then(BTreeMap::first_key_value) {
             Some((index, position)) => {
                 let scenario = &plan.scenarios[*index as usize];
                 diagnostic.at(&scenario.source, scenario.place_of_check(*position), "")
@@ -103,7 +148,8 @@ pub fn judges_of(plan: &Plan, config: &Config, may_run: bool) -> Result<Judges, 
 
 /// The embedded model, named as a judge.
 pub fn no_judge(name: &str) -> Diagnostic {
-    let message = format!("`{name}` is the embedded model, which understands no criterion and cannot judge");
+    let message =
+        format!("`{name}` is the embedded model, which understands no text: it judges none and makes no embedding");
     Diagnostic::error(Code::BuiltinJudge, message).help("name a language model of the config")
 }
 

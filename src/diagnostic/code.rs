@@ -185,6 +185,8 @@ codes! {
     MissingMaxTokens = "missing-max-tokens",
     /// A criterion without a model that judges it.
     MissingJudge = "missing-judge",
+    /// A check that needs embeddings, without a model that makes them.
+    MissingEmbedding = "missing-embedding",
     /// The embedded model as a judge.
     BuiltinJudge = "builtin-judge",
     /// A check that starts a program, in a run that may not.

@@ -14,6 +14,8 @@ pub enum CallKind {
     Triage,
     /// Whether a criterion holds: a model was asked.
     Judge,
+    /// A text as a list of numbers, which is the reply in JSON.
+    Embedding,
     /// Whether a program takes what was said.
     Program,
 }

@@ -90,6 +90,8 @@ pub enum Similarity {
     RougeL,
     /// By the characters that must be changed.
     Levenshtein,
+    /// By what a model makes of them.
+    Embedding,
 }
 
 impl Similarity {
@@ -99,6 +101,7 @@ impl Similarity {
         match self {
             Self::RougeL => "rouge_l",
             Self::Levenshtein => "levenshtein",
+            Self::Embedding => "embedding",
         }
     }
 
@@ -108,6 +111,7 @@ impl Similarity {
         match self {
             Self::RougeL => "ROUGE-L",
             Self::Levenshtein => "Levenshtein similarity",
+            Self::Embedding => "likeness of embeddings",
         }
     }
 
@@ -116,7 +120,7 @@ impl Similarity {
     pub const fn unit(self) -> &'static str {
         match self {
             Self::RougeL => "words",
-            Self::Levenshtein => "characters",
+            Self::Levenshtein | Self::Embedding => "characters",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Checks that need something from outside before they can be decided: a judge's answer, a program's end.
 
-use super::CheckKind;
+use super::{CheckKind, Similar, Similarity};
 
 /// A criterion that a model judges.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,8 @@ pub struct ProgramCheck {
 pub enum Outside<'c> {
     /// A judge's answers.
     Judge(&'c JudgeCheck),
+    /// Embeddings of a reply and of a text.
+    Embeddings(&'c Similar),
     /// A program's end.
     Program(&'c ProgramCheck),
 }
@@ -63,6 +65,7 @@ impl CheckKind {
         match self {
             Self::Judge(judge) => Some(Outside::Judge(judge)),
             Self::Run(program) => Some(Outside::Program(program)),
+            Self::Similar(similar) if similar.by == Similarity::Embedding => Some(Outside::Embeddings(similar)),
             Self::Not(inner) => inner.outside(),
             _ => None,
         }

@@ -15,6 +15,8 @@ pub struct Outsiders {
     pub votes: u32,
     /// What goes along with the questions to a judge.
     pub params: Params,
+    /// The model that makes embeddings, by its name in the config.
+    pub embedding: Option<(String, Model)>,
     /// What marks are drawn from, beside the names of their conversation.
     pub seed: u64,
     /// Starts programs, where that is allowed.

@@ -10,6 +10,8 @@ use crate::model::{Outside, Position, Script};
 pub struct Needs {
     /// Models that judge, by name; without one for that of the config.
     pub judges: Vec<(Option<String>, Position)>,
+    /// Embeddings.
+    pub embeddings: Vec<Position>,
     /// Programs.
     pub programs: Vec<Position>,
 }
@@ -20,6 +22,7 @@ impl Needs {
         for (outside, position) in script.outside() {
             match outside {
                 Outside::Judge(judge) => put(&mut self.judges, (judge.model.clone(), position)),
+                Outside::Embeddings(_) => put(&mut self.embeddings, position),
                 Outside::Program(_) => put(&mut self.programs, position),
             }
         }

@@ -3,14 +3,23 @@
 use super::decode::{Fields, Findings, one_or_many};
 use super::read_check::{self, CHECK_KEYS, Elsewhere, framed, inner_check};
 use super::read_turns::turn_number;
-use super::{read_outside, read_similar};
 use super::yaml::Node;
+use super::{read_outside, read_similar};
 use crate::diagnostic::Code;
 use crate::model::{Fact, Throughout, TranscriptCheck, TranscriptKind, Turn};
 
 /// Every key of a check on the transcript.
-pub const TRANSCRIPT_KEYS: &[&str] =
-    &["always", "never", "eventually", "contains_in_order", "no_repeated_reply", "max_total_cost_usd", "judge", "run", "not"];
+pub const TRANSCRIPT_KEYS: &[&str] = &[
+    "always",
+    "never",
+    "eventually",
+    "contains_in_order",
+    "no_repeated_reply",
+    "max_total_cost_usd",
+    "judge",
+    "run",
+    "not",
+];
 const STRETCH: &[&str] = &["from", "until"];
 
 /// Reads a list of checks, or one check alone.

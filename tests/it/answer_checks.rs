@@ -42,7 +42,8 @@ fn counted(request: &Request, text: &str) -> Answer {
     Answer::json(&body)
 }
 
-const ORDER: &str = r#"{"type": "object", "required": ["items"], "properties": {"items": {"items": {"$ref": "schemas/item.json"}}}}"#;
+const ORDER: &str =
+    r#"{"type": "object", "required": ["items"], "properties": {"items": {"items": {"$ref": "schemas/item.json"}}}}"#;
 
 #[test]
 fn json_is_held_to_a_schema_in_a_file_or_in_the_scenario_and_looked_into_by_a_path() {
@@ -57,10 +58,13 @@ fn json_is_held_to_a_schema_in_a_file_or_in_the_scenario_and_looked_into_by_a_pa
         counted(request, text)
     });
     let sandbox = priced(&server);
-    sandbox.write("s/schemas/order.json", ORDER.replace("schemas/item.json", "#/$defs/item").replace(
-        "\"type\"",
-        "\"$defs\": {\"item\": {\"properties\": {\"price\": {\"type\": \"number\"}}}}, \"type\"",
-    ));
+    sandbox.write(
+        "s/schemas/order.json",
+        ORDER.replace("schemas/item.json", "#/$defs/item").replace(
+            "\"type\"",
+            "\"$defs\": {\"item\": {\"properties\": {\"price\": {\"type\": \"number\"}}}}, \"type\"",
+        ),
+    );
     let scenario = "\
 vars: {most: 5}
 each_reply:
@@ -72,9 +76,9 @@ turns: [{user: Fenced}, {user: Wrong}, {user: Cut}, {user: Empty}, {user: Words}
     sandbox.write("s/one.yaml", scenario.replace("'{{ most }}'", "5"));
     let ran = run(&sandbox, &[]).expect(1);
     let rows = sandbox.rows("checks.csv");
-    let shown = rows.iter().map(|row| {
-        ["turn", "check", "expected", "verdict", "detail"].map(|column| row[column].clone()).join(" | ")
-    });
+    let shown = rows
+        .iter()
+        .map(|row| ["turn", "check", "expected", "verdict", "detail"].map(|column| row[column].clone()).join(" | "));
     insta::assert_snapshot!("json", shown.collect::<Vec<_>>().join("\n"));
     assert!(!ran.stdout.contains('\u{1b}'), "{}", ran.stdout);
     // What a schema says is part of the scenario: it is not the same run with another one.
@@ -175,7 +179,8 @@ fn what_a_call_took_is_held_to_limits() {
 fn the_first_token_of_a_streamed_reply_is_measured() {
     let server = Server::start(|_| Answer::stream(["Yes", "."]));
     let sandbox = priced(&server);
-    sandbox.write("s/one.yaml", "stream: true\nturns: [{user: One, expect: [{max_ttft_ms: 600000}, {max_ttft_ms: 0}]}]\n");
+    sandbox
+        .write("s/one.yaml", "stream: true\nturns: [{user: One, expect: [{max_ttft_ms: 600000}, {max_ttft_ms: 0}]}]\n");
     run(&sandbox, &[]).expect(1);
     assert_eq!(verdicts(&sandbox), "pass fail");
 }
@@ -223,7 +228,9 @@ fn a_trial_that_was_replayed_leaves_a_limit_open_for_those_that_are_not() {
     let server = Server::start(|request| counted(request, "Yes."));
     let sandbox = priced(&server);
     let scenario = |trials: u32| {
-        format!("trials: {trials}\nturns: [{{user: One, expect: [{{max_latency_ms: 0}}, {{not: {{contains: yes}}}}]}}]\n")
+        format!(
+            "trials: {trials}\nturns: [{{user: One, expect: [{{max_latency_ms: 0}}, {{not: {{contains: yes}}}}]}}]\n"
+        )
     };
     sandbox.write("s/one.yaml", scenario(1));
     run(&sandbox, &["--cassettes", "record"]).expect(1);

@@ -17,6 +17,7 @@ mod cassettes;
 mod compare;
 mod diff;
 mod disk;
+mod embeddings;
 mod exit_codes;
 mod failures;
 mod flaky;

@@ -67,7 +67,7 @@ turns:
     sandbox.write("one.yaml", scenario);
     sandbox.write(
         "config.yaml",
-        "zzz: 1\njudge: {zzz: 1}\nlimits: {zzz: 1}\nmodels: {m: {provider: openai, zzz: 1, price: {zzz: 1}}}",
+        "zzz: 1\njudge: {zzz: 1}\nembedding: {zzz: 1}\nlimits: {zzz: 1}\nmodels: {m: {provider: openai, zzz: 1, price: {zzz: 1}}}",
     );
     let scenario = sandbox.run(&["check", "one.yaml"]).expect(2).stderr;
     let config = sandbox.run(&["check", "one.yaml", "--config", "config.yaml"]).expect(2).stderr;
@@ -78,7 +78,7 @@ turns:
         .flat_map(|said| known.captures_iter(said))
         .map(|list| list.get(1).expect("a group").as_str())
         .collect();
-    assert_eq!(lists.len(), 18, "a list for each unknown key:\n{scenario}\n{config}");
+    assert_eq!(lists.len(), 19, "a list for each unknown key:\n{scenario}\n{config}");
     for key in lists.iter().flat_map(|list| Regex::new("`([a-z_]+)`").unwrap().captures_iter(list).collect::<Vec<_>>())
     {
         let is_there = Regex::new(&format!(r"(?m)(?:^|[`{{\[ ]){}[`:, }}\]]", &key[1])).unwrap().is_match(&docs);

@@ -37,6 +37,9 @@ pub struct Place {
     /// The name in the config of the model that judged the turn there, where that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge: Option<String>,
+    /// The name in the config of the model that was asked for an embedding there, where that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<String>,
 }
 
 /// Stands for the whole conversation: turns count from 1.
@@ -57,6 +60,7 @@ impl Place {
             turn,
             triage: false,
             judge: None,
+            embedding: None,
         }
     }
 
@@ -66,16 +70,28 @@ impl Place {
         Self::new(key, WHOLE)
     }
 
+    /// Whether another than the conversation's own model was asked, or it in another part.
+    #[must_use]
+    pub const fn is_another(&self) -> bool {
+        self.judge.is_some() || self.embedding.is_some()
+    }
+
     /// Whether it was asked beside a turn: no later turn hangs on it.
     #[must_use]
     pub const fn is_beside(&self) -> bool {
-        self.triage || self.judge.is_some()
+        self.triage || self.is_another()
+    }
+
+    /// The name in the config of the model that was asked.
+    #[must_use]
+    pub fn asked(&self) -> &str {
+        self.judge.as_ref().or(self.embedding.as_ref()).unwrap_or(&self.model)
     }
 
     /// The whole conversation.
     #[must_use]
     pub fn without_turn(&self) -> Self {
-        Self { turn: WHOLE, triage: false, judge: None, ..self.clone() }
+        Self { turn: WHOLE, triage: false, judge: None, embedding: None, ..self.clone() }
     }
 }
 
@@ -99,6 +115,9 @@ impl fmt::Display for Place {
         }
         if let Some(judge) = &self.judge {
             write!(f, " · judge {judge}")?;
+        }
+        if let Some(embedding) = &self.embedding {
+            write!(f, " · embedding {embedding}")?;
         }
         Ok(())
     }
@@ -183,9 +202,8 @@ impl Entry {
     /// What was sent.
     #[must_use]
     pub fn request(&self) -> Request<'_> {
-        let Place { model, judge, trial, .. } = &self.place;
-        let model = judge.as_ref().unwrap_or(model);
-        Request { model, messages: &self.messages, params: &self.params, trial: *trial }
+        let (model, trial) = (self.place.asked(), self.place.trial);
+        Request { model, messages: &self.messages, params: &self.params, trial }
     }
 }
 
@@ -214,7 +232,7 @@ fn beside(call: &CallDone, record: &Record, list: &[Message]) -> Option<(Entry, 
     let source = Some(call.done.source).filter(|source| source.is_live() || *source == Source::Cassette)?;
     match call.kind {
         CallKind::Triage => {}
-        CallKind::Judge => return judged(call, record, source),
+        CallKind::Judge | CallKind::Embedding => return of_another(call, record, source),
         // What a program says is not recorded: it is there to be started again.
         CallKind::Program => return None,
     }
@@ -230,14 +248,18 @@ fn beside(call: &CallDone, record: &Record, list: &[Message]) -> Option<(Entry, 
     Some((Entry { key, occurrence: 1, params, messages, reply, place, also: Vec::new() }, source))
 }
 
-/// The recording of a judge's vote. Votes are the occurrences of one request.
-fn judged(call: &CallDone, record: &Record, source: Source) -> Option<(Entry, Source)> {
-    let (judge, occurrence, params) = (call.model.clone()?, call.vote?, call.params.clone());
+/// The recording of what another model said. Votes of a judge are the occurrences of one request.
+fn of_another(call: &CallDone, record: &Record, source: Source) -> Option<(Entry, Source)> {
+    let (asked, occurrence, params) = (call.model.clone()?, call.vote?, call.params.clone());
     let messages = call.inserted.clone();
-    let place = Place { judge: Some(judge), ..Place::new(&record.begin.key, call.done.turn) };
+    let place = Place::new(&record.begin.key, call.done.turn);
+    let place = match call.kind {
+        CallKind::Judge => Place { judge: Some(asked), ..place },
+        _ => Place { embedding: Some(asked), ..place },
+    };
     let reply = Recorded::of(&call.done)?;
-    let model = place.judge.as_ref().unwrap_or(&place.model);
-    let key = Request { model, messages: &messages, params: &params, trial: place.trial }.key(occurrence);
+    let key =
+        Request { model: place.asked(), messages: &messages, params: &params, trial: place.trial }.key(occurrence);
     Some((Entry { key, occurrence, params, messages, reply, place, also: Vec::new() }, source))
 }
 
@@ -319,8 +341,7 @@ impl Line {
             format!("no recording (column {column}: {what})")
         })?;
         let Self { key, place, also, occurrence, params, messages, reply, seal: sealed } = line;
-        let model = place.judge.as_ref().unwrap_or(&place.model);
-        let request = Request { model, messages: &messages, params: &params, trial: place.trial };
+        let request = Request { model: place.asked(), messages: &messages, params: &params, trial: place.trial };
         let found = request.key(occurrence);
         if found.to_string() != key {
             return Err("its request was changed: the key is that of another one".to_owned());

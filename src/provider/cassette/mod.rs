@@ -108,13 +108,19 @@ impl Cassette {
     /// Whether there is a recording of a model, other than as a judge.
     #[must_use]
     pub fn has_model(&self, model: &str) -> bool {
-        self.entries.iter().any(|entry| entry.place.model == model && entry.place.judge.is_none())
+        self.entries.iter().any(|entry| entry.place.model == model && !entry.place.is_another())
     }
 
     /// Whether there is a recording of a model as a judge.
     #[must_use]
     pub fn has_judge(&self, model: &str) -> bool {
         self.entries.iter().any(|entry| entry.place.judge.as_deref() == Some(model))
+    }
+
+    /// Whether there is an embedding that a model made.
+    #[must_use]
+    pub fn has_embedding(&self, model: &str) -> bool {
+        self.entries.iter().any(|entry| entry.place.embedding.as_deref() == Some(model))
     }
 
     /// In what a request that is not recorded differs from the recording that is nearest to it.

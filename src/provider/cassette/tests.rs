@@ -22,6 +22,7 @@ fn place(persona: &str, trial: u32, turn: u32) -> Place {
         turn: TurnId::Turn(turn),
         triage: false,
         judge: None,
+        embedding: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a check needs from outside is gathered here, before the check is decided: a judge's answers, a program's end.
+//! What a check needs from outside is gathered here, before the check is decided: a judge's answers, embeddings, a program's end.
 //!
 //! A judge is asked through its provider as any model is, or its recording is replayed. Whatever comes back is data: it joins no
 //! history, and what the journal holds is not asked again.
@@ -21,7 +21,7 @@ use super::{Cut, Request as RequestSent, Stage};
 use crate::check::{self, Gathered, judge};
 use crate::event::{CallDone, CallKind, Event, WireMessage};
 use crate::model::{
-    CheckKind, ConversationId, JudgeCheck, Message, Origin, Outside, ProgramCheck, Reply, Source, TranscriptKind,
+    CheckKind, ConversationId, JudgeCheck, Message, Origin, Outside, ProgramCheck, Reply, Role, Source, TranscriptKind,
     TurnId, Usage,
 };
 use crate::provider::cassette::Request;
@@ -41,8 +41,9 @@ struct Subject<'s> {
 /// What came of something that is asked: an answer, or why nothing may be asked now.
 type Unless<T> = Result<Result<T, Cut>, JournalLost>;
 
-/// One question to a judge.
+/// One question to another model.
 struct Question<'q> {
+    kind: CallKind,
     name: &'q str,
     model: &'q Model,
     messages: Vec<WireMessage>,
@@ -52,8 +53,9 @@ struct Question<'q> {
 
 impl Question<'_> {
     fn is_of(&self, call: &CallDone, turn: TurnId) -> bool {
-        call.kind == CallKind::Judge
-            && call.done.turn == turn
+        // A judge's mark is of its turn; an embedding is the same wherever it is asked for.
+        call.kind == self.kind
+            && (self.kind == CallKind::Embedding || call.done.turn == turn)
             && call.done.reply.is_some()
             && call.vote == Some(self.vote)
             && call.model.as_deref() == Some(self.name)
@@ -78,6 +80,7 @@ impl Stage<'_> {
                 let shown = judge::shown(check.sees, before, &asked.turn.user, &reply.text);
                 self.judged(&subject, check, &shown).await?
             }
+            Some(Outside::Embeddings(similar)) => self.embedded(&subject, &similar.to, &reply.text).await?,
             Some(Outside::Program(check)) => {
                 let input = self.input_of_turn(asked, reply);
                 self.programmed(&subject, check, &input).await?
@@ -96,6 +99,8 @@ impl Stage<'_> {
             let messages: Vec<Value> = self.system.iter().chain(&self.history).map(message).collect();
             let gathered = match outside {
                 Outside::Judge(check) => self.judged(&subject, check, &json!({"messages": messages})).await?,
+                // It is one of a reply, and stands in none of the whole.
+                Outside::Embeddings(_) => return Ok(Ok(all)),
                 Outside::Program(check) => {
                     let input = self.input(json!({"turn": null, "messages": messages}));
                     self.programmed(&subject, check, &input).await?
@@ -134,7 +139,7 @@ impl Stage<'_> {
             return Ok(Ok(Gathered::Judge { mark, votes }));
         };
         let (messages, params) = (judge::question(check, shown, &mark), outsiders.params.effective());
-        let mut question = Question { name, model, messages, params, vote: 0 };
+        let mut question = Question { kind: CallKind::Judge, name, model, messages, params, vote: 0 };
         let mut votes = Vec::new();
         for vote in 1..=outsiders.votes_of(check) {
             question.vote = vote;
@@ -146,7 +151,30 @@ impl Stage<'_> {
         Ok(Ok(Gathered::Judge { mark, votes }))
     }
 
-    /// One answer of a judge, or why none came.
+    /// The embeddings of a reply and of the text that it is held against.
+    async fn embedded(&mut self, subject: &Subject<'_>, to: &str, reply: &str) -> Unless<Gathered> {
+        let outsiders = Arc::clone(&self.conversation.outsiders);
+        let Some((name, model)) = &outsiders.embedding else {
+            let why = || Err("there is no model that makes any".to_owned());
+            return Ok(Ok(Gathered::Embeddings { reply: why(), to: why() }));
+        };
+        let mut texts = Vec::new();
+        for text in [reply, to] {
+            let messages = vec![WireMessage { role: Role::User, content: text.to_owned() }];
+            // What is asked of a model that chats too is another request.
+            let params = serde_json::Map::from_iter([("endpoint".to_owned(), "embeddings".into())]);
+            let question = Question { kind: CallKind::Embedding, name, model, messages, params, vote: 1 };
+            match self.vote(subject, &question).await? {
+                Ok(answer) => texts.push(answer),
+                Err(cut) => return Ok(Err(cut)),
+            }
+        }
+        let none = || Err("no answer".to_owned());
+        let to = texts.pop().unwrap_or_else(none);
+        Ok(Ok(Gathered::Embeddings { reply: texts.pop().unwrap_or_else(none), to }))
+    }
+
+    /// One answer of a model that is asked beside the turns, or why none came.
     async fn vote(&mut self, subject: &Subject<'_>, question: &Question<'_>) -> Unless<Result<Reply, String>> {
         if let Some(known) = self.calls.iter().find(|call| question.is_of(call, subject.turn)) {
             return Ok(Ok(answer(known)));
@@ -183,9 +211,9 @@ impl Stage<'_> {
             inserted: question.messages.clone(),
             model: Some(question.name.to_owned()),
             params: question.params.clone(),
-            prompt: Some(judge::PROMPT.to_owned()),
+            prompt: (question.kind == CallKind::Judge).then(|| judge::PROMPT.to_owned()),
             vote: Some(question.vote),
-            ..CallDone::new(CallKind::Judge, done)
+            ..CallDone::new(question.kind, done)
         };
         let told = answer(&call);
         self.keep_call(call).await?;
@@ -211,6 +239,10 @@ impl Stage<'_> {
                 }
                 None => {}
             }
+        }
+        if question.kind == CallKind::Embedding {
+            let text = question.messages.first().map_or("", |message| message.content.as_str());
+            return (question.model.chat.embed(text, observer).await, source);
         }
         let messages = question.messages.iter();
         let messages: Vec<Message> =
@@ -304,13 +336,14 @@ fn estimated(messages: &[WireMessage], reply: &str) -> Usage {
     Usage { sent, reply: tokens::estimate(reply), estimated: true }
 }
 
-/// How many calls a conversation makes at most to judges, where a check that does not say so has so many votes.
+/// How many calls a conversation makes at most to other models, where a judge whose check does not say so has so many votes.
 #[must_use]
 pub fn judge_calls(plan: &Plan, planned: &Planned, votes: u32) -> u32 {
     let Ok(script) = plan.script(planned) else { return 0 };
     let live: Vec<_> = script.asked().filter(|(_, turn)| turn.reply.is_none()).collect();
     let votes = |outside: Option<Outside<'_>>| match outside {
         Some(Outside::Judge(judge)) => judge.votes.unwrap_or(votes).max(1),
+        Some(Outside::Embeddings(_)) => 2,
         _ => 0,
     };
     let persona = planned.persona as usize;
