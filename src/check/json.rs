@@ -166,6 +166,12 @@ mod tests {
                 (None, "the schema asks for too much work on this reply: more than 2000000 steps")
             );
         }
+        // The longest way that is followed leaves room on the stack.
+        let link = |n: usize| (format!("a{n}"), json!({"$ref": format!("#/$defs/a{}", n + 1)}));
+        let mut links: serde_json::Map<String, Value> = (0..380).map(link).collect();
+        links.insert("a380".into(), json!({"type": "object"}));
+        let long = schema(json!({"$ref": "#/$defs/a0", "$defs": links}));
+        assert_eq!(json_schema(&long, &reply("1", "stop")).holds, Some(false));
         // A tree of any depth is an ordinary schema.
         let tree = schema(json!({"properties": {"x": {"$ref": "#"}}, "type": ["object", "number"]}));
         assert_eq!(json_schema(&tree, &reply(&deep, "stop")).holds, Some(true));
@@ -182,6 +188,7 @@ mod tests {
             ("$.b[*].c", json!("x"), false, "$['b'][2]['c'] is \"y\", one of 3 that the path finds"),
             ("$.b[?@.c == 'y'].d.e", json!([1, 2]), true, "the path finds the value"),
             ("$..e[0]", json!(1), true, "the path finds the value"),
+            ("$.b[?search(@.c, '[yz]')].d.e[0]", json!(1), true, "the path finds the value"),
             ("$.z", json!(null), false, "the path finds nothing"),
         ] {
             let found = json_path(&JsonPath::new(path).unwrap(), &wanted, &reply(text, "stop"));
@@ -198,8 +205,9 @@ mod tests {
         let deep = format!("{}1{}", "[".repeat(120), "]".repeat(120));
         for (path, text) in [
             ("$..*..*..*..*..*..*", &deep),
-            ("$[?$..*==1]", &wide),
-            ("$[?@[?$..*==1]]", &wide),
+            ("$[?$..*]", &wide),
+            ("$[?match(@[0], '(a{99}){99}')]", &wide),
+            ("$[?@[?$..*]]", &wide),
             (&format!("${}", "[0,0]".repeat(100)), &deep),
         ] {
             let found = json_path(&JsonPath::new(path).unwrap(), &json!(1), &reply(text, "stop"));

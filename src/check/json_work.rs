@@ -16,7 +16,7 @@ const DEEPEST: usize = 400;
 /// that takes nothing of the document in, or too deep.
 #[must_use]
 pub fn of_schema(schema: &Value, document: &Value) -> Option<u64> {
-    Work { root: schema, known: HashMap::new() }.of(schema, document, 0)
+    Work { root: schema, known: HashMap::new() }.of(schema, document, 0).map(|cost| cost.steps)
 }
 
 /// Whether references lead back to where they are, or too far: no document could be judged.
@@ -39,15 +39,36 @@ pub fn is_endless(schema: &Value) -> bool {
     false
 }
 
+/// What applying a subschema to a part of a document takes.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    steps: u64,
+    /// The longest way through references and values.
+    height: usize,
+}
+
+impl Cost {
+    const ONE: Self = Self { steps: 1, height: 1 };
+
+    fn and(self, other: Self) -> Self {
+        let height = self.height.max(other.height.saturating_add(1));
+        Self { steps: self.steps.saturating_add(other.steps), height }
+    }
+
+    const fn steps(steps: u64) -> Self {
+        Self { steps, height: 0 }
+    }
+}
+
 struct Work<'s> {
     root: &'s Value,
-    /// By the places of schema and document; `None` while it is being reckoned.
-    known: HashMap<(*const Value, *const Value), Option<u64>>,
+    /// By the places of schema and document; `None` while it is being reckoned, and of one that has no end.
+    known: HashMap<(*const Value, *const Value), Option<Cost>>,
 }
 
 impl<'s> Work<'s> {
-    fn of(&mut self, schema: &'s Value, document: &Value, depth: usize) -> Option<u64> {
-        let Value::Object(fields) = schema else { return Some(1) };
+    fn of(&mut self, schema: &'s Value, document: &Value, depth: usize) -> Option<Cost> {
+        let Value::Object(fields) = schema else { return Some(Cost::ONE) };
         let place = (std::ptr::from_ref(schema), std::ptr::from_ref(document));
         if let Some(known) = self.known.get(&place) {
             return *known;
@@ -56,26 +77,31 @@ impl<'s> Work<'s> {
             return None;
         }
         if self.known.len() as u64 > MOST {
-            return Some(u64::MAX);
+            return Some(Cost { steps: u64::MAX, height: 1 });
         }
         self.known.insert(place, None);
-        let mut steps = 1_u64;
+        let mut cost = Cost::ONE;
         for (key, value) in fields {
-            steps = steps.saturating_add(self.of_keyword(key, value, document, depth)?);
+            let of_keyword = self.of_keyword(key, value, document, depth)?;
+            cost = Cost { height: cost.height.max(of_keyword.height), ..cost.and(of_keyword) };
         }
         // What is left unevaluated is found by looking once more at all that stands beside it.
         if fields.keys().any(|key| key.starts_with("unevaluated")) {
-            steps = steps.saturating_mul(2);
+            cost.steps = cost.steps.saturating_mul(2);
         }
-        self.known.insert(place, Some(steps));
-        Some(steps)
+        // A way that is known in parts is as long as in one.
+        if cost.height > DEEPEST {
+            return None;
+        }
+        self.known.insert(place, Some(cost));
+        Some(cost)
     }
 
-    fn of_keyword(&mut self, key: &str, value: &'s Value, document: &Value, depth: usize) -> Option<u64> {
+    fn of_keyword(&mut self, key: &str, value: &'s Value, document: &Value, depth: usize) -> Option<Cost> {
         let items = document.as_array().map_or(&[][..], Vec::as_slice);
-        let mut steps = 1_u64;
-        let mut add = |more: Option<u64>| {
-            steps = steps.saturating_add(more?);
+        let mut cost = Cost::ONE;
+        let mut add = |more: Option<Cost>| {
+            cost = cost.and(more?);
             Some(())
         };
         match (key, value) {
@@ -118,7 +144,7 @@ impl<'s> Work<'s> {
             ("propertyNames", schema) => {
                 let once = self.of(schema, &Value::Null, depth + 1)?;
                 let names = document.as_object().map_or(0, serde_json::Map::len) as u64;
-                add(Some(once.saturating_mul(names)))?;
+                add(Some(Cost { steps: once.steps.saturating_mul(names), ..once }))?;
             }
             ("items" | "prefixItems", Value::Array(schemas)) => {
                 for (schema, item) in schemas.iter().zip(items) {
@@ -131,11 +157,11 @@ impl<'s> Work<'s> {
                 }
             }
             // Each item is compared with each other, and each value with each of the list.
-            ("uniqueItems", Value::Bool(true)) => add(Some((items.len() as u64).saturating_mul(16)))?,
-            ("enum", Value::Array(values)) => add(Some(values.len() as u64))?,
+            ("uniqueItems", Value::Bool(true)) => add(Some(Cost::steps((items.len() as u64).saturating_mul(16))))?,
+            ("enum", Value::Array(values)) => add(Some(Cost::steps(values.len() as u64)))?,
             _ => {}
         }
-        Some(steps)
+        Some(cost)
     }
 }
 
@@ -175,6 +201,8 @@ pub fn of_path(path: &str, document: &Value) -> u64 {
     times(depth as u64, parts.descendants.saturating_sub(1));
     times(nodes as u64, parts.in_filters);
     parts.selectors.iter().for_each(|selectors| times(*selectors, 1));
+    // An expression is compiled anew for each node, which takes far longer than to look at it.
+    times(10_000, path.matches("match(").count() + path.matches("search(").count());
     steps
 }
 
@@ -271,6 +299,18 @@ mod tests {
             (json!({"items": {"$ref": "#"}, "enum": [{"$ref": "#"}]}), false),
         ] {
             assert_eq!(is_endless(&schema), endless, "{schema}");
+        }
+    }
+
+    #[test]
+    fn a_long_way_through_references_is_refused_wherever_it_is_begun() {
+        for (length, endless) in [(100, false), (2_000, true)] {
+            let link = |n: usize| (format!("a{n:04}"), json!({"$ref": format!("#/$defs/a{:04}", n + 1)}));
+            let mut links: serde_json::Map<String, Value> = (0..length).map(link).collect();
+            links.insert(format!("a{length:04}"), json!(true));
+            let schema = json!({"properties": {"x": {"$ref": "#/$defs/a0000"}}, "$defs": links});
+            assert_eq!(is_endless(&schema), endless, "{length}");
+            assert_eq!(of_schema(&schema, &json!({"x": 1})).is_none(), endless, "{length}");
         }
     }
 }

@@ -348,3 +348,65 @@ fn end_of(text: &Text, rest: &str) -> Option<usize> {
     let shortest = ends.partition_point(|end| !fold_with_edges(&rest[..*end]).contains(&wanted));
     Some(ends.get(shortest).copied().unwrap_or(rest.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(turn: u32, text: &str, finish_reason: &str) -> Exchange {
+        let reply = Reply { text: text.into(), finish_reason: Some(finish_reason.into()) };
+        Exchange { turn, reply, sent: vec![], before: 0, tokens_sent: None, measured: Measured::default() }
+    }
+
+    fn decided(kind: &TranscriptKind, exchanges: &[Exchange], ended_before: Option<u32>) -> (Verdict, Option<TurnId>) {
+        let view = TranscriptView { system: None, history: &[], exchanges, ended_before, facts: &[] };
+        let decision = decide_transcript(kind, &view);
+        (decision.verdict, decision.decided_at)
+    }
+
+    fn folded(text: &str) -> Text {
+        Text { text: text.into(), case: false }
+    }
+
+    #[test]
+    fn texts_in_order_are_found_in_any_script_and_none_of_them_twice() {
+        let said = [exchange(1, "Die STRASSE nach Zürich, Straße 7", "stop"), exchange(2, "İyi günler ﬁn", "stop")];
+        let exact = |text: &str| Text { text: text.into(), case: true };
+        for (texts, holds) in [
+            (vec![folded("straße"), folded("strasse")], true),
+            (vec![folded("straße"), folded("strasse"), folded("strasse")], false),
+            (vec![folded("zürich"), exact("Straße"), folded("FIN")], true),
+            (vec![exact("Straße"), folded("zürich")], false),
+            (vec![folded("günler"), folded("günler")], false),
+            (vec![folded("nach"), exact("Zürich"), folded(" 7")], true),
+        ] {
+            let verdict = decided(&TranscriptKind::ContainsInOrder(texts.clone()), &said, None).0;
+            assert_eq!(verdict == Verdict::Pass, holds, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_reply_may_have_become_another_only_where_it_begins_as_that_does() {
+        let kind = TranscriptKind::NoRepeatedReply(true);
+        for (second, verdict) in
+            [("Hello th", Verdict::Unknown), ("Bye th", Verdict::Pass), ("Hello there.", Verdict::Unknown)]
+        {
+            let said = [exchange(1, "Hello there.", "stop"), exchange(2, second, "length")];
+            assert_eq!(decided(&kind, &said, None).0, verdict, "{second}");
+        }
+        let both = [exchange(1, "Hel", "length"), exchange(2, "Hello th", "length")];
+        assert_eq!(decided(&kind, &both, None), (Verdict::Unknown, Some(TurnId::Turn(1))));
+    }
+
+    #[test]
+    fn a_stretch_that_was_played_to_its_end_is_decided_though_the_conversation_broke_off() {
+        let said = [exchange(1, "Hello", "stop"), exchange(2, "Hello", "stop")];
+        let always = |until| {
+            let kind = CheckKind::Contains(vec![folded("hello")]);
+            TranscriptKind::Always(Throughout { kind, from: 1, until })
+        };
+        for (until, verdict) in [(Some(2), Verdict::Pass), (Some(3), Verdict::Skip), (None, Verdict::Skip)] {
+            assert_eq!(decided(&always(until), &said, Some(3)).0, verdict, "{until:?}");
+        }
+    }
+}

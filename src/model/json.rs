@@ -74,8 +74,15 @@ impl JsonPath {
     /// # Errors
     /// What is wrong with it, and at which character.
     pub fn new(source: &str) -> Result<Self, String> {
-        let path = serde_json_path::JsonPath::parse(source)
-            .map_err(|error| format!("at character {}, {}", error.position(), error.message()))?;
+        let path = serde_json_path::JsonPath::parse(source).map_err(|error| {
+            // The library counts bytes from 0, and often has no word for what is wrong.
+            let before = source.get(..error.position()).unwrap_or(source);
+            let at = before.chars().count() + 1;
+            match error.message() {
+                "parser error" => format!("it cannot be read from character {at} on"),
+                why => format!("at character {at}, {why}"),
+            }
+        })?;
         Ok(Self { source: source.to_owned(), path })
     }
 

@@ -73,6 +73,7 @@ pub(super) fn turn<'a>(record: &'a mut Record, user: &str, reply: &str) -> &'a m
         waited_ms: None,
         latency_ms: Some(0.25),
         ttft_ms: None,
+        shared_took: None,
         model_reported: None,
         fingerprint: None,
         error: None,
