@@ -9,8 +9,8 @@
 use crate::event::Retention;
 use crate::model::{CheckKind, Reply, TurnId, Verdict};
 
-use super::view::{Finding, TurnView, withheld};
-use super::{json, limits, request, retention, similar, text};
+use super::view::{CUT, Finding, TurnView, withheld};
+use super::{json, limits, outside, request, retention, similar, text};
 
 /// How a check came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,7 @@ pub fn decide(kind: &CheckKind, view: &TurnView<'_>) -> Decision {
         None if is_skipped => Verdict::Skip,
         None => Verdict::Unknown,
     };
-    let detail = if verdict == Verdict::Pass { note.unwrap_or_default().to_owned() } else { detail };
+    let detail = if verdict == Verdict::Pass { note.unwrap_or_default().into_owned() } else { detail };
     Decision { verdict, score, detail, retention, decided_at: None }
 }
 
@@ -73,10 +73,13 @@ pub(super) fn find(kind: &CheckKind, view: &TurnView<'_>) -> Finding {
         CheckKind::Json(wanted) => text::json(*wanted, reply),
         CheckKind::JsonSchema(schema) => json::json_schema(schema, reply),
         CheckKind::JsonPath(path, wanted) => json::json_path(path, wanted, reply),
-        CheckKind::Similar(wanted) => similar::similar(wanted, reply),
         CheckKind::MaxLatencyMs(limit) => limits::max_latency_ms(*limit, &view.measured, reply),
         CheckKind::MaxTtftMs(limit) => limits::max_ttft_ms(*limit, &view.measured),
         CheckKind::MaxCostUsd(limit) => limits::max_cost_usd(*limit, &view.measured, reply),
+        _ if kind.outside().is_some() && reply.is_cut() => Finding::new(None, CUT),
+        CheckKind::Similar(wanted) => similar::similar(wanted, reply, view.gathered),
+        CheckKind::Judge(judge) => outside::judge(judge, view.gathered),
+        CheckKind::Run(_) => outside::program(view.gathered),
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a check asserts, in a few words: for the column `expected` and for headings, behind the check's key.
 
-use crate::model::{Admits, CheckKind, Fact, FactRef, SentCheck, Similar, Text, Throughout, TranscriptKind};
+use crate::model::{
+    Admits, CheckKind, Fact, FactRef, JudgeCheck, ProgramCheck, Scale, Sees, SentCheck, Similar, Text, Throughout,
+    TranscriptKind,
+};
 use crate::text::escape::quote;
 use crate::text::layout::truncate;
 
@@ -40,6 +43,8 @@ pub fn expected(kind: &CheckKind, facts: &[Fact]) -> String {
         CheckKind::Forgets(reference, Some(Admits::Pattern(pattern))) => {
             format!("{}, admits {}", fact(reference, facts), quote(pattern.as_str(), SHOWN))
         }
+        CheckKind::Judge(check) => judge(check),
+        CheckKind::Run(check) => program(check),
         CheckKind::Not(inner) => format!("{} {}", inner.key(), expected(inner, facts)),
     }
 }
@@ -59,6 +64,8 @@ pub fn expected_of_transcript(kind: &TranscriptKind, facts: &[Fact]) -> String {
         TranscriptKind::ContainsInOrder(texts) => list(texts),
         TranscriptKind::NoRepeatedReply(wanted) => wanted.to_string(),
         TranscriptKind::MaxTotalCostUsd(limit) => limit.to_string(),
+        TranscriptKind::Judge(check) => judge(check),
+        TranscriptKind::Run(check) => program(check),
         TranscriptKind::Not(inner) => format!("{} {}", inner.key(), expected_of_transcript(inner, facts)),
     }
 }
@@ -78,6 +85,21 @@ fn fact(reference: &FactRef, facts: &[Fact]) -> String {
         Some(value) => format!("{name} = {value}"),
         None => name.to_owned(),
     }
+}
+
+fn program(check: &ProgramCheck) -> String {
+    quote(&check.program.join(" "), SHOWN)
+}
+
+/// `"is polite"`, `"is polite", at least 7 of 10, sees transcript`.
+fn judge(check: &JudgeCheck) -> String {
+    let scale = check.scale.map_or_else(String::new, |Scale { top, min }| format!(", at least {min} of {top}"));
+    let sees = match check.sees {
+        Sees::Reply => "",
+        Sees::Turn => ", sees turn",
+        Sees::Transcript => ", sees transcript",
+    };
+    format!("{}{scale}{sees}", quote(&check.criterion, SHOWN))
 }
 
 fn sent(limits: &SentCheck) -> String {

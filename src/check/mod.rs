@@ -2,10 +2,13 @@
 
 mod admits;
 mod decide;
+mod embedding;
 mod expected;
 mod json;
 mod json_work;
+pub mod judge;
 mod limits;
+mod outside;
 mod request;
 mod retention;
 mod similar;
@@ -20,6 +23,7 @@ pub use decide::{Decision, decide};
 pub use expected::{expected, expected_of_transcript};
 pub use json_work::is_endless;
 pub use limits::Measured;
+pub use outside::{Gathered, outside};
 pub use similar::{LONGEST, length};
 pub use transcript::{Exchange, TranscriptView, decide_transcript};
 pub use view::TurnView;

@@ -55,7 +55,7 @@ fn with_evidence(
     };
     let evidence = Evidence::new(fact, reference.value.as_deref(), view);
     let (holds, detail) = decide(&evidence);
-    let note = (evidence.sighting.visible == Visibility::Question).then_some(ONLY_IN_QUESTION);
+    let note = (evidence.sighting.visible == Visibility::Question).then_some(ONLY_IN_QUESTION.into());
     Finding { holds, is_skipped: false, score: None, detail, note, retention: Some(evidence.record()) }
 }
 

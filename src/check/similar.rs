@@ -12,16 +12,19 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::model::{Reply, Similar, Similarity};
 use crate::text::normalise::fold;
 
+use super::embedding;
+use super::outside::Gathered;
 use super::text::unless_cut;
 use super::view::Finding;
 
 /// The most words, or characters, of a text that is compared.
 pub const LONGEST: usize = 5_000;
 
-pub(super) fn similar(wanted: &Similar, reply: &Reply) -> Finding {
+pub(super) fn similar(wanted: &Similar, reply: &Reply, gathered: Option<&Gathered>) -> Finding {
     let score = match wanted.by {
         Similarity::RougeL => rouge_l(&reply.text, &wanted.to),
         Similarity::Levenshtein => levenshtein(&reply.text, &wanted.to),
+        Similarity::Embedding => return embedding::similar(wanted, gathered),
     };
     match score {
         Ok(score) => {
@@ -41,7 +44,7 @@ pub(super) fn similar(wanted: &Similar, reply: &Reply) -> Finding {
 pub fn length(by: Similarity, text: &str) -> usize {
     match by {
         Similarity::RougeL => words(&fold(text)).len(),
-        Similarity::Levenshtein => fold(text).chars().count(),
+        Similarity::Levenshtein | Similarity::Embedding => fold(text).chars().count(),
     }
 }
 

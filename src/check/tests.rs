@@ -93,6 +93,7 @@ impl Scene {
                 facts: &self.facts,
                 system: self.system.as_ref(),
                 tokens_sent: self.tokens_sent,
+                gathered: None,
                 measured: Measured::default(),
             },
         )

@@ -4,12 +4,16 @@
 //! gone; else the check is a `skip`, as those of the turns that were not played are. A reply that cannot be judged (empty,
 //! withheld, cut off) leaves open what hangs on it, and nothing else.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use crate::model::{CheckKind, Fact, Message, Reply, Text, Throughout, TranscriptKind, TurnId, Verdict, without_dust};
 use crate::text::escape::quote;
 use crate::text::normalise::{fold, fold_with_edges};
 
 use super::decide::{Decision, find};
 use super::limits::{Measured, max_cost_usd, money};
+use super::outside::{self, Gathered};
 use super::text::{SHOWN, quoted};
 use super::view::{Finding, TurnView, withheld};
 
@@ -43,6 +47,8 @@ pub struct TranscriptView<'a> {
     pub ended_before: Option<u32>,
     /// The script's facts, to which checks point by index.
     pub facts: &'a [Fact],
+    /// What was gathered outside for the check that is decided, by turn; turn 0 for the whole.
+    pub gathered: &'a HashMap<u32, Gathered>,
 }
 
 /// What was found of a transcript.
@@ -56,11 +62,21 @@ struct Found {
     /// The turn that decided it.
     at: Option<u32>,
     score: Option<f64>,
+    /// What is said even of a pass.
+    note: Option<Cow<'static, str>>,
 }
 
 impl Found {
     fn new(holds: impl Into<Option<bool>>, at: Option<u32>, detail: String) -> Self {
-        Self { holds: holds.into(), is_skipped: false, detail, at, score: None }
+        Self { holds: holds.into(), is_skipped: false, detail, at, score: None, note: None }
+    }
+}
+
+impl Found {
+    /// What was found of the whole.
+    fn of(finding: Finding) -> Self {
+        let Finding { holds, is_skipped, score, detail, note, .. } = finding;
+        Self { holds, is_skipped, detail, at: None, score, note }
     }
 }
 
@@ -72,14 +88,15 @@ fn not_played() -> Found {
 /// Decides one check on a transcript. The verdict may be `skip` too.
 #[must_use]
 pub fn decide_transcript(kind: &TranscriptKind, view: &TranscriptView<'_>) -> Decision {
-    let Found { holds, is_skipped, detail, at, score } = view.find(kind);
+    let Found { holds, is_skipped, detail, at, score, note } = view.find(kind);
     let verdict = match holds {
         Some(true) => Verdict::Pass,
         Some(false) => Verdict::Fail,
         None if is_skipped => Verdict::Skip,
         None => Verdict::Unknown,
     };
-    let (detail, at) = if verdict == Verdict::Pass { (String::new(), None) } else { (detail, at) };
+    let (detail, at) =
+        if verdict == Verdict::Pass { (note.unwrap_or_default().into_owned(), None) } else { (detail, at) };
     Decision { verdict, score, detail, retention: None, decided_at: at.map(TurnId::Turn) }
 }
 
@@ -102,6 +119,9 @@ impl TranscriptView<'_> {
                 Found { holds: found.holds.map(|holds| holds == *wanted), ..found }
             }
             TranscriptKind::MaxTotalCostUsd(limit) => self.total_cost(*limit),
+            TranscriptKind::Judge(_) | TranscriptKind::Run(_) if self.ended_before.is_some() => self.not_played(),
+            TranscriptKind::Judge(check) => Found::of(outside::judge(check, self.gathered.get(&0))),
+            TranscriptKind::Run(_) => Found::of(outside::program(self.gathered.get(&0))),
             TranscriptKind::Not(inner) => {
                 let found = self.find(inner);
                 Found { holds: found.holds.map(|holds| !holds), ..found }
@@ -187,6 +207,7 @@ impl TranscriptView<'_> {
             system: self.system,
             tokens_sent: exchange.tokens_sent,
             measured: exchange.measured,
+            gathered: self.gathered.get(&exchange.turn),
         };
         find(kind, &view)
     }
@@ -270,7 +291,7 @@ impl TranscriptView<'_> {
             .filter(|exchange| !exchange.reply.is_withheld())
             .map(|exchange| (exchange, fold(&exchange.reply.text)))
             .collect();
-        let mut seen = std::collections::HashMap::new();
+        let mut seen = HashMap::new();
         for (exchange, text) in folded.iter().filter(|(exchange, _)| !exchange.reply.is_cut()) {
             if let Some(first) = seen.insert(text.as_str(), exchange.turn) {
                 let said = quote(exchange.reply.text.trim(), SHOWN);

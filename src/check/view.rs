@@ -1,6 +1,9 @@
 //! What a check looks at, and what a family of checks answers.
 
+use std::borrow::Cow;
+
 use super::limits::Measured;
+use super::outside::Gathered;
 use crate::event::Retention;
 use crate::model::{Fact, Message, Reply, TurnId};
 
@@ -25,6 +28,8 @@ pub struct TurnView<'a> {
     pub tokens_sent: Option<u64>,
     /// What its call took.
     pub measured: Measured,
+    /// What was gathered outside for the check that is decided; `None` where it needs nothing, or nobody was asked.
+    pub gathered: Option<&'a Gathered>,
 }
 
 /// What a family of checks found.
@@ -39,7 +44,7 @@ pub(super) struct Finding {
     /// What was found, true in either case.
     pub detail: String,
     /// What is said even of a pass.
-    pub note: Option<&'static str>,
+    pub note: Option<Cow<'static, str>>,
     /// The evidence of a retention check.
     pub retention: Option<Retention>,
 }
@@ -58,3 +63,6 @@ pub(super) fn withheld(reply: &Reply) -> String {
         _ => "the reply is empty".to_owned(),
     }
 }
+
+/// Why a reply that was cut off is not judged as a whole.
+pub(super) const CUT: &str = "the reply was cut off by its length limit";

@@ -229,6 +229,9 @@ pub struct RunArgs {
     /// with the whole history, one with the fact restated just before the question; neither changes a verdict
     #[arg(long)]
     pub triage: bool,
+    /// Let `run:` checks start programs. They come from whoever wrote the scenarios, and may do whatever you may
+    #[arg(long)]
+    pub allow_run: bool,
     /// What canaries are made from, beside the names of their conversation [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<u64>,

@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::judges::no_judge;
 use super::models::resolve;
 use super::sources::{CONFIG_FILE, read_text};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::model::Price;
+use crate::model::{Params, Price};
 use crate::provider::{Builtin, BuiltinKind, Rates};
 use crate::scenario::decode::{Fields, Findings};
 use crate::scenario::yaml::{self, Node, Value};
+use crate::scenario::{read_outside, read_params};
 use crate::text::tokens::Tokenizer;
 
-const KEYS: &[&str] = &["model", "concurrency", "limits", "models"];
+const KEYS: &[&str] = &["model", "concurrency", "limits", "models", "judge", "embedding"];
+const JUDGE_KEYS: &[&str] = &["model", "votes", "params"];
 const LIMIT_KEYS: &[&str] = &["rpm", "tpm", "max_cost_usd"];
 const MODEL_KEYS: &[&str] = &["provider", "model", "base_url", "api_key_env", "price", "tokenizer"];
 const PROVIDERS: &[&str] = &["builtin", "openai"];
@@ -33,6 +36,10 @@ pub struct Config {
     pub models: Option<IndexMap<String, ModelConfig>>,
     /// Limits of a run.
     pub limits: Limits,
+    /// Who judges.
+    pub judge: JudgeConfig,
+    /// The model that makes embeddings.
+    pub embedding: Option<String>,
     source: Option<Arc<SourceFile>>,
 }
 
@@ -43,6 +50,19 @@ pub struct Limits {
     pub rates: Rates,
     /// What it may spend, in USD.
     pub max_cost_usd: Option<f64>,
+}
+
+/// Who judges criteria, where a check does not say it itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JudgeConfig {
+    /// The model.
+    pub model: Option<String>,
+    /// How often it is asked.
+    pub votes: Option<u32>,
+    /// What goes along with the questions to any judge.
+    pub params: Params,
+    /// Where that stands in the config.
+    pub span: Option<Range<usize>>,
 }
 
 /// One model.
@@ -95,6 +115,12 @@ impl Config {
     pub fn place_of_model(&self, name: &str) -> Option<(&Arc<SourceFile>, Range<usize>)> {
         Some((self.source.as_ref()?, self.models.as_ref()?.get(name)?.span.clone()?))
     }
+
+    /// Where the config says who judges.
+    #[must_use]
+    pub fn place_of_judge(&self) -> Option<(&Arc<SourceFile>, Range<usize>)> {
+        Some((self.source.as_ref()?, self.judge.span.clone()?))
+    }
 }
 
 /// Reads the config: the file that is named, else the nearest `chat-eval.yaml`, else nothing.
@@ -142,7 +168,25 @@ fn read(findings: &mut Findings, root: &Node, path: PathBuf) -> Config {
     }
     config.limits = fields.get("limits").map_or_else(Limits::default, |node| limits(findings, node));
     known_default(findings, fields.get("model"), &config);
+    if let Some((key, node)) = fields.pair("judge").filter(|(_, node)| !matches!(node.value, Value::Null)) {
+        config.judge = judge(findings, node, &config);
+        config.judge.span = Some(key.span.clone());
+    }
+    if let Some(fields) = fields.get("embedding").and_then(|node| findings.fields(node, "`embedding`", &["model"])) {
+        let name = fields.require(findings, "model", "`embedding`");
+        config.embedding = name.and_then(|node| other_model(findings, node, &config));
+    }
     config
+}
+
+fn judge(findings: &mut Findings, node: &Node, config: &Config) -> JudgeConfig {
+    let Some(fields) = findings.fields(node, "`judge`", JUDGE_KEYS) else { return JudgeConfig::default() };
+    JudgeConfig {
+        model: fields.get("model").and_then(|node| other_model(findings, node, config)),
+        votes: fields.get("votes").and_then(|node| read_outside::votes(findings, node)),
+        params: fields.get("params").and_then(|node| read_params::params(findings, node)).unwrap_or_default(),
+        span: None,
+    }
 }
 
 fn limits(findings: &mut Findings, node: &Node) -> Limits {
@@ -155,6 +199,20 @@ fn limits(findings: &mut Findings, node: &Node) -> Limits {
         rates: Rates { rpm: rate("rpm"), tpm: rate("tpm") },
         max_cost_usd: fields.get("max_cost_usd").and_then(|node| findings.number(node, "max_cost_usd", 0.0..=1e6)),
     }
+}
+
+/// Reads the name of a language model that is asked beside the turns.
+fn other_model(findings: &mut Findings, node: &Node, config: &Config) -> Option<String> {
+    let name = findings.filled_text(node, "model")?;
+    let wrong = match resolve(config, &name) {
+        Ok(ModelConfig { provider: ProviderConfig::Builtin(_), .. }) => Some(no_judge(&name)),
+        Ok(_) => None,
+        Err(unknown) => Some(unknown),
+    };
+    if let Some(wrong) = wrong {
+        findings.error_help(wrong.code, node, wrong.message, "", wrong.help.unwrap_or_default());
+    }
+    Some(name)
 }
 
 /// The model of scenarios that name none must be one that they could name.

@@ -13,6 +13,7 @@ mod exit;
 mod git;
 mod gone;
 mod history;
+mod judges;
 mod limits;
 mod missing;
 mod models;

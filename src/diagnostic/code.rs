@@ -183,6 +183,14 @@ codes! {
     MissingPrice = "missing-price",
     /// A scenario for a live model without `max_tokens`, in a run with a budget.
     MissingMaxTokens = "missing-max-tokens",
+    /// A criterion without a model that judges it.
+    MissingJudge = "missing-judge",
+    /// A check that needs embeddings, without a model that makes them.
+    MissingEmbedding = "missing-embedding",
+    /// The embedded model as a judge.
+    BuiltinJudge = "builtin-judge",
+    /// A check that starts a program, in a run that may not.
+    ProgramNotAllowed = "program-not-allowed",
     /// Recordings that cannot be replayed, or not as asked.
     UnusableCassette = "unusable-cassette",
     /// A model that cannot be called as it is configured.

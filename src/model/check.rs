@@ -1,6 +1,6 @@
 //! Checks as values: what is asserted, with all its variables filled in.
 
-use super::{JsonPath, Pattern, Schema, script::Position};
+use super::{JsonPath, JudgeCheck, Pattern, ProgramCheck, Schema, script::Position};
 
 /// One assertion: on a reply, or with another kind on the whole transcript.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +90,8 @@ pub enum Similarity {
     RougeL,
     /// By the characters that must be changed.
     Levenshtein,
+    /// By what a model makes of them.
+    Embedding,
 }
 
 impl Similarity {
@@ -99,6 +101,7 @@ impl Similarity {
         match self {
             Self::RougeL => "rouge_l",
             Self::Levenshtein => "levenshtein",
+            Self::Embedding => "embedding",
         }
     }
 
@@ -108,6 +111,7 @@ impl Similarity {
         match self {
             Self::RougeL => "ROUGE-L",
             Self::Levenshtein => "Levenshtein similarity",
+            Self::Embedding => "likeness of embeddings",
         }
     }
 
@@ -116,7 +120,7 @@ impl Similarity {
     pub const fn unit(self) -> &'static str {
         match self {
             Self::RougeL => "words",
-            Self::Levenshtein => "characters",
+            Self::Levenshtein | Self::Embedding => "characters",
         }
     }
 }
@@ -178,6 +182,10 @@ pub enum CheckKind {
     Forgets(FactRef, Option<Admits>),
     /// The outcome is `retained` or `forgotten`.
     RetainsIffVisible(FactRef),
+    /// A model says that the criterion holds.
+    Judge(Box<JudgeCheck>),
+    /// A program ends well.
+    Run(ProgramCheck),
     /// The inner one does not hold.
     Not(Box<CheckKind>),
 }
@@ -214,6 +222,8 @@ impl CheckKind {
             Self::Recalls(_) => "recalls",
             Self::Forgets(..) => "forgets",
             Self::RetainsIffVisible(_) => "retains_iff_visible",
+            Self::Judge(_) => "judge",
+            Self::Run(_) => "run",
             Self::Not(_) => "not",
         }
     }
@@ -221,7 +231,7 @@ impl CheckKind {
     #[must_use]
     pub fn needs_model(&self) -> bool {
         match self {
-            Self::Similar(_) => true,
+            Self::Similar(_) | Self::Judge(_) => true,
             Self::Not(inner) => inner.needs_model(),
             _ => false,
         }

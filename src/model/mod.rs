@@ -8,6 +8,7 @@ mod check;
 mod fact;
 mod json;
 mod message;
+mod outside;
 mod params;
 mod pattern;
 mod plan;
@@ -25,6 +26,7 @@ pub use check::{Admits, Check, CheckKind, FactRef, KnownFailure, SentCheck, Simi
 pub use fact::{Fact, MatchKind};
 pub use json::{JsonPath, Schema};
 pub use message::{Message, Origin, Role};
+pub use outside::{JudgeCheck, Outside, ProgramCheck, Scale, Sees};
 pub use params::Params;
 pub use pattern::Pattern;
 pub use plan::{ConversationId, ConversationKey, VariantKey};

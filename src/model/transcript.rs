@@ -2,7 +2,7 @@
 //!
 //! A transcript is the live replies of a conversation's turns. Canned replies and probes are no part of it.
 
-use super::{Check, CheckKind, Text};
+use super::{Check, CheckKind, JudgeCheck, Outside, ProgramCheck, Text};
 
 /// One assertion on the whole transcript.
 pub type TranscriptCheck = Check<TranscriptKind>;
@@ -41,6 +41,10 @@ pub enum TranscriptKind {
     NoRepeatedReply(bool),
     /// The calls together cost at most so many USD.
     MaxTotalCostUsd(f64),
+    /// A model says of all that was said that the criterion holds.
+    Judge(Box<JudgeCheck>),
+    /// A program that reads all that was said ends well.
+    Run(ProgramCheck),
     /// The inner one does not hold.
     Not(Box<TranscriptKind>),
 }
@@ -56,9 +60,33 @@ impl TranscriptKind {
             Self::ContainsInOrder(_) => "contains_in_order",
             Self::NoRepeatedReply(_) => "no_repeated_reply",
             Self::MaxTotalCostUsd(_) => "max_total_cost_usd",
+            Self::Judge(_) => "judge",
+            Self::Run(_) => "run",
             Self::Not(_) => "not",
         }
     }
+
+    /// The stretch of turns each of whose replies it is about; `None` for what is about the whole.
+    #[must_use]
+    pub fn throughout(&self) -> Option<&Throughout> {
+        match self {
+            Self::Always(throughout) | Self::Never(throughout) | Self::Eventually(throughout) => Some(throughout),
+            Self::Not(inner) => inner.throughout(),
+            _ => None,
+        }
+    }
+
+    /// What it needs from outside, for each reply of its stretch or once.
+    #[must_use]
+    pub fn outside(&self) -> Option<Outside<'_>> {
+        match self {
+            Self::Judge(judge) => Some(Outside::Judge(judge)),
+            Self::Run(program) => Some(Outside::Program(program)),
+            Self::Not(inner) => inner.outside(),
+            other => other.throughout()?.kind.outside(),
+        }
+    }
+
     /// Whether it says nothing of the embedded model, which is no language model.
     #[must_use]
     pub fn needs_model(&self) -> bool {
@@ -67,7 +95,8 @@ impl TranscriptKind {
                 throughout.kind.needs_model()
             }
             Self::Not(inner) => inner.needs_model(),
-            Self::ContainsInOrder(_) | Self::NoRepeatedReply(_) | Self::MaxTotalCostUsd(_) => false,
+            Self::Judge(_) => true,
+            Self::ContainsInOrder(_) | Self::NoRepeatedReply(_) | Self::MaxTotalCostUsd(_) | Self::Run(_) => false,
         }
     }
 }

@@ -236,4 +236,12 @@ pub trait ChatModel: Send + Sync {
         request: ChatRequest<'a>,
         observer: &'a dyn Observer,
     ) -> BoxFuture<'a, Result<ChatReply, CallError>>;
+
+    /// Gives a text as a list of numbers that stand for what it means: the text of the reply, as JSON.
+    ///
+    /// # Errors
+    /// When they could not be had, after all tries, or it makes none.
+    fn embed<'a>(&'a self, _text: &'a str, _observer: &'a dyn Observer) -> BoxFuture<'a, Result<ChatReply, CallError>> {
+        Box::pin(std::future::ready(Err(CallError::Malformed("the model makes no embeddings".to_owned()))))
+    }
 }

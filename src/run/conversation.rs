@@ -7,6 +7,7 @@
 
 mod answer;
 mod checks;
+mod outside;
 mod told;
 mod transcript;
 mod triage;
@@ -18,11 +19,13 @@ use std::sync::Arc;
 use self::answer::Answered;
 use self::checks::checks_of;
 pub use self::checks::triage_calls;
+pub use self::outside::judge_calls;
 use self::told::begin;
 use self::triage::Asked;
 use super::cells::Cells;
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
+use super::outsiders::Outsiders;
 use super::pins::Replies;
 use super::sharing;
 use super::so_far::{self, SoFar};
@@ -78,6 +81,8 @@ pub struct Conversation {
     pub pins: Replies,
     /// Whether it is asked why a reply does not have a fact.
     pub is_triaged: bool,
+    /// Who is asked for what its checks need from outside.
+    pub outsiders: Arc<Outsiders>,
     /// What was played of it before the run went on.
     pub so_far: SoFar,
 }
@@ -133,7 +138,7 @@ pub async fn play(
             (cut, has_failed_probe) = (None, true);
         }
     }
-    stage.transcript_checks()?;
+    cut = stage.transcript_checks().await?.or(cut);
     let Stage { mut verdicts, open, .. } = stage;
     let has = |wanted: Verdict| verdicts.iter().any(|(verdict, _)| *verdict == wanted);
     let cut = cut.or(has_failed_probe.then_some(Cut::CallFailed));
@@ -182,6 +187,16 @@ enum Cut {
     NotCaptured,
     /// What was captured does not fit where it stands.
     Unfit(String),
+}
+
+impl Cut {
+    /// Why nobody was asked what a check needs, in words.
+    fn unasked(&self) -> String {
+        match self {
+            Self::OverBudget(refused) => format!("not asked: {refused}"),
+            _ => "not asked: the run was told to stop".to_owned(),
+        }
+    }
 }
 
 /// A conversation while it is played.
@@ -265,9 +280,9 @@ impl<'c> Stage<'c> {
             self.key(&request.messages);
         }
         let heard = known.pinned.as_deref().unwrap_or(&reply.text);
-        self.exchange(number, turn, &request, (&reply, heard), (so_far::tokens_sent(known), Measured::of(known)))
-            .await?;
-        Ok(self.take(turn.capture(heard)))
+        let took = (so_far::tokens_sent(known), Measured::of(known));
+        let cut = self.exchange(number, turn, &request, (&reply, heard), took).await?;
+        Ok(cut.or_else(|| self.take(turn.capture(heard))))
     }
 
     /// Goes on with what was captured.
@@ -307,8 +322,8 @@ impl<'c> Stage<'c> {
                 self.fill(&mut done, &request.messages, &reply);
                 let took = (reply.usage.map(|usage| usage.sent), Measured::of(&done));
                 self.outlet.keep(Event::Turn(Box::new(done))).await?;
-                self.exchange(number, turn, &request, (said, heard), took).await?;
-                return Ok(self.take(captured));
+                let cut = self.exchange(number, turn, &request, (said, heard), took).await?;
+                return Ok(cut.or_else(|| self.take(captured)));
             }
             Err(CallError::Interrupted) => Cut::Stopped,
             Err(CallError::OverBudget(refused)) => Cut::OverBudget(refused),
@@ -325,7 +340,8 @@ impl<'c> Stage<'c> {
     }
 
     /// The exchange joins the history before its checks run: a check that panics must not take the evidence with it. The
-    /// checks see the history as it was when the request went out. `heard` is what later turns see in the reply's place.
+    /// checks see the history as it was when the request went out. `heard` is what later turns see in the reply's place. Says why
+    /// the conversation cannot go on where a check needs what may not be asked any more.
     async fn exchange(
         &mut self,
         number: TurnId,
@@ -333,7 +349,8 @@ impl<'c> Stage<'c> {
         request: &Request,
         (reply, heard): (&Reply, &str),
         (tokens_sent, measured): (Option<u64>, Measured),
-    ) -> Result<(), JournalLost> {
+    ) -> Result<Option<Cut>, JournalLost> {
+        let mut cut = None;
         let before = self.history.len();
         self.join(number, turn, heard);
         if let (TurnId::Turn(turn), false) = (number, self.script.transcript_checks.is_empty()) {
@@ -346,6 +363,17 @@ impl<'c> Stage<'c> {
             let done = if let Some(why) = self.not_for_this_model(check) {
                 self.check_done(number, check, Verdict::Skip, why)
             } else {
+                let asked = Asked { number, turn, request, before };
+                // Apart, since hardly any check needs the room.
+                let gathered = match Box::pin(self.gather(asked, &check.kind, reply)).await? {
+                    Ok(gathered) => gathered,
+                    Err(why) => {
+                        let done = self.check_done(number, check, Verdict::Skip, why.unasked());
+                        self.tell_check(done)?;
+                        cut = cut.or(Some(why));
+                        continue;
+                    }
+                };
                 let view = TurnView {
                     turn: number,
                     sent: &sent,
@@ -356,13 +384,12 @@ impl<'c> Stage<'c> {
                     system: self.system.as_ref(),
                     tokens_sent,
                     measured,
+                    gathered: gathered.as_ref(),
                 };
                 let decision = check::decide(&check.kind, &view);
                 let asserted = (check.kind.key(), check::expected(&check.kind, &script.facts));
                 let mut done = self.decided(Some(number), check, asserted, decision);
                 if self.conversation.is_triaged {
-                    let asked = Asked { number, turn, request, before };
-                    // Apart, since hardly any check needs the room.
                     let why = Box::pin(self.triage(asked, &check.kind, &done)).await?;
                     if let Some(why) = why {
                         done.detail = format!("{}; {why}", done.detail);
@@ -372,7 +399,7 @@ impl<'c> Stage<'c> {
             };
             self.tell_check(done)?;
         }
-        Ok(())
+        Ok(cut)
     }
 
     /// Adds an exchange to the history; one of a probe is in none.

@@ -13,7 +13,7 @@ use super::read_json::{self, Schemas};
 use super::read_probes::Probes;
 use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
-use super::{Files, Scenario, read_fact, read_params, read_snapshot, read_window};
+use super::{Files, Needs, Scenario, read_fact, read_params, read_snapshot, read_window};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::{CanaryKind, Script, Window};
 
@@ -93,6 +93,7 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
             match scenario.script(case, cell) {
                 Ok(script) => {
                     work += work_of(&script);
+                    scenario.needs.add(&script);
                     scenario.live_turns.push(script.live_turns());
                     if is_fixed {
                         scenario.body.fixed = Some(script);
@@ -187,6 +188,7 @@ impl Reader<'_> {
                 expect: fields.get("expect").cloned(),
                 fixed: None,
             },
+            needs: Needs::default(),
             live_turns: Vec::new(),
         }
     }

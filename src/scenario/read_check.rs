@@ -5,7 +5,7 @@ use globset::Glob;
 use super::decode::{Fields, Findings, list_words, one_or_many};
 use super::read_transcript::TRANSCRIPT_KEYS;
 use super::yaml::{Node, Scalar, Value};
-use super::{read_json, read_similar};
+use super::{read_json, read_outside, read_similar};
 use crate::diagnostic::Code;
 use crate::model::{Admits, Check, CheckKind, Fact, FactRef, KnownFailure, Pattern, Role, SentCheck, Text};
 use crate::text::nearest::nearest;
@@ -39,6 +39,8 @@ pub const CHECK_KEYS: &[&str] = &[
     "recalls",
     "forgets",
     "retains_iff_visible",
+    "judge",
+    "run",
     "not",
 ];
 const MODIFIERS: &[&str] = &["name", "models", "known_failure", "needs_model"];
@@ -197,6 +199,8 @@ fn check_kind(findings: &mut Findings, key: &str, value: &Node, facts: &[Fact]) 
             CheckKind::Forgets(fact, admits)
         }
         "retains_iff_visible" => CheckKind::RetainsIffVisible(fact_ref(findings, value, key, facts)?.0),
+        "judge" => CheckKind::Judge(Box::new(read_outside::judge(findings, value)?)),
+        "run" => CheckKind::Run(read_outside::program(findings, value)?),
         _ => CheckKind::Not(Box::new(inner_check(findings, value, facts, "`not`")?)),
     })
 }

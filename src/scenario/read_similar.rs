@@ -6,7 +6,7 @@ use crate::check;
 use crate::diagnostic::Code;
 use crate::model::{Similar, Similarity};
 
-const WAYS: &[&str] = &["rouge_l", "levenshtein"];
+const WAYS: &[&str] = &["rouge_l", "levenshtein", "embedding"];
 
 /// Reads `{to, min, by}`.
 pub fn similar(findings: &mut Findings, node: &Node) -> Option<Similar> {
@@ -36,11 +36,7 @@ fn way(findings: &mut Findings, node: &Node) -> Option<Similarity> {
     match word.as_str() {
         "rouge_l" => Some(Similarity::RougeL),
         "levenshtein" => Some(Similarity::Levenshtein),
-        "embedding" => {
-            let help = "`rouge_l` compares words, `levenshtein` characters";
-            findings.error_help(Code::UnknownWord, node, "`by: embedding` cannot be asked for yet", "", help);
-            None
-        }
+        "embedding" => Some(Similarity::Embedding),
         _ => {
             let message = format!("`{word}` is no way to compare texts");
             findings.unknown_word(Code::UnknownWord, node, message, &word, WAYS);

@@ -2,15 +2,24 @@
 
 use super::decode::{Fields, Findings, one_or_many};
 use super::read_check::{self, CHECK_KEYS, Elsewhere, framed, inner_check};
-use super::read_similar;
 use super::read_turns::turn_number;
 use super::yaml::Node;
+use super::{read_outside, read_similar};
 use crate::diagnostic::Code;
 use crate::model::{Fact, Throughout, TranscriptCheck, TranscriptKind, Turn};
 
 /// Every key of a check on the transcript.
-pub const TRANSCRIPT_KEYS: &[&str] =
-    &["always", "never", "eventually", "contains_in_order", "no_repeated_reply", "max_total_cost_usd", "not"];
+pub const TRANSCRIPT_KEYS: &[&str] = &[
+    "always",
+    "never",
+    "eventually",
+    "contains_in_order",
+    "no_repeated_reply",
+    "max_total_cost_usd",
+    "judge",
+    "run",
+    "not",
+];
 const STRETCH: &[&str] = &["from", "until"];
 
 /// Reads a list of checks, or one check alone.
@@ -59,6 +68,8 @@ impl Known<'_> {
             "contains_in_order" => TranscriptKind::ContainsInOrder(read_check::texts(findings, value, key)?),
             "no_repeated_reply" => TranscriptKind::NoRepeatedReply(findings.flag(value, key)?),
             "max_total_cost_usd" => TranscriptKind::MaxTotalCostUsd(read_similar::usd(findings, value, key)?),
+            "judge" => TranscriptKind::Judge(Box::new(read_outside::judge_of_transcript(findings, value)?)),
+            "run" => TranscriptKind::Run(read_outside::program(findings, value)?),
             _ => TranscriptKind::Not(Box::new(self.inverted(findings, value)?)),
         })
     }

@@ -20,7 +20,15 @@ impl ChatModel for Uncalled {
         _request: ChatRequest<'a>,
         _observer: &'a dyn Observer,
     ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
-        let why = "not recorded, and nothing was sent; nothing is recorded of this scenario".to_owned();
-        std::future::ready(Err(CallError::NotRecorded(why))).boxed()
+        not_recorded()
     }
+
+    fn embed<'a>(&'a self, _text: &'a str, _observer: &'a dyn Observer) -> BoxFuture<'a, Result<ChatReply, CallError>> {
+        not_recorded()
+    }
+}
+
+fn not_recorded<'a>() -> BoxFuture<'a, Result<ChatReply, CallError>> {
+    let why = "not recorded, and nothing was sent; nothing is recorded of this scenario".to_owned();
+    std::future::ready(Err(CallError::NotRecorded(why))).boxed()
 }

@@ -4,6 +4,7 @@
 //! (`service.rs`), and replies are read leniently (`wire.rs`). A call is tried again by the rules of [`with_retries`], and
 //! no half reply ever leaves this room.
 
+mod embedding;
 mod endpoint;
 mod failure;
 mod halves;
@@ -34,7 +35,7 @@ use super::budget::{Fare, Purse};
 use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
 use super::gate::{Estimate, Gate};
 use super::retry::{RetryPolicy, Way, with_retries};
-use crate::model::{Reply, Source, Usage};
+use crate::model::{Message, Origin, Params, Reply, Role, Source, Usage};
 
 /// How one model is reached.
 #[derive(Debug, Clone)]
@@ -243,6 +244,19 @@ impl ChatModel for OpenAi {
         async move {
             let way = Way { gate: &self.gate, fare: &fare, call };
             with_retries(self.retry, way, observer, || self.attempt(request, observer)).await
+        }
+        .boxed()
+    }
+
+    fn embed<'a>(&'a self, text: &'a str, observer: &'a dyn Observer) -> BoxFuture<'a, Result<ChatReply, CallError>> {
+        async move {
+            // It has the weight and the price of a request that is answered with nothing.
+            let messages = [Message::new(Role::User, Origin::System, text)];
+            let params = Params { max_tokens: Some(0), ..Params::default() };
+            let request = ChatRequest { messages: &messages, params: &params, stream: false, facts: &[] };
+            let fare = self.purse.as_ref().map_or_else(Fare::free, |purse| purse.fare(&request));
+            let way = Way { gate: &self.gate, fare: &fare, call: Estimate::of(&request) };
+            with_retries(self.retry, way, observer, || self.embedded(text)).await
         }
         .boxed()
     }

@@ -170,7 +170,7 @@ pub(super) struct ErrorObject {
 
 impl ErrorObject {
     /// The error inside an answer that claims to be good.
-    fn in_answer(answer: &Value) -> Option<Self> {
+    pub(super) fn in_answer(answer: &Value) -> Option<Self> {
         let error = &answer["error"];
         let is_marked = answer["object"] == "error" || answer["type"] == "error";
         let is_there = !matches!(error, Value::Null | Value::Bool(false)) && error != "" && *error != json!({});

@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use super::super::outlet::JournalLost;
-use super::Stage;
+use super::{Cut, Stage};
 use crate::check::{self, TranscriptView};
 use crate::model::Verdict;
 
 impl Stage<'_> {
-    /// Decides them all.
-    pub(super) fn transcript_checks(&mut self) -> Result<(), JournalLost> {
+    /// Decides them all. Says why the conversation has no end yet where one needs what may not be asked any more.
+    pub(super) async fn transcript_checks(&mut self) -> Result<Option<Cut>, JournalLost> {
+        let mut cut = None;
         let script = Arc::clone(&self.script);
         // What was not captured is not known to the checks either, so nothing is certain before the last turn.
         let has_captures = script.turns.iter().any(|turn| !turn.captures.is_empty());
@@ -24,18 +25,28 @@ impl Stage<'_> {
                 let why = "the conversation ended before its last turn".to_owned();
                 self.done(None, check, asserted, Verdict::Skip, why)
             } else {
+                let gathered = match Box::pin(self.gather_throughout(&check.kind)).await? {
+                    Ok(gathered) => gathered,
+                    Err(why) => {
+                        let done = self.done(None, check, asserted, Verdict::Skip, why.unasked());
+                        self.tell_check(done)?;
+                        cut = cut.or(Some(why));
+                        continue;
+                    }
+                };
                 let view = TranscriptView {
                     system: self.system.as_ref(),
                     history: &self.history,
                     exchanges: &self.exchanges,
                     ended_before: self.ended_before,
                     facts: &script.facts,
+                    gathered: &gathered,
                 };
                 let decision = check::decide_transcript(&check.kind, &view);
                 self.decided(None, check, asserted, decision)
             };
             self.tell_check(done)?;
         }
-        Ok(())
+        Ok(cut)
     }
 }
