@@ -75,6 +75,7 @@ fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Ma
         shard: *shard,
         planned: shard.and(u32::try_from(plan.conversations.len()).ok()),
         rerun: rerun.clone(),
+        recheck: None,
         merged_from: Vec::new(),
         models: models::identities(&prepared.config, plan),
         environment: environment.recorded().clone(),

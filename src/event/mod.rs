@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{ConversationKey, End, Outcome, Role, SnapshotRules, Source, TurnId, Usage, Verdict, Visibility};
 
-pub use manifest::{Manifest, MergedFrom, ReadFile, Rerun, RerunWhat, ScenarioFile, Shard};
+pub use manifest::{Manifest, MergedFrom, ReadFile, Recheck, Rerun, RerunWhat, ScenarioFile, Shard};
 pub use record::{Lost, Record, Unsettled, ranges};
 
 /// The journal's format. A reader refuses a newer one by name.
