@@ -9,8 +9,10 @@ mod retention;
 mod tests;
 mod text;
 mod view;
+mod wanted;
 
 pub use admits::admits_not_knowing;
 pub use decide::{Decision, decide};
 pub use expected::expected;
 pub use view::TurnView;
+pub use wanted::{Wanted, is_on_reply, wanted};

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::answer::Answered;
+pub(super) use self::checks::numbered;
 pub use self::checks::triage_calls;
 use self::checks::{checks_of, under_mark};
 use self::told::begin;
@@ -29,8 +30,8 @@ use super::tape::Tape;
 use crate::check::{self, TurnView};
 use crate::event::{CallDone, CheckDone, ConversationDone, Event, Live, TurnDone, ranges};
 use crate::model::{
-    ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, SnapshotRules, Source, Turn, TurnId, Verdict,
-    Window,
+    ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, SnapshotRules, Source, Turn, TurnId,
+    Verdict, Window,
 };
 use crate::provider::cassette::Keys;
 use crate::provider::{CallError, OverBudget};

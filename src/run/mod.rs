@@ -3,11 +3,13 @@
 mod call;
 mod cells;
 pub mod contamination;
+mod controls;
 pub mod conversation;
 mod dispatch;
 mod fail_fast;
 mod filter;
 mod models;
+mod mutation;
 mod order;
 mod outlet;
 mod overflow;
@@ -21,10 +23,12 @@ mod tape;
 mod until_decided;
 
 pub use cells::Cells;
+pub use controls::{CannotFail, Controlled, control};
 pub use conversation::triage_calls;
 pub use dispatch::{Ended, Job, dispatch};
 pub use filter::{Filter, FilterError, is_selected};
 pub use models::{Model, Models};
+pub use mutation::{Donors, Kills, LeftOut, Mutant, Mutation, Tried};
 pub use outlet::{JournalLost, Note, Notes, Outlet, Watcher, consume};
 pub use overflow::overflows;
 pub use pins::{Pinned, PinnedRun, Pins, Replies};

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::conversation::{Conversation, Steering, play};
+use super::conversation::{Conversation, Steering, numbered, play};
+use super::dispatch::first_message;
 use super::models::Model;
 use super::outlet::Outlet;
 use super::pins::Replies;
 use super::so_far::SoFar;
-use crate::diagnostic::Diagnostic;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Record, TurnDone, WireMessage};
-use crate::model::{End, Origin, Params, Role, Script, Source, TurnId, Verdict, Window};
+use crate::model::{Check, End, Origin, Params, Role, Script, Source, TurnId, Verdict, Window};
 use crate::provider::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
 use crate::scenario::{Scenario, Variables};
 use crate::text::tokens::Tokenizer;
@@ -73,6 +73,8 @@ pub struct Again<'a> {
     cell: usize,
     persona: usize,
     script: Arc<Script>,
+    /// The same with all that was captured.
+    whole: Arc<Script>,
     is_language_model: bool,
 }
 
@@ -95,8 +97,9 @@ impl<'a> Again<'a> {
         let persona = persona.ok_or_else(|| Refused::Persona(key.persona.clone()))?;
         let script = scenario.script_with(case, cell, &record.begin.canaries);
         let script = script.map_err(|wrong| Refused::Script(first_message(wrong)))?;
-        let again = Self { record, scenario, case, cell, persona, script, is_language_model };
-        again.compare()?;
+        let whole = Arc::clone(&script);
+        let mut again = Self { record, scenario, case, cell, persona, script, whole, is_language_model };
+        again.whole = again.compare()?;
         Ok(again)
     }
 
@@ -111,8 +114,8 @@ impl<'a> Again<'a> {
         self.record.turns.iter().find(|turn| turn.turn == number)
     }
 
-    /// Whether each turn asks what was asked.
-    fn compare(&self) -> Result<(), Refused> {
+    /// Whether each turn asks what was asked. Gives the script with all that was captured.
+    fn compare(&self) -> Result<Arc<Script>, Refused> {
         let (mut script, mut captured) = (Arc::clone(&self.script), Variables::new());
         for number in self.script.asked().map(|(number, _)| number) {
             let (Some(turn), Some(known)) = (script.turn(number), self.turn(number)) else { continue };
@@ -129,16 +132,36 @@ impl<'a> Again<'a> {
             match turn.capture(heard) {
                 Ok(more) => captured.extend(more.into_iter().map(|(name, value)| (name, value.into()))),
                 // So it was then, and the conversation ended there.
-                Err(_) if known.error.is_some() => return Ok(()),
+                Err(_) if known.error.is_some() => break,
                 Err(why) => return Err(Refused::Capture(number, why)),
             }
             script = match self.with(&captured) {
                 Ok(script) => script,
-                Err(_) if self.is_cut() => return Ok(()),
+                Err(_) if self.is_cut() => break,
                 Err(why) => return Err(Refused::Script(why)),
             };
         }
-        Ok(())
+        Ok(script)
+    }
+
+    /// The script with all that was captured.
+    pub(super) fn script(&self) -> &Script {
+        &self.whole
+    }
+
+    /// The scenario's file.
+    pub(super) fn file(&self) -> &str {
+        &self.scenario.source.path
+    }
+
+    /// The scenario's name.
+    pub(super) fn name(&self) -> &str {
+        &self.scenario.name
+    }
+
+    /// The checks of its turns and probes by their numbers.
+    pub(super) fn numbered(&self) -> Vec<&Check> {
+        numbered(&self.whole, self.persona)
     }
 
     /// Whether the conversation ended before its last turn for a reason that is not a call's.
@@ -192,8 +215,7 @@ impl<'a> Again<'a> {
         };
         let ((), events) = futures::join!(playing, notes.gather());
         let mut checks = Vec::new();
-        let mut done =
-            ConversationDone { plan, end: End::Interrupted, error: None, checks: None, left_out: None };
+        let mut done = ConversationDone { plan, end: End::Interrupted, error: None, checks: None, left_out: None };
         for event in events {
             match event {
                 Event::Check(check) => checks.push(*check),
@@ -258,9 +280,8 @@ impl<'a> Again<'a> {
         if begin.system.as_deref().unwrap_or_default() != &*self.script.personas[self.persona].system {
             changed.push("the system prompt".to_owned());
         }
-        let is_same = |(was, (role, content)): (&WireMessage, &(Role, Arc<str>))| {
-            was.role == *role && *was.content == **content
-        };
+        let is_same =
+            |(was, (role, content)): (&WireMessage, &(Role, Arc<str>))| was.role == *role && *was.content == **content;
         let history = &self.script.history;
         if begin.history.len() != history.len() || !begin.history.iter().zip(history).all(is_same) {
             changed.push("`history`".to_owned());
@@ -285,10 +306,6 @@ impl Steering for Again<'_> {
     }
 
     fn check_failed(&self, _check: &CheckDone) {}
-}
-
-fn first_message(wrong: Vec<Diagnostic>) -> String {
-    wrong.into_iter().next().map_or_else(String::new, |wrong| wrong.message)
 }
 
 /// What was said to a conversation.
