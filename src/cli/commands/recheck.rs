@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
@@ -72,15 +71,15 @@ fn write(out: &Path, past: &Past, runtime: &tokio::runtime::Runtime, remarks: &m
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
     let draft = builder.tempdir_in(out).with_context(cannot)?;
     let folder = new_name(out);
-    let started = Instant::now();
     let mut journal = Writer::create(draft.path().join(JOURNAL), &Event::Run(Box::new(manifest(&folder, past))))?;
     for plan in past.journal.places() {
         if let Some(record) = past.journal.record_of(plan)? {
             judge_one(&record, past, runtime, remarks, &mut journal)?;
         }
     }
-    let wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    journal.append([&Event::Stop(Stopped { wall_ms })])?;
+    // What was said took what it took then.
+    let wall_ms = past.journal.wall().map(|wall| u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
+    journal.append(wall_ms.map(|wall_ms| Event::Stop(Stopped { wall_ms })).as_ref())?;
     journal.sync()?;
     // Closed before the folder is moved: an open file keeps some systems from that.
     drop(journal);
@@ -153,9 +152,8 @@ fn manifest(folder: &Path, past: &Past) -> Manifest {
         started: now(),
         commit: git_commit(),
         plan_digest: ConversationId(digest.finalize().into()).to_string(),
-        // Nothing is in flight, and nothing can be spent.
-        concurrency: None,
-        max_cost_usd: None,
+        concurrency: past.journal.concurrency(),
+        max_cost_usd: past.journal.max_cost_usd(),
         recheck: Some(Recheck { run: was.run.clone(), arguments: earlier::plan_arguments(was).to_vec() }),
         merged_from: Vec::new(),
         scenarios,
