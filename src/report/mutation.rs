@@ -31,9 +31,9 @@ pub struct Told<'a> {
 pub fn text(told: &Told<'_>, look: Look) -> String {
     let mutation = told.mutation;
     let mut parts = vec![table(mutation, look)];
-    let vacuous: Vec<&Tried> = mutation.checks.iter().filter(|check| check.is_vacuous()).collect();
-    let is_weak = |check: &&Tried| !check.is_vacuous() && check.all().killed < check.all().mutants;
-    let weak: Vec<&Tried> = mutation.checks.iter().filter(is_weak).collect();
+    let (vacuous, others): (Vec<&Tried>, Vec<&Tried>) =
+        mutation.checks().into_iter().partition(|check| check.is_vacuous());
+    let weak: Vec<&Tried> = others.into_iter().filter(|check| check.all().killed < check.all().mutants).collect();
     parts.push(list(&vacuous, "vacuous: passes whatever the reply says", Tone::Bad, look));
     parts.push(list(&weak, "notices some of them only", Tone::Uncertain, look));
     parts.push(closing(told, vacuous.len() as u64, look));
@@ -118,11 +118,11 @@ const fn words(mutant: Mutant) -> &'static str {
 fn closing(told: &Told<'_>, vacuous: u64, look: Look) -> String {
     let Told { run, mutation, refused, min_kill } = told;
     let all = mutation.all();
-    let checks = mutation.checks.len() as u64;
+    let checks = mutation.checks().len() as u64;
     let mut lines = Vec::new();
     let LeftOut { not_passed, not_on_reply, no_mutant } = mutation.left_out;
     let reasons = [
-        (not_passed, "did not pass as it was"),
+        (not_passed, "not passed as it was"),
         (not_on_reply, "not about what a reply says"),
         (no_mutant, "no reply could be made that it ought to notice"),
     ];
@@ -183,8 +183,8 @@ pub fn json(told: &Told<'_>) -> String {
         .map(|(file, checks, all)| with(json!({"file": file, "checks": checks}), kills(all)))
         .collect();
     let checks: Vec<Value> = mutation
-        .checks
-        .iter()
+        .checks()
+        .into_iter()
         .map(|check| {
             let by = check.kills.iter().map(|(mutant, of)| (mutant.as_str().to_owned(), kills(*of)));
             let head = json!({

@@ -119,14 +119,15 @@ pub async fn play(
         if cut.is_none() && turn.reply.is_none() && known.is_none() && steering.is_stopping() {
             cut = Some(Cut::Stopped);
         }
+        let was_cut = cut.is_some();
         match (&turn.reply, known) {
-            _ if cut.is_some() => stage.skip_checks(number, turn)?,
+            _ if was_cut => stage.skip_checks(number, turn)?,
             (Some(reply), _) => stage.canned(number, turn, reply)?,
             (None, Some(known)) => cut = stage.known(number, turn, known).await?,
             (None, None) => cut = stage.live(number, turn).await?,
         }
-        // On no probe's reply does another hang.
-        if number.is_probe() && matches!(cut, Some(Cut::CallFailed)) {
+        // On no probe's reply does another hang; on those of turns all do.
+        if number.is_probe() && !was_cut && matches!(cut, Some(Cut::CallFailed)) {
             (cut, has_failed_probe) = (None, true);
         }
     }

@@ -122,8 +122,8 @@ pub struct LeftOut {
 /// All that was tried on a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mutation {
-    /// The checks, in the order of the plan.
-    pub checks: Vec<Tried>,
+    /// The checks, in the order in which they were first tried.
+    checks: Vec<Tried>,
     /// What was not tried.
     pub left_out: LeftOut,
     places: BTreeMap<(String, u32, u32, String), usize>,
@@ -244,6 +244,16 @@ impl Mutation {
             self.checks.len() - 1
         });
         &mut self.checks[at]
+    }
+
+    /// The checks that were tried: by file in the order of the plan, and as they stand there.
+    #[must_use]
+    pub fn checks(&self) -> Vec<&Tried> {
+        let mut files: Vec<&str> = self.checks.iter().map(|check| check.file.as_str()).collect();
+        files.dedup();
+        let mut checks: Vec<&Tried> = self.checks.iter().collect();
+        checks.sort_by_key(|check| (files.iter().position(|file| *file == check.file), check.place));
+        checks
     }
 
     /// What was tried on each file, in the order of the plan: its path, how many checks, and what they noticed.

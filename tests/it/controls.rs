@@ -21,9 +21,9 @@ fn the_shipped_scenarios_have_no_check_that_cannot_fail() {
 fn a_check_that_cannot_fail_is_shown_with_its_place_and_why() {
     for (script, told, why) in [
         (
-            "facts: {name: Priya}\nturns:\n  - {user: I am Priya.}\n  - {user: Am I Priya?, expect: [{recalls: name}]}\n",
+            "window: none\nfacts: {name: Priya}\nturns:\n  - {user: I am Priya.}\n  - {user: Am I Priya?, expect: [{recalls: name}]}\n",
             "error[cannot-fail]: `recalls: name` cannot fail: turn 2 itself has \"Priya\"",
-            "s/one.yaml:4:34",
+            "s/one.yaml:5:34",
         ),
         (
             "facts: {answer: {value: know, match: text}}\nturns:\n  - {user: I know.}\n  - user: What is my answer?\n    expect:\n      - recalls: answer\n",

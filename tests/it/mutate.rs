@@ -129,8 +129,12 @@ fn later_turns_hear_what_was_said_and_what_they_captured() {
         &server,
     );
     let found = as_json(&sandbox);
-    assert_eq!(found["kill_rate"], 1.0, "{found}");
-    assert_eq!(found["checks"].as_array().unwrap().len(), 3);
+    let checks = found["checks"].as_array().unwrap();
+    assert_eq!(checks.len(), 3, "{found}");
+    // The other reply has the ticket too, which is the bot's way.
+    assert_eq!(checks[0]["by"]["blank"]["killed"], 1);
+    assert_eq!(checks[1]["by"]["other_facts"]["killed"], 1);
+    assert_eq!(checks[2]["by"]["forbidden"]["killed"], 1, "what is captured is what was said: {found}");
 }
 
 #[test]
@@ -138,8 +142,9 @@ fn the_checks_of_the_shipped_scenarios_notice_every_changed_reply() {
     let sandbox = Sandbox::shipped();
     sandbox.run(&["run", "scenarios", "--snapshots", "off"]).expect(0);
     let first = mutate(&sandbox, &["--min-kill", "1"]).expect(0).stdout;
-    assert!(first.contains("223 of 223 changed replies noticed, 100 %; 21 checks, 0 vacuous"), "{first}");
-    assert_eq!(mutate(&sandbox, &[]).expect(0).stdout.lines().count(), first.lines().count());
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let noticed = "223 of 223 changed replies noticed, 100 % (at least 100 % asked for); 21 checks, 0 vacuous";
+    assert!(words(&first).contains(noticed), "{first}");
     assert_eq!(mutate(&sandbox, &["--min-kill", "1"]).expect(0).stdout, first, "no chance in it");
     // What was said to another script is not judged.
     let path = "scenarios/whats-my-name.yaml";

@@ -34,6 +34,7 @@ fn manifest(sandbox: &Sandbox) -> Value {
 #[track_caller]
 fn comes_out_the_same(sandbox: &Sandbox, server: &Server, run: &[&str]) {
     let ran = sandbox.run(&[&["run", "s", "--snapshots", "off"], run].concat());
+    assert!(ran.code != Some(2) && ran.code != Some(5), "{run:?}\n{}", ran.stderr);
     let (asked, before, totals) = (server.requests().len(), tables(sandbox), manifest(sandbox)["totals"].clone());
     let name = sandbox.run_folder();
     let again = recheck(sandbox, &[]);
