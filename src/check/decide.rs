@@ -7,15 +7,15 @@
 //! `known_failure`, `models` and `needs_model` are not looked at: they belong to the check's frame, not to its kind.
 
 use crate::event::Retention;
-use crate::model::{CheckKind, Reply, Verdict};
+use crate::model::{CheckKind, Reply, TurnId, Verdict};
 
-use super::view::{Finding, TurnView, withheld};
-use super::{request, retention, text};
+use super::view::{CUT, Finding, TurnView, withheld};
+use super::{outside, request, retention, text};
 
 /// How a check came out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// `pass`, `fail` or `unknown`; nothing else.
+    /// `pass`, `fail` or `unknown`; `skip` of what was not measured in this run, or of a transcript whose rest decides.
     pub verdict: Verdict,
     /// What was measured, for checks that count.
     pub score: Option<f64>,
@@ -23,22 +23,25 @@ pub struct Decision {
     pub detail: String,
     /// The evidence of a retention check, an inverted one included.
     pub retention: Option<Retention>,
+    /// Of a check on a transcript, the turn that decided it, where one did.
+    pub decided_at: Option<TurnId>,
 }
 
 /// Decides one check on one turn.
 #[must_use]
 pub fn decide(kind: &CheckKind, view: &TurnView<'_>) -> Decision {
-    let Finding { holds, score, detail, note, retention } = find(kind, view);
+    let Finding { holds, is_skipped, score, detail, note, retention } = find(kind, view);
     let verdict = match holds {
         Some(true) => Verdict::Pass,
         Some(false) => Verdict::Fail,
+        None if is_skipped => Verdict::Skip,
         None => Verdict::Unknown,
     };
-    let detail = if verdict == Verdict::Pass { note.unwrap_or_default().to_owned() } else { detail };
-    Decision { verdict, score, detail, retention }
+    let detail = if verdict == Verdict::Pass { note.unwrap_or_default().into_owned() } else { detail };
+    Decision { verdict, score, detail, retention, decided_at: None }
 }
 
-fn find(kind: &CheckKind, view: &TurnView<'_>) -> Finding {
+pub(super) fn find(kind: &CheckKind, view: &TurnView<'_>) -> Finding {
     let reply = view.reply;
     match kind {
         // Each family's own rule for a cut reply says only what holds however the reply would have gone on. That makes
@@ -67,6 +70,9 @@ fn find(kind: &CheckKind, view: &TurnView<'_>) -> Finding {
         CheckKind::MaxSentences(limit) => text::max_sentences(*limit, reply),
         CheckKind::Asks(wanted) => text::asks(*wanted, reply),
         CheckKind::Json(wanted) => text::json(*wanted, reply),
+        CheckKind::Judge(_) | CheckKind::Run(_) if reply.is_cut() => Finding::new(None, CUT),
+        CheckKind::Judge(judge) => outside::judge(judge, view.gathered),
+        CheckKind::Run(_) => outside::program(view.gathered),
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a check asserts, in a few words: for the column `expected` and for headings, behind the check's key.
 
-use crate::model::{Admits, CheckKind, Fact, FactRef, SentCheck, Text};
+use crate::model::{
+    Admits, CheckKind, Fact, FactRef, JudgeCheck, ProgramCheck, Scale, Sees, SentCheck, Text, Throughout,
+    TranscriptKind,
+};
 use crate::text::escape::quote;
 
 use super::text::SHOWN;
@@ -30,7 +33,29 @@ pub fn expected(kind: &CheckKind, facts: &[Fact]) -> String {
         CheckKind::Forgets(reference, Some(Admits::Pattern(pattern))) => {
             format!("{}, admits {}", fact(reference, facts), quote(pattern.as_str(), SHOWN))
         }
+        CheckKind::Judge(check) => judge(check),
+        CheckKind::Run(check) => program(check),
         CheckKind::Not(inner) => format!("{} {}", inner.key(), expected(inner, facts)),
+    }
+}
+
+/// The same of a check on the transcript: `max_words 150`, `max_words 150, from 2, until 6`, `"a", "b"`, `true`.
+#[must_use]
+pub fn expected_of_transcript(kind: &TranscriptKind, facts: &[Fact]) -> String {
+    match kind {
+        TranscriptKind::Always(throughout)
+        | TranscriptKind::Never(throughout)
+        | TranscriptKind::Eventually(throughout) => {
+            let Throughout { kind, from, until } = throughout;
+            let from = (*from > 1).then(|| format!(", from {from}")).unwrap_or_default();
+            let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
+            format!("{} {}{from}{until}", kind.key(), expected(kind, facts))
+        }
+        TranscriptKind::ContainsInOrder(texts) => list(texts),
+        TranscriptKind::NoRepeatedReply(wanted) => wanted.to_string(),
+        TranscriptKind::Judge(check) => judge(check),
+        TranscriptKind::Run(check) => program(check),
+        TranscriptKind::Not(inner) => format!("{} {}", inner.key(), expected_of_transcript(inner, facts)),
     }
 }
 
@@ -49,6 +74,21 @@ fn fact(reference: &FactRef, facts: &[Fact]) -> String {
         Some(value) => format!("{name} = {value}"),
         None => name.to_owned(),
     }
+}
+
+fn program(check: &ProgramCheck) -> String {
+    quote(&check.program.join(" "), SHOWN)
+}
+
+/// `"is polite"`, `"is polite", at least 7 of 10, sees transcript`.
+fn judge(check: &JudgeCheck) -> String {
+    let scale = check.scale.map_or_else(String::new, |Scale { top, min }| format!(", at least {min} of {top}"));
+    let sees = match check.sees {
+        Sees::Reply => "",
+        Sees::Turn => ", sees turn",
+        Sees::Transcript => ", sees transcript",
+    };
+    format!("{}{scale}{sees}", quote(&check.criterion, SHOWN))
 }
 
 fn sent(limits: &SentCheck) -> String {

@@ -55,8 +55,8 @@ fn with_evidence(
     };
     let evidence = Evidence::new(fact, reference.value.as_deref(), view);
     let (holds, detail) = decide(&evidence);
-    let note = (evidence.sighting.visible == Visibility::Question).then_some(ONLY_IN_QUESTION);
-    Finding { holds, score: None, detail, note, retention: Some(evidence.record()) }
+    let note = (evidence.sighting.visible == Visibility::Question).then_some(ONLY_IN_QUESTION.into());
+    Finding { holds, is_skipped: false, score: None, detail, note, retention: Some(evidence.record()) }
 }
 
 /// All that a turn says about one fact.

@@ -93,6 +93,7 @@ impl Scene {
                 facts: &self.facts,
                 system: self.system.as_ref(),
                 tokens_sent: self.tokens_sent,
+                gathered: None,
             },
         )
     }
@@ -273,7 +274,8 @@ fn a_failure_says_what_was_found() {
         (not(&K::MaxWords(2)), "a", Some(1.0), "the reply has 1 word"),
         (not(&K::Asks(false)), "b", None, "the reply asks no question"),
     ] {
-        let Decision { verdict, score: measured, detail: told, retention } = scene.decide(&kind, &reply(said, "stop"));
+        let Decision { verdict, score: measured, detail: told, retention, .. } =
+            scene.decide(&kind, &reply(said, "stop"));
         assert_eq!((verdict, measured, told.as_str(), retention), (Fail, score, detail, None), "{kind:?} on {said:?}");
     }
     let cut = scene.decide(&CheckKind::MaxWords(9), &reply("a b", "length"));

@@ -1,5 +1,8 @@
 //! What a check looks at, and what a family of checks answers.
 
+use std::borrow::Cow;
+
+use super::outside::Gathered;
 use crate::event::Retention;
 use crate::model::{Fact, Message, Reply, TurnId};
 
@@ -22,6 +25,8 @@ pub struct TurnView<'a> {
     pub system: Option<&'a Message>,
     /// Tokens of the request; `None` where nobody counted them.
     pub tokens_sent: Option<u64>,
+    /// What was gathered outside for the check that is decided; `None` where it needs nothing, or nobody was asked.
+    pub gathered: Option<&'a Gathered>,
 }
 
 /// What a family of checks found.
@@ -29,19 +34,21 @@ pub struct TurnView<'a> {
 pub(super) struct Finding {
     /// Whether the assertion holds; `None` where that cannot be known.
     pub holds: Option<bool>,
+    /// That it is not known since it was not measured in this run: the check is passed over.
+    pub is_skipped: bool,
     /// What was measured.
     pub score: Option<f64>,
     /// What was found, true in either case.
     pub detail: String,
     /// What is said even of a pass.
-    pub note: Option<&'static str>,
+    pub note: Option<Cow<'static, str>>,
     /// The evidence of a retention check.
     pub retention: Option<Retention>,
 }
 
 impl Finding {
     pub(super) fn new(holds: impl Into<Option<bool>>, detail: impl Into<String>) -> Self {
-        Self { holds: holds.into(), score: None, detail: detail.into(), note: None, retention: None }
+        Self { holds: holds.into(), is_skipped: false, score: None, detail: detail.into(), note: None, retention: None }
     }
 }
 
@@ -53,3 +60,6 @@ pub(super) fn withheld(reply: &Reply) -> String {
         _ => "the reply is empty".to_owned(),
     }
 }
+
+/// Why a reply that was cut off is not judged as a whole.
+pub(super) const CUT: &str = "the reply was cut off by its length limit";

@@ -46,7 +46,8 @@ pub fn is_on_reply(kind: &CheckKind) -> bool {
 #[must_use]
 pub fn wanted(kind: &CheckKind, reply: &str, evidence: Option<&Retention>) -> Wanted {
     match kind {
-        CheckKind::Sent(_) | CheckKind::FinishReason(_) => Wanted::NOTHING,
+        // What somebody else makes of a reply is not known of another.
+        CheckKind::Sent(_) | CheckKind::FinishReason(_) | CheckKind::Judge(_) | CheckKind::Run(_) => Wanted::NOTHING,
         CheckKind::MinWords(_) => Wanted::AMOUNT,
         CheckKind::Recalls(_) => Wanted::FACT,
         CheckKind::RetainsIffVisible(_) if evidence.is_some_and(|found| found.visible.is_visible()) => Wanted::FACT,

@@ -66,6 +66,8 @@ Examples:
   chat-eval run --resume                         go on with the latest run, which did not finish
   chat-eval merge shards/* -o results/merged     what `run --shard` played in parts, as one run
   chat-eval run --rerun failed                   once more what failed in the latest run
+  chat-eval recheck latest                       judge it again with the checks as they are now, without a call
+  chat-eval mutate latest                        which checks would notice if the replies were worse
   chat-eval compare previous latest              what got worse between two runs
   chat-eval diff origin/main                     what changed in the snapshots, for a pull request
   chat-eval review                               decide on snapshots that are new or differ
@@ -235,6 +237,9 @@ pub struct RunArgs {
     /// with the whole history, one with the fact restated just before the question; neither changes a verdict
     #[arg(long)]
     pub triage: bool,
+    /// Let `run:` checks start programs. They come from whoever wrote the scenarios, and may do whatever you may
+    #[arg(long)]
+    pub allow_run: bool,
     /// What canaries are made from, beside the names of their conversation [default: 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<u64>,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::config::{Config, ProviderConfig};
+use super::judges::Judges;
 use super::models::{placed, resolve};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::provider::Budget;
@@ -15,7 +16,7 @@ use crate::run::plan::Plan;
 /// Everything that keeps the most that a call can cost from being known.
 pub fn budget(
     config: &Config,
-    plan: &Plan,
+    (plan, judges): (&Plan, &Judges),
     cap: Option<f64>,
     uncalled: &HashSet<&str>,
 ) -> Result<Option<Arc<Budget>>, Vec<Diagnostic>> {
@@ -34,6 +35,15 @@ pub fn budget(
         }
     }
     wrong.extend(without_longest_reply(plan, &live));
+    let called: Vec<&str> = judges.names().filter(|name| !uncalled.contains(name)).collect();
+    for name in called.iter().filter(|name| !live.contains(*name)) {
+        if resolve(config, name).is_ok_and(|model| model.price.is_none()) {
+            wrong.push(without_price(config, plan, name));
+        }
+    }
+    if !called.is_empty() && config.judge.params.longest_reply().is_none() {
+        wrong.push(without_longest_answer(config, (plan, judges), called[0]));
+    }
     if wrong.is_empty() { Ok(Some(Budget::new(cap))) } else { Err(wrong) }
 }
 
@@ -59,6 +69,16 @@ fn without_price(config: &Config, plan: &Plan, name: &str) -> Diagnostic {
     match config.place_of_model(name) {
         Some((source, span)) => diagnostic.at(source, span, ""),
         None => placed(diagnostic, plan, name),
+    }
+}
+
+fn without_longest_answer(config: &Config, (plan, judges): (&Plan, &Judges), name: &str) -> Diagnostic {
+    let message = "the run has a budget, and nothing limits what a judge may answer";
+    let diagnostic = Diagnostic::error(Code::MissingMaxTokens, message)
+        .help("`judge: {model: …, params: {max_tokens: 500}}` in the config limits what an answer can cost");
+    match config.place_of_judge() {
+        Some((source, span)) => diagnostic.at(source, span, ""),
+        None => judges.placed(diagnostic, plan, name),
     }
 }
 

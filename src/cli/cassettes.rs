@@ -11,6 +11,7 @@ use super::args::{Cassettes, RunArgs};
 use super::commands::check::plural;
 use super::config::{Config, KeyConfig, ProviderConfig};
 use super::gone;
+use super::judges::Judges;
 use super::models::{resolve, variable};
 use super::runs::JOURNAL;
 use crate::diagnostic::{Code, Diagnostic};
@@ -163,20 +164,28 @@ fn unusable(error: &CassetteError) -> Diagnostic {
 impl Shelf {
     /// The models of a plan that are never called: under `only` all of them; under `auto` those whose key is not there and of
     /// which every scenario that names them has recordings.
-    pub fn uncalled<'p>(&self, plan: &'p Plan, config: &Config) -> HashSet<&'p str> {
-        let models = plan.models().into_iter().filter(|model| is_called(config, model));
+    pub fn uncalled<'p>(&self, (plan, judges): (&'p Plan, &'p Judges), config: &Config) -> HashSet<&'p str> {
+        let names: BTreeSet<&str> = plan.models().into_iter().chain(judges.names()).collect();
+        let models = names.into_iter().filter(|model| is_called(config, model));
         match self.mode {
             Cassettes::Only => models.collect(),
-            Cassettes::Auto => models.filter(|model| lacks_key(config, model) && self.has_all(plan, model)).collect(),
+            Cassettes::Auto => {
+                models.filter(|model| lacks_key(config, model) && self.has_all((plan, judges), model)).collect()
+            }
             Cassettes::Record | Cassettes::Off => HashSet::new(),
         }
     }
 
-    fn has_all(&self, plan: &Plan, model: &str) -> bool {
-        let has_model = |kept: &&Kept| kept.cassette.as_ref().is_some_and(|cassette| cassette.has_model(model));
-        let recorded: HashSet<u32> = self.kept.iter().filter(has_model).map(|kept| kept.scenario).collect();
+    fn has_all(&self, (plan, judges): (&Plan, &Judges), model: &str) -> bool {
+        let recorded = |has: &dyn Fn(&Cassette) -> bool| -> HashSet<u32> {
+            let kept = self.kept.iter().filter(|kept| kept.cassette.as_deref().is_some_and(has));
+            kept.map(|kept| kept.scenario).collect()
+        };
+        let (said, judged) =
+            (recorded(&|cassette| cassette.has_model(model)), recorded(&|cassette| cassette.has_judge(model)));
         let mut asked = plan.conversations.iter().filter(|planned| plan.model(planned) == model);
-        asked.all(|planned| recorded.contains(&planned.scenario))
+        asked.all(|planned| said.contains(&planned.scenario))
+            && judges.scenarios(model).all(|scenario| judged.contains(&scenario))
     }
 
     /// What the conversations of each scenario replay, or record, by its index in the plan. `earlier` is the journal of a run

@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::judges::no_judge;
 use super::models::resolve;
 use super::sources::{CONFIG_FILE, read_text};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::model::Price;
+use crate::model::{Params, Price};
 use crate::provider::{Builtin, BuiltinKind, Rates};
 use crate::scenario::decode::{Fields, Findings};
 use crate::scenario::yaml::{self, Node, Value};
+use crate::scenario::{read_outside, read_params};
 use crate::text::tokens::Tokenizer;
 
-const KEYS: &[&str] = &["model", "concurrency", "limits", "models"];
+const KEYS: &[&str] = &["model", "concurrency", "limits", "models", "judge"];
+const JUDGE_KEYS: &[&str] = &["model", "votes", "params"];
 const LIMIT_KEYS: &[&str] = &["rpm", "tpm", "max_cost_usd"];
 const MODEL_KEYS: &[&str] = &["provider", "model", "base_url", "api_key_env", "price", "tokenizer"];
 const PROVIDERS: &[&str] = &["builtin", "openai"];
@@ -33,6 +36,8 @@ pub struct Config {
     pub models: Option<IndexMap<String, ModelConfig>>,
     /// Limits of a run.
     pub limits: Limits,
+    /// Who judges.
+    pub judge: JudgeConfig,
     source: Option<Arc<SourceFile>>,
 }
 
@@ -43,6 +48,19 @@ pub struct Limits {
     pub rates: Rates,
     /// What it may spend, in USD.
     pub max_cost_usd: Option<f64>,
+}
+
+/// Who judges criteria, where a check does not say it itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JudgeConfig {
+    /// The model.
+    pub model: Option<String>,
+    /// How often it is asked.
+    pub votes: Option<u32>,
+    /// What goes along with the questions to any judge.
+    pub params: Params,
+    /// Where that stands in the config.
+    pub span: Option<Range<usize>>,
 }
 
 /// One model.
@@ -95,6 +113,12 @@ impl Config {
     pub fn place_of_model(&self, name: &str) -> Option<(&Arc<SourceFile>, Range<usize>)> {
         Some((self.source.as_ref()?, self.models.as_ref()?.get(name)?.span.clone()?))
     }
+
+    /// Where the config says who judges.
+    #[must_use]
+    pub fn place_of_judge(&self) -> Option<(&Arc<SourceFile>, Range<usize>)> {
+        Some((self.source.as_ref()?, self.judge.span.clone()?))
+    }
 }
 
 /// Reads the config: the file that is named, else the nearest `chat-eval.yaml`, else nothing.
@@ -142,7 +166,33 @@ fn read(findings: &mut Findings, root: &Node, path: PathBuf) -> Config {
     }
     config.limits = fields.get("limits").map_or_else(Limits::default, |node| limits(findings, node));
     known_default(findings, fields.get("model"), &config);
+    if let Some((key, node)) = fields.pair("judge").filter(|(_, node)| !matches!(node.value, Value::Null)) {
+        config.judge = judge(findings, node, &config);
+        config.judge.span = Some(key.span.clone());
+    }
     config
+}
+
+fn judge(findings: &mut Findings, node: &Node, config: &Config) -> JudgeConfig {
+    let Some(fields) = findings.fields(node, "`judge`", JUDGE_KEYS) else { return JudgeConfig::default() };
+    let name = fields.get("model");
+    let model = name.and_then(|node| findings.filled_text(node, "model"));
+    if let (Some(node), Some(name)) = (name, &model) {
+        let wrong = match resolve(config, name) {
+            Ok(ModelConfig { provider: ProviderConfig::Builtin(_), .. }) => Some(no_judge(name)),
+            Ok(_) => None,
+            Err(unknown) => Some(unknown),
+        };
+        if let Some(wrong) = wrong {
+            findings.error_help(wrong.code, node, wrong.message, "", wrong.help.unwrap_or_default());
+        }
+    }
+    JudgeConfig {
+        model,
+        votes: fields.get("votes").and_then(|node| read_outside::votes(findings, node)),
+        params: fields.get("params").and_then(|node| read_params::params(findings, node)).unwrap_or_default(),
+        span: None,
+    }
 }
 
 fn limits(findings: &mut Findings, node: &Node) -> Limits {

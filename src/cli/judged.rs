@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::config::Config;
 use super::console::Console;
 use super::exit::Exit;
 use super::runs::JOURNAL;
@@ -10,7 +12,7 @@ use super::{config, earlier, runs, show_diagnostics, sources};
 use crate::event::{Manifest, Record};
 use crate::journal::Reader;
 use crate::provider::Builtin;
-use crate::run::{Again, Refused};
+use crate::run::{self, Again, Outsiders, Refused};
 use crate::scenario::Scenario;
 use crate::text::escape::{no_command, visible};
 
@@ -28,6 +30,8 @@ pub struct Past {
     pub scenarios: Vec<Scenario>,
     /// Their places in the list, by name.
     places: HashMap<String, usize>,
+    /// Who judged in it.
+    outsiders: Arc<Outsiders>,
 }
 
 impl Past {
@@ -73,7 +77,24 @@ impl Past {
             return Err(Exit::NothingToDo);
         }
         let places = (0..).zip(&loaded.scenarios).map(|(place, scenario)| (scenario.name.clone(), place)).collect();
-        Ok(Self { journal, scenarios: loaded.scenarios, places })
+        Ok(Self { journal, scenarios: loaded.scenarios, places, outsiders: Arc::default() })
+    }
+
+    /// With those who judged, as the config has them: what they said stands in the journal, and is found there by what they
+    /// were asked. Nobody is asked anything.
+    pub fn with_judges(self, config: &Config) -> Self {
+        let own = self.scenarios.iter().flat_map(|scenario| &scenario.needs.judges).filter_map(|(own, _)| own.clone());
+        let names = own.chain(config.judge.model.clone());
+        let earlier = earlier::command_line(earlier::plan_arguments(self.journal.manifest()));
+        let outsiders = Outsiders {
+            judges: names.map(|name| (name, run::nobody())).collect(),
+            judge: config.judge.model.clone(),
+            votes: config.judge.votes.unwrap_or(1),
+            params: config.judge.params.clone(),
+            seed: earlier.ok().and_then(|(args, _)| args.seed).unwrap_or_default(),
+            programs: None,
+        };
+        Self { outsiders: Arc::new(outsiders), ..self }
     }
 
     /// The scenario of a conversation.
@@ -89,7 +110,7 @@ impl Past {
         let model = &record.begin.key.variant.model;
         let is_builtin = Builtin::kind_of(model).is_some()
             || self.journal.manifest().models.get(model).is_some_and(|what| what.starts_with("builtin "));
-        Again::new(record, self.scenario(record), !is_builtin)
+        Again::new(record, self.scenario(record), !is_builtin, &self.outsiders)
     }
 }
 

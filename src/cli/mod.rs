@@ -16,6 +16,7 @@ mod gone;
 mod history;
 mod judged;
 mod judged_args;
+mod judges;
 mod limits;
 mod missing;
 mod models;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::config::{Config, KeyConfig, ModelConfig, ProviderConfig};
+use super::judges::Judges;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::provider::cassette::Uncalled;
 use crate::provider::openai::{OpenAi, OpenAiSettings, SettingsError, http_client};
@@ -115,20 +116,21 @@ pub fn identities(config: &Config, plan: &Plan) -> BTreeMap<String, String> {
     plan.models().iter().filter_map(identity).collect()
 }
 
-/// Makes the providers of all models of a plan. Those of `uncalled` need none: their replies are recorded.
+/// Makes the providers of all models of a plan, those that judge among them. Those of `uncalled` need none: their replies are recorded.
 ///
 /// # Errors
 /// Everything that keeps one of them from being called: nothing may be sent then.
 pub fn connect(
     config: &Config,
-    plan: &Plan,
+    (plan, judges): (&Plan, &Judges),
     settings: &CallSettings,
     uncalled: &HashSet<&str>,
 ) -> Result<Models, Vec<Diagnostic>> {
     let mut models = Models::new();
     let mut wrong = Vec::new();
     let mut shared = Shared::default();
-    for name in plan.models() {
+    let own = plan.models();
+    for name in own.iter().copied().chain(judges.names().filter(|name| !own.contains(name))) {
         let made = resolve(config, name).and_then(|model| {
             let chat: Arc<dyn ChatModel> = if uncalled.contains(name) {
                 Arc::new(Uncalled)
@@ -139,7 +141,8 @@ pub fn connect(
         });
         match made {
             Ok(model) => drop(models.insert(name.to_owned(), model)),
-            Err(diagnostic) => wrong.push(placed(diagnostic, plan, name)),
+            Err(diagnostic) if own.contains(&name) => wrong.push(placed(diagnostic, plan, name)),
+            Err(diagnostic) => wrong.push(judges.placed(diagnostic, plan, name)),
         }
     }
     if wrong.is_empty() { Ok(models) } else { Err(wrong) }

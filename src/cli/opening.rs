@@ -15,7 +15,7 @@ use crate::event::{Event, FORMAT, Manifest, ReadFile, ScenarioFile};
 use crate::journal::Writer;
 use crate::model::ConversationId;
 use crate::report::progress::first_line;
-use crate::run::triage_calls;
+use crate::run::{judge_calls, triage_calls};
 use crate::scenario::Scenario;
 use crate::text::escape::{no_command, visible};
 
@@ -133,6 +133,9 @@ pub fn announcement(prepared: &Prepared) -> String {
         calls += u64::from(plan.live_turns(planned));
         if job.is_triaged {
             calls += u64::from(triage_calls(plan, planned));
+        }
+        if job.models.get(plan.model(planned)).is_some_and(|model| model.chat.is_language_model()) {
+            calls += u64::from(judge_calls(plan, planned, job.outsiders.votes));
         }
     }
     // A part of a plan need not have conversations of every model.

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::console::Console;
 use super::exit::Exit;
+use crate::run::end_programs;
 
 /// How long the end of the program waits for a terminal that takes nothing.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
@@ -90,6 +91,7 @@ fn end_at_once(console: Console, last_words: impl FnOnce() -> String + Send + 's
     if std::thread::Builder::new().spawn(say).is_ok() {
         let _ = is_said.recv_timeout(LAST_WORDS);
     }
+    end_programs();
     #[expect(clippy::exit, reason = "asked for an end, and nothing is left that only this process could keep whole")]
     std::process::exit(Exit::Interrupted.code().into());
 }

@@ -125,6 +125,8 @@ codes! {
     RegexMissesValue = "regex-misses-value",
     /// A check that is none.
     UnknownCheck = "unknown-check",
+    /// A check on a reply where one on the transcript belongs, or the other way round.
+    MisplacedCheck = "misplaced-check",
     /// A check that asserts nothing.
     CheckWithoutKey = "check-without-key",
     /// Two checks where one should be.
@@ -179,6 +181,12 @@ codes! {
     MissingPrice = "missing-price",
     /// A scenario for a live model without `max_tokens`, in a run with a budget.
     MissingMaxTokens = "missing-max-tokens",
+    /// A criterion without a model that judges it.
+    MissingJudge = "missing-judge",
+    /// The embedded model as a judge.
+    BuiltinJudge = "builtin-judge",
+    /// A check that starts a program, in a run that may not.
+    ProgramNotAllowed = "program-not-allowed",
     /// Recordings that cannot be replayed, or not as asked.
     UnusableCassette = "unusable-cassette",
     /// A model that cannot be called as it is configured.

@@ -3,6 +3,7 @@
 //! The types here are the journal's line format (`format: 1`): a field is only ever added, with a default.
 //! What exists only while a run is going (deltas of a stream, progress) is in [`Live`] and never in the journal.
 
+mod call;
 mod manifest;
 mod record;
 
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{ConversationKey, End, Outcome, Role, SnapshotRules, Source, TurnId, Usage, Verdict, Visibility};
 
+pub use call::{CallDone, CallKind, ProgramDone};
 pub use manifest::{Manifest, MergedFrom, ReadFile, Recheck, Rerun, RerunWhat, ScenarioFile, Shard};
 pub use record::{Lost, Record, Unsettled, ranges};
 
@@ -295,27 +297,6 @@ pub struct TurnDone {
     pub model_stopped: bool,
 }
 
-/// What a call beside the turns is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallKind {
-    /// Why a reply does not have a fact.
-    Triage,
-}
-
-/// A call beside the turns: what was asked, and what came back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CallDone {
-    /// What it was, as of a turn that asks the same, the one that it belongs to.
-    #[serde(flatten)]
-    pub done: TurnDone,
-    /// What it is for.
-    pub kind: CallKind,
-    /// Messages that were sent just before the last, beside those of the conversation's own list.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inserted: Vec<WireMessage>,
-}
-
 /// A check was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckDone {
@@ -347,6 +328,9 @@ pub struct CheckDone {
     /// The evidence of a retention check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// Of a check on the whole transcript, the turn that decided it: where it was broken first, as a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<TurnId>,
     /// The line of the check in its scenario file.
     pub line: u32,
     /// Its column, in characters from 1: of a check that failed or stayed unknown, since nobody is led to the others.

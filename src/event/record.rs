@@ -188,6 +188,14 @@ fn put<T, N: Ord>(items: &mut Vec<T>, item: T, number: impl Fn(&T) -> N) {
     }
 }
 
+impl CheckDone {
+    /// The turn whose exchange shows why: its own, or of a check on the whole transcript the one that decided it.
+    #[must_use]
+    pub fn shown_by(&self) -> Option<TurnId> {
+        self.turn.or(self.decided_at)
+    }
+}
+
 impl TurnDone {
     /// The positions, in the conversation's own list, of the messages that were sent.
     pub fn sent_positions(&self) -> impl Iterator<Item = usize> + '_ {

@@ -1,12 +1,12 @@
 //! Checks as values: what is asserted, with all its variables filled in.
 
-use super::{Pattern, script::Position};
+use super::{JudgeCheck, Pattern, ProgramCheck, script::Position};
 
-/// One assertion on a reply.
+/// One assertion: on a reply, or with another kind on the whole transcript.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Check {
+pub struct Check<K = CheckKind> {
     /// What is asserted.
-    pub kind: CheckKind,
+    pub kind: K,
     /// The user's own name for it.
     pub name: Option<String>,
     /// Globs of the models that it is for; empty for all.
@@ -115,6 +115,10 @@ pub enum CheckKind {
     Forgets(FactRef, Option<Admits>),
     /// The outcome is `retained` or `forgotten`.
     RetainsIffVisible(FactRef),
+    /// A model says that the criterion holds.
+    Judge(Box<JudgeCheck>),
+    /// A program ends well.
+    Run(ProgramCheck),
     /// The inner one does not hold.
     Not(Box<CheckKind>),
 }
@@ -144,6 +148,8 @@ impl CheckKind {
             Self::Recalls(_) => "recalls",
             Self::Forgets(..) => "forgets",
             Self::RetainsIffVisible(_) => "retains_iff_visible",
+            Self::Judge(_) => "judge",
+            Self::Run(_) => "run",
             Self::Not(_) => "not",
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Check, Fact, Pattern, Role, TurnId};
+use super::{Check, Fact, Outside, Pattern, Role, TranscriptCheck, TurnId};
 
 /// A place in a scenario file, both counted from 1; columns are characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -90,6 +90,8 @@ pub struct Script {
     pub probes: Vec<Turn>,
     /// Checks on every live reply.
     pub each_reply: Vec<EachReply>,
+    /// Checks on the whole transcript.
+    pub transcript_checks: Vec<TranscriptCheck>,
 }
 
 impl Script {
@@ -107,6 +109,14 @@ impl Script {
     pub fn asked(&self) -> impl Iterator<Item = (TurnId, &Turn)> {
         let turns = (1..).map(TurnId::Turn).zip(&self.turns);
         turns.chain((1..).map(TurnId::Probe).zip(&self.probes))
+    }
+
+    /// What its checks need from outside, those of all personas included, each with where it stands.
+    pub fn outside(&self) -> impl Iterator<Item = (Outside<'_>, Position)> {
+        let each = self.personas.iter().flat_map(|persona| &persona.checks).chain(&self.each_reply);
+        let own = self.asked().flat_map(|(_, turn)| &turn.checks).chain(each.map(|each| &each.check));
+        let own = own.filter_map(|check| Some((check.kind.outside()?, check.position)));
+        own.chain(self.transcript_checks.iter().filter_map(|check| Some((check.kind.outside()?, check.position))))
     }
 
     /// How many turns and probes are asked live: the calls of one conversation.

@@ -66,6 +66,8 @@ pub struct Failure {
     pub trial: Option<u32>,
     /// The turn; none for what concerns the whole conversation.
     pub turn: Option<TurnId>,
+    /// The turn whose exchange it is shown with.
+    pub shown_by: Option<TurnId>,
     /// What was asserted: `forgets name`, `max_words 150`; for a conversation that errored, what did not work.
     pub title: String,
     /// The reason.
@@ -95,7 +97,7 @@ impl Failure {
             Verdict::Unknown => FailureKind::Unknown,
             Verdict::Pass | Verdict::Skip | Verdict::KnownFailure => return None,
         };
-        let turn = check.turn.and_then(|number| record.turns.iter().find(|turn| turn.turn == number));
+        let turn = check.shown_by().and_then(|number| record.turns.iter().find(|turn| turn.turn == number));
         let evidence = match (turn, &check.retention) {
             (Some(turn), Some(retention)) => Evidence::Request(request(record, turn, check, retention)),
             (Some(TurnDone { user, reply: Some(reply), .. }), None) => {
@@ -106,6 +108,7 @@ impl Failure {
         let place = format!("{}:{}", record.begin.file, check.line);
         Some(Self {
             turn: check.turn,
+            shown_by: check.shown_by(),
             title: title(check),
             detail: check.detail.clone(),
             evidence,
@@ -124,6 +127,7 @@ impl Failure {
                 let tries = if turn.attempts > 1 { format!(" (after {} tries)", turn.attempts) } else { String::new() };
                 Self {
                     turn: Some(turn.turn),
+                    shown_by: Some(turn.turn),
                     // Of a turn that has its reply, something else failed.
                     title: if turn.reply.is_none() { "the call failed" } else { "nothing was captured" }.into(),
                     detail: format!("{error}{tries}"),
@@ -145,6 +149,7 @@ impl Failure {
             key: record.begin.key.variant.clone(),
             trial: (record.begin.trials > 1).then_some(record.begin.key.trial),
             turn: None,
+            shown_by: None,
             title: String::new(),
             detail: String::new(),
             evidence: Evidence::None,

@@ -120,10 +120,12 @@ fn closing(told: &Told<'_>, vacuous: u64, look: Look) -> String {
     let all = mutation.all();
     let checks = mutation.checks().len() as u64;
     let mut lines = Vec::new();
-    let LeftOut { not_passed, not_on_reply, no_mutant } = mutation.left_out;
+    let LeftOut { not_passed, not_on_reply, from_outside, on_transcript, no_mutant } = mutation.left_out;
     let reasons = [
         (not_passed, "not passed as it was"),
         (not_on_reply, "not about what a reply says"),
+        (from_outside, "hang on a judge or a program"),
+        (on_transcript, "on the whole transcript"),
         (no_mutant, "no reply could be made that it ought to notice"),
     ];
     let reasons = reasons.iter().filter(|(number, _)| *number > 0);
@@ -201,11 +203,17 @@ pub fn json(told: &Told<'_>) -> String {
             with(with(head, kills(check.all())), json!({"by": by}))
         })
         .collect();
-    let LeftOut { not_passed, not_on_reply, no_mutant } = mutation.left_out;
+    let LeftOut { not_passed, not_on_reply, from_outside, on_transcript, no_mutant } = mutation.left_out;
     let head = json!({"format": 1, "run": run, "min_kill": min_kill});
     let rest = json!({
         "refused": refused,
-        "left_out": {"not_passed": not_passed, "not_on_reply": not_on_reply, "no_mutant": no_mutant},
+        "left_out": {
+            "not_passed": not_passed,
+            "not_on_reply": not_on_reply,
+            "from_outside": from_outside,
+            "on_transcript": on_transcript,
+            "no_mutant": no_mutant,
+        },
         "files": files,
         "checks": checks,
     });

@@ -95,6 +95,7 @@ pub(super) fn check<'a>(record: &'a mut Record, key: &str, expected: &str, verdi
         detail: String::new(),
         known_failure: None,
         retention: None,
+        decided_at: None,
         line: 12,
         column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(9),
     });

@@ -129,6 +129,7 @@ fn told(record: &Record, found: &Found) -> Vec<Event> {
         detail: detail(found),
         known_failure: None,
         retention: None,
+        decided_at: None,
         line: 1,
         column: None,
     };

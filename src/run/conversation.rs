@@ -7,7 +7,9 @@
 
 mod answer;
 mod checks;
+mod outside;
 mod told;
+mod transcript;
 mod triage;
 
 use std::cell::RefCell;
@@ -18,16 +20,18 @@ use self::answer::Answered;
 pub(super) use self::checks::numbered;
 pub use self::checks::triage_calls;
 use self::checks::{checks_of, under_mark};
+pub use self::outside::judge_calls;
 use self::told::begin;
 use self::triage::Asked;
 use super::cells::Cells;
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
+use super::outsiders::Outsiders;
 use super::pins::Replies;
 use super::sharing;
 use super::so_far::{self, SoFar};
 use super::tape::Tape;
-use crate::check::{self, TurnView};
+use crate::check::{self, Exchange, TurnView};
 use crate::event::{CallDone, CheckDone, ConversationDone, Event, Live, TurnDone, ranges};
 use crate::model::{
     ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, SnapshotRules, Source, Turn, TurnId,
@@ -78,6 +82,8 @@ pub struct Conversation {
     pub pins: Replies,
     /// Whether it is asked why a reply does not have a fact.
     pub is_triaged: bool,
+    /// Who is asked for what its checks need from outside.
+    pub outsiders: Arc<Outsiders>,
     /// What was played of it before the run went on.
     pub so_far: SoFar,
 }
@@ -126,11 +132,15 @@ pub async fn play(
             (None, Some(known)) => cut = stage.known(number, turn, known).await?,
             (None, None) => cut = stage.live(number, turn).await?,
         }
+        if let (TurnId::Turn(turn), Some(_)) = (number, &cut) {
+            stage.ended_before.get_or_insert(turn);
+        }
         // On no probe's reply does another hang; on those of turns all do.
         if number.is_probe() && !was_cut && matches!(cut, Some(Cut::CallFailed)) {
             (cut, has_failed_probe) = (None, true);
         }
     }
+    cut = stage.transcript_checks().await?.or(cut);
     let Stage { verdicts, .. } = stage;
     let has = |wanted: Verdict| verdicts.iter().any(|(verdict, _)| *verdict == wanted);
     let cut = cut.or(has_failed_probe.then_some(Cut::CallFailed));
@@ -177,6 +187,16 @@ enum Cut {
     Unfit(String),
 }
 
+impl Cut {
+    /// Why nobody was asked what a check needs, in words.
+    fn unasked(&self) -> String {
+        match self {
+            Self::OverBudget(refused) => format!("not asked: {refused}"),
+            _ => "not asked: the run was told to stop".to_owned(),
+        }
+    }
+}
+
 /// A conversation while it is played.
 struct Stage<'c> {
     conversation: &'c Conversation,
@@ -193,6 +213,10 @@ struct Stage<'c> {
     tokens: HashMap<Origin, usize>,
     /// Its calls beside the turns.
     calls: Vec<CallDone>,
+    /// Its live turns so far, where checks on the transcript ask for them.
+    exchanges: Vec<Exchange>,
+    /// The turn before which it ended, where it did not come to its last one.
+    ended_before: Option<u32>,
     /// The keys of its requests so far, where they are recorded.
     keys: Keys,
     /// The parameters that are sent.
@@ -215,6 +239,8 @@ impl<'c> Stage<'c> {
             verdicts: Vec::new(),
             tokens: HashMap::new(),
             calls: conversation.so_far.calls.clone(),
+            exchanges: Vec::new(),
+            ended_before: None,
             keys: Keys::default(),
             params: conversation.tape.as_ref().map(|_| conversation.params.effective()).unwrap_or_default(),
         }
@@ -242,8 +268,8 @@ impl<'c> Stage<'c> {
             self.key(&request.messages);
         }
         let heard = known.pinned.as_deref().unwrap_or(&reply.text);
-        self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known)).await?;
-        Ok(self.take(turn.capture(heard)))
+        let cut = self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known)).await?;
+        Ok(cut.or_else(|| self.take(turn.capture(heard))))
     }
 
     /// Goes on with what was captured.
@@ -282,8 +308,9 @@ impl<'c> Stage<'c> {
                 done.error = captured.as_ref().err().cloned();
                 self.fill(&mut done, &request.messages, &reply);
                 self.outlet.keep(Event::Turn(Box::new(done))).await?;
-                self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent)).await?;
-                return Ok(self.take(captured));
+                let sent = reply.usage.map(|usage| usage.sent);
+                let cut = self.exchange(number, turn, &request, (said, heard), sent).await?;
+                return Ok(cut.or_else(|| self.take(captured)));
             }
             Err(CallError::Interrupted) => Cut::Stopped,
             Err(CallError::OverBudget(refused)) => Cut::OverBudget(refused),
@@ -300,7 +327,8 @@ impl<'c> Stage<'c> {
     }
 
     /// The exchange joins the history before its checks run: a check that panics must not take the evidence with it. The
-    /// checks see the history as it was when the request went out. `heard` is what later turns see in the reply's place.
+    /// checks see the history as it was when the request went out. `heard` is what later turns see in the reply's place. Says why
+    /// the conversation cannot go on where a check needs what may not be asked any more.
     async fn exchange(
         &mut self,
         number: TurnId,
@@ -308,15 +336,31 @@ impl<'c> Stage<'c> {
         request: &Request,
         (reply, heard): (&Reply, &str),
         tokens_sent: Option<u64>,
-    ) -> Result<(), JournalLost> {
+    ) -> Result<Option<Cut>, JournalLost> {
+        let mut cut = None;
         let before = self.history.len();
         self.join(number, turn, heard);
+        if let (TurnId::Turn(turn), false) = (number, self.script.transcript_checks.is_empty()) {
+            let sent = ranges(request.positions.iter().copied());
+            self.exchanges.push(Exchange { turn, reply: reply.clone(), sent, before, tokens_sent });
+        }
         let sent: Vec<&Message> = request.messages.iter().collect();
         let script = Arc::clone(&self.script);
         for check in checks_of(&script, self.conversation.persona, number, turn) {
             let done = if let Some(why) = self.not_for_this_model(check) {
                 self.check_done(number, check, Verdict::Skip, why)
             } else {
+                let asked = Asked { number, turn, request, before };
+                // Apart, since hardly any check needs the room.
+                let gathered = match Box::pin(self.gather(asked, &check.kind, reply)).await? {
+                    Ok(gathered) => gathered,
+                    Err(why) => {
+                        let done = self.check_done(number, check, Verdict::Skip, why.unasked());
+                        self.tell_check(done)?;
+                        cut = cut.or(Some(why));
+                        continue;
+                    }
+                };
                 let view = TurnView {
                     turn: number,
                     sent: &sent,
@@ -326,6 +370,7 @@ impl<'c> Stage<'c> {
                     facts: &script.facts,
                     system: self.system.as_ref(),
                     tokens_sent,
+                    gathered: gathered.as_ref(),
                 };
                 let decision = check::decide(&check.kind, &view);
                 let (verdict, detail) = under_mark(self.mark(check), decision.verdict, decision.detail);
@@ -333,8 +378,6 @@ impl<'c> Stage<'c> {
                 done.score = decision.score;
                 done.retention = decision.retention;
                 if self.conversation.is_triaged {
-                    let asked = Asked { number, turn, request, before };
-                    // Apart, since hardly any check needs the room.
                     let why = Box::pin(self.triage(asked, &check.kind, &done)).await?;
                     if let Some(why) = why {
                         done.detail = format!("{}; {why}", done.detail);
@@ -344,7 +387,7 @@ impl<'c> Stage<'c> {
             };
             self.tell_check(done)?;
         }
-        Ok(())
+        Ok(cut)
     }
 
     /// Adds an exchange to the history; one of a probe is in none.

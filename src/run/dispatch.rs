@@ -17,6 +17,7 @@ use super::fail_fast::{FailFast, FailedTrial};
 use super::models::{Model, Models};
 use super::order::{Order, Slot};
 use super::outlet::{JournalLost, Outlet};
+use super::outsiders::Outsiders;
 use super::pins::{Pins, Replies};
 use super::plan::Plan;
 use super::sharing::Sharing;
@@ -62,6 +63,8 @@ pub struct Job {
     pub is_until_decided: bool,
     /// Whether it is asked why replies do not have facts.
     pub is_triaged: bool,
+    /// Who is asked for what checks need from outside.
+    pub outsiders: Arc<Outsiders>,
 }
 
 /// How a run ended.
@@ -126,7 +129,8 @@ impl Course {
     /// Begins no new turn anywhere, and ends what waits to be sent.
     fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
-        self.job.models.values().for_each(|model| model.chat.stop_waiting());
+        let judges = self.job.outsiders.judges.values();
+        self.job.models.values().chain(judges).for_each(|model| model.chat.stop_waiting());
         self.has_ended.notify_waiters();
     }
 
@@ -333,6 +337,7 @@ fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
         },
         pins: pinned(job, index)?,
         is_triaged: job.is_triaged,
+        outsiders: Arc::clone(&job.outsiders),
         so_far: so_far(job, index)?,
         ..alone(&job.plan, index, model)?
     })
@@ -361,6 +366,7 @@ pub(super) fn alone(plan: &Plan, index: usize, model: &Model) -> Result<Conversa
         shared: None,
         pins: Replies::new(),
         is_triaged: false,
+        outsiders: Arc::default(),
         so_far: SoFar::default(),
     })
 }

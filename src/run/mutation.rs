@@ -115,6 +115,10 @@ pub struct LeftOut {
     pub not_passed: u64,
     /// They are not about what the reply says: the request, how it ended, what it took.
     pub not_on_reply: u64,
+    /// They hang on what a judge or a program says, and nobody is asked.
+    pub from_outside: u64,
+    /// They are asked of the whole transcript.
+    pub on_transcript: u64,
     /// No reply could be made that they ought to notice.
     pub no_mutant: u64,
 }
@@ -183,6 +187,7 @@ impl Mutation {
                 let asserted = usize::try_from(check.index).ok().and_then(|index| asserted.get(index));
                 match asserted {
                     _ if check.verdict != Verdict::Pass => self.left_out.not_passed += 1,
+                    Some(asserted) if asserted.kind.outside().is_some() => self.left_out.from_outside += 1,
                     Some(asserted) if is_on_reply(&asserted.kind) => {
                         let wanted = wanted(&asserted.kind, reply, check.retention.as_ref());
                         shown.push(Shown { check, place: asserted.position, wanted, has_mutant: false });
@@ -216,8 +221,7 @@ impl Mutation {
             }
             self.left_out.no_mutant += shown.iter().filter(|shown| !shown.has_mutant).count() as u64;
         }
-        // What is asked of the whole transcript is asked of no one reply.
-        self.left_out.not_on_reply += checks.iter().filter(|check| check.turn.is_none()).count() as u64;
+        self.left_out.on_transcript += checks.iter().filter(|check| check.turn.is_none()).count() as u64;
     }
 
     fn count(&mut self, again: &Again<'_>, shown: &mut Shown<'_>, mutant: Mutant, after: &[CheckDone]) {

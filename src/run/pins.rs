@@ -39,7 +39,7 @@ impl Pins {
         match self {
             Self::Cassettes(cassettes) => Ok(cassettes.get(&scenario).map_or_else(Replies::new, |cassette| {
                 let replies = cassette.entries().iter().flat_map(|entry| {
-                    let places = std::iter::once(&entry.place).chain(&entry.also).filter(|place| !place.triage);
+                    let places = std::iter::once(&entry.place).chain(&entry.also).filter(|place| !place.is_beside());
                     // What is asked is the last message of a request.
                     let user = entry.messages.last().map_or("", |message| message.content.as_str());
                     places.map(move |place| (place, place.turn, user, entry.reply.text.as_str()))

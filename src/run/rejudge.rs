@@ -13,6 +13,7 @@ use super::conversation::{Conversation, Steering, numbered, play};
 use super::dispatch::first_message;
 use super::models::Model;
 use super::outlet::Outlet;
+use super::outsiders::Outsiders;
 use super::pins::Replies;
 use super::so_far::SoFar;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Record, TurnDone, WireMessage};
@@ -76,6 +77,8 @@ pub struct Again<'a> {
     /// The same with all that was captured.
     whole: Arc<Script>,
     is_language_model: bool,
+    /// Who judged: what they said is known, and nobody is asked.
+    outsiders: Arc<Outsiders>,
 }
 
 impl<'a> Again<'a> {
@@ -83,7 +86,12 @@ impl<'a> Again<'a> {
     ///
     /// # Errors
     /// Why it cannot be judged again.
-    pub fn new(record: &'a Record, scenario: Option<&'a Scenario>, is_language_model: bool) -> Result<Self, Refused> {
+    pub fn new(
+        record: &'a Record,
+        scenario: Option<&'a Scenario>,
+        is_language_model: bool,
+        outsiders: &Arc<Outsiders>,
+    ) -> Result<Self, Refused> {
         let key = &record.begin.key.variant;
         let scenario = scenario.ok_or_else(|| Refused::Scenario(key.scenario.clone()))?;
         let case = scenario.cases.iter().position(|case| case.name() == key.case);
@@ -98,7 +106,8 @@ impl<'a> Again<'a> {
         let script = scenario.script_with(case, cell, &record.begin.canaries);
         let script = script.map_err(|wrong| Refused::Script(first_message(wrong)))?;
         let whole = Arc::clone(&script);
-        let mut again = Self { record, scenario, case, cell, persona, script, whole, is_language_model };
+        let outsiders = Arc::clone(outsiders);
+        let mut again = Self { record, scenario, case, cell, persona, script, whole, is_language_model, outsiders };
         again.whole = again.compare()?;
         Ok(again)
     }
@@ -192,12 +201,16 @@ impl<'a> Again<'a> {
             let was = self.record.done.as_ref();
             done.end = self.record.end();
             done.error = was.and_then(|was| was.error.clone());
-        } else if let Some(first) = added.first().filter(|_| done.end == End::Errored && done.error.is_none()) {
-            done.error = Some(format!("{} was not played in `{run}`", first.named()));
         }
-        for check in checks.iter_mut().filter(|check| check.verdict == Verdict::Unknown) {
-            if let Some(turn) = check.turn.filter(|turn| added.contains(turn)) {
-                check.detail = format!("{} was not played in `{run}`", turn.named());
+        let is_unplayed = |check: &CheckDone| {
+            check.verdict == Verdict::Unknown && check.turn.is_some_and(|turn| self.turn(turn).is_none())
+        };
+        for check in checks.iter_mut().filter(|check| is_unplayed(check)) {
+            let Some(turn) = check.turn else { continue };
+            check.detail = format!("{} was not played in `{run}`", turn.named());
+            // What ends it so is no turn that the journal has.
+            if done.end == End::Errored {
+                done.error.get_or_insert_with(|| check.detail.clone());
             }
         }
         Rejudged { begin, checks, done, added, changed }
@@ -253,6 +266,7 @@ impl<'a> Again<'a> {
             pins: Replies::new(),
             // Where it was asked then why a reply lacks a fact, the answers are known.
             is_triaged: true,
+            outsiders: Arc::clone(&self.outsiders),
             so_far: SoFar::unjudged(record),
         }
     }
@@ -348,5 +362,28 @@ impl ChatModel for Silent {
             None => CallError::NotRecorded("it was not played".to_owned()),
         };
         std::future::ready(Err(error)).boxed()
+    }
+}
+
+/// A model that is not asked any more: what it said in the earlier run is known, or nothing is.
+#[must_use]
+pub fn nobody() -> Model {
+    Model { chat: Arc::new(Nobody), price: None, tokenizer: Tokenizer::default() }
+}
+
+struct Nobody;
+
+impl ChatModel for Nobody {
+    fn source(&self) -> Source {
+        Source::Cassette
+    }
+
+    fn chat<'a>(
+        &'a self,
+        _request: ChatRequest<'a>,
+        _observer: &'a dyn Observer,
+    ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
+        let why = "it was not asked this in the run that is judged again, and nobody is asked now".to_owned();
+        std::future::ready(Err(CallError::NotRecorded(why))).boxed()
     }
 }

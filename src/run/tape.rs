@@ -25,7 +25,8 @@ impl Tape {
         let cells = Cells::default();
         for record in earlier {
             let by = |turn: TurnId| record.turns.iter().find(|known| known.turn == turn)?.shared_from;
-            let live = recorded(&record).into_iter().filter(|(entry, source)| source.is_live() && !entry.place.triage);
+            let live =
+                recorded(&record).into_iter().filter(|(entry, source)| source.is_live() && !entry.place.is_beside());
             for (entry, _) in live {
                 let by = by(entry.place.turn).unwrap_or(record.begin.plan);
                 cells.know(entry.key, by, replayed(&entry.reply));

@@ -7,6 +7,7 @@ use super::decode::Findings;
 use super::matrix::{Case, Variables};
 use super::read_fact;
 use super::read_probes::Probes;
+use super::read_transcript;
 use super::read_turns::{self, FillerFiles};
 use super::template::{Templates, has_templates, is_template};
 use super::yaml::Node;
@@ -38,6 +39,8 @@ pub struct Body {
     pub(super) turns: Node,
     pub(super) probes: Option<Probes>,
     pub(super) each_reply: Option<Node>,
+    /// Checks on the whole transcript.
+    pub(super) expect: Option<Node>,
     pub(super) fillers: FillerFiles,
     /// The script, where it is the same for every case and cell; made when the file is loaded.
     pub(super) fixed: Option<Arc<Script>>,
@@ -46,7 +49,7 @@ pub struct Body {
 impl Body {
     /// Whether every case and cell has the same script.
     pub(super) fn is_fixed(&self) -> bool {
-        let nodes = [&self.facts, &self.history, &self.each_reply].into_iter().flatten();
+        let nodes = [&self.facts, &self.history, &self.each_reply, &self.expect].into_iter().flatten();
         let personas =
             self.personas.iter().flat_map(|persona| [&persona.system, &persona.expect].into_iter().flatten());
         let files = self.personas.iter().filter_map(|persona| persona.file.as_ref());
@@ -83,7 +86,8 @@ impl Body {
         variables.extend(captures::unknown(&self.captures, own));
         let templates = Templates::new(&variables);
         let mut filled = |node: &Option<Node>| node.as_ref().map(|node| templates.fill(findings, node));
-        let (facts, history, each_reply) = (filled(&self.facts), filled(&self.history), filled(&self.each_reply));
+        let (facts, history) = (filled(&self.facts), filled(&self.history));
+        let (each_reply, expect) = (filled(&self.each_reply), filled(&self.expect));
         let turns = templates.fill(findings, &self.turns);
         let facts = facts.map_or_else(Vec::new, |node| read_fact::facts(findings, &node, own));
         let turns = read_turns::turns(findings, &turns, &facts, &self.fillers);
@@ -106,8 +110,10 @@ impl Body {
             Some(node) => read_turns::each_reply(findings, &node, &facts, &turns),
             None => Vec::new(),
         };
+        let transcript_checks =
+            expect.map_or_else(Vec::new, |node| read_transcript::checks(findings, &node, &facts, &turns));
         let history = history.map_or_else(Vec::new, |node| read_turns::history(findings, &node));
-        let script = Script { facts, personas, history, turns, probes, each_reply };
+        let script = Script { facts, personas, history, turns, probes, each_reply, transcript_checks };
         if !self.captures.is_empty() {
             captures::too_early(findings, self, &script);
         }

@@ -12,7 +12,7 @@ use super::read_files::Remembered;
 use super::read_probes::Probes;
 use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
-use super::{Files, Scenario, read_fact, read_params, read_snapshot, read_window};
+use super::{Files, Needs, Scenario, read_fact, read_params, read_snapshot, read_window};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::{CanaryKind, Script, Window};
 
@@ -40,6 +40,7 @@ const KEYS: &[&str] = &[
     "matrix",
     "cases",
     "each_reply",
+    "expect",
 ];
 const MAX_NAME: usize = 100;
 const MAX_TRIALS: u64 = 10_000;
@@ -91,6 +92,7 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
             match scenario.script(case, cell) {
                 Ok(script) => {
                     work += work_of(&script);
+                    scenario.needs.add(&script);
                     scenario.live_turns.push(script.live_turns());
                     if is_fixed {
                         scenario.body.fixed = Some(script);
@@ -119,7 +121,10 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
 
 fn work_of(script: &Script) -> usize {
     let turns = script.asked().map(|(_, turn)| 1 + turn.checks.len());
-    turns.sum::<usize>() + script.each_reply.len() + script.personas.iter().map(|p| 1 + p.checks.len()).sum::<usize>()
+    turns.sum::<usize>()
+        + script.each_reply.len()
+        + script.transcript_checks.len()
+        + script.personas.iter().map(|p| 1 + p.checks.len()).sum::<usize>()
 }
 
 struct Reader<'r> {
@@ -177,8 +182,10 @@ impl Reader<'_> {
                 turns: turns.unwrap_or(&Node::NOTHING).clone(),
                 probes: fields.get("probes").and_then(|node| self.probes(findings, node)),
                 each_reply: fields.get("each_reply").cloned(),
+                expect: fields.get("expect").cloned(),
                 fixed: None,
             },
+            needs: Needs::default(),
             live_turns: Vec::new(),
         }
     }

@@ -6,12 +6,15 @@ pub mod decode;
 mod fillers;
 mod header;
 mod matrix;
+mod needs;
 mod read_check;
 mod read_fact;
 mod read_files;
-mod read_params;
+pub mod read_outside;
+pub mod read_params;
 mod read_probes;
 mod read_snapshot;
+mod read_transcript;
 mod read_turns;
 mod read_window;
 mod template;
@@ -25,11 +28,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::model::{ConversationId, Params, Script, SnapshotRules, Window};
+use crate::model::{ConversationId, Params, Position, Script, SnapshotRules, Window};
 
 pub use body::Body;
 pub use header::load;
 pub use matrix::{Case, Variables};
+pub use needs::Needs;
 pub use read_files::ReadFile;
 
 /// Reads the files that a scenario names, relative to its own place.
@@ -93,6 +97,8 @@ pub struct Scenario {
     pub cells: Vec<Variables>,
     /// What is left to be filled in for a case and a cell.
     pub(super) body: Body,
+    /// What its checks need from outside.
+    pub needs: Needs,
     /// The live turns of each script, by case and then cell; of one script alone where all are the same.
     pub(super) live_turns: Vec<u32>,
 }
@@ -109,6 +115,12 @@ impl Scenario {
     #[must_use]
     pub fn place_of_params(&self) -> Range<usize> {
         self.params_span.clone()
+    }
+
+    /// The rest of a line from where a check stands.
+    #[must_use]
+    pub fn place_of_check(&self, place: Position) -> Range<usize> {
+        needs::span(&self.source, place)
     }
 
     /// How many turns of one case and one cell are asked live, both as indexes.

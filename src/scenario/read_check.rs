@@ -3,9 +3,11 @@
 use globset::Glob;
 
 use super::decode::{Fields, Findings, list_words, one_or_many};
+use super::read_outside;
+use super::read_transcript::TRANSCRIPT_KEYS;
 use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::Code;
-use crate::model::{Admits, Check, CheckKind, Fact, FactRef, KnownFailure, Pattern, Role, SentCheck, Text};
+use crate::model::{Admits, Check, CheckKind, Fact, FactRef, KnownFailure, Outside, Pattern, Role, SentCheck, Text};
 use crate::text::nearest::nearest;
 
 /// Every check key.
@@ -30,6 +32,8 @@ pub const CHECK_KEYS: &[&str] = &[
     "recalls",
     "forgets",
     "retains_iff_visible",
+    "judge",
+    "run",
     "not",
 ];
 const MODIFIERS: &[&str] = &["name", "models", "known_failure", "needs_model"];
@@ -42,6 +46,40 @@ pub fn checks(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Vec<Check
 
 /// Reads one check. `extra` are keys that may stand beside it and are read by the caller.
 pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str]) -> Option<Check> {
+    let elsewhere = Elsewhere {
+        keys: TRANSCRIPT_KEYS,
+        what: "on the whole transcript, and this is a place for checks on one reply",
+        help: "checks on the whole transcript stand under the scenario's own `expect:`",
+    };
+    let check = framed(findings, node, (CHECK_KEYS, &elsewhere), extra, |findings, key, value, _| {
+        check_kind(findings, key, value, facts)
+    });
+    check.map(|check| Check { needs_model: check.needs_model || is_judged(check.kind.outside()), ..check })
+}
+
+/// What a judge says of an instrument says nothing of a language model.
+pub(super) const fn is_judged(outside: Option<Outside<'_>>) -> bool {
+    matches!(outside, Some(Outside::Judge(_)))
+}
+
+/// Check keys that stand in another place.
+pub(super) struct Elsewhere<'e> {
+    /// The keys.
+    pub keys: &'e [&'e str],
+    /// What they are checks on.
+    pub what: &'e str,
+    /// Where they belong.
+    pub help: &'e str,
+}
+
+/// Reads one check of any kind: the one key of `keys`, which `read_kind` reads, and what every check may carry beside it.
+pub(super) fn framed<K>(
+    findings: &mut Findings,
+    node: &Node,
+    (keys, elsewhere): (&[&str], &Elsewhere<'_>),
+    extra: &[&str],
+    read_kind: impl FnOnce(&mut Findings, &str, &Node, &Fields<'_>) -> Option<K>,
+) -> Option<Check<K>> {
     if !matches!(node.value, Value::Map(_)) {
         let message = format!("a check must be a map with one key, and this is {}", node.shown());
         findings.error_help(Code::WrongType, node, message, "", "write it like `- contains: hello`");
@@ -51,7 +89,7 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
     let mut kind = None;
     let mut several = false;
     for (key, key_node, value) in fields.iter() {
-        if CHECK_KEYS.contains(&key) {
+        if keys.contains(&key) {
             if kind.is_some() {
                 several = true;
                 let message = "this check has two check keys";
@@ -66,12 +104,15 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
                 kind = Some((key, value));
             }
         } else if !MODIFIERS.contains(&key) && !extra.contains(&key) {
-            let known: Vec<&str> = CHECK_KEYS.iter().chain(MODIFIERS).chain(extra).copied().collect();
+            let known: Vec<&str> = keys.iter().chain(MODIFIERS).chain(extra).copied().collect();
             let message = format!("`{key}` is no check");
-            if let Some(near) = nearest(key, known.iter().copied()) {
+            if elsewhere.keys.contains(&key) {
+                let message = format!("`{key}` is a check {}", elsewhere.what);
+                findings.error_help(Code::MisplacedCheck, key_node, message, "", elsewhere.help);
+            } else if let Some(near) = nearest(key, known.iter().copied()) {
                 findings.error(Code::UnknownCheck, key_node, message, format!("did you mean `{near}`?"));
             } else {
-                let help = format!("checks are {}", list_words(CHECK_KEYS));
+                let help = format!("checks are {}", list_words(keys));
                 findings.error_help(Code::UnknownCheck, key_node, message, "", help);
             }
             return None;
@@ -81,7 +122,7 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
         findings.error(Code::CheckWithoutKey, node, "this check asserts nothing", "no check key here");
         return None;
     };
-    let kind = check_kind(findings, key, value, facts);
+    let kind = read_kind(findings, key, value, &fields);
     let models = match fields.get("models") {
         Some(models) => model_globs(findings, models),
         None => Vec::new(),
@@ -149,25 +190,29 @@ fn check_kind(findings: &mut Findings, key: &str, value: &Node, facts: &[Fact]) 
             CheckKind::Forgets(fact, admits)
         }
         "retains_iff_visible" => CheckKind::RetainsIffVisible(fact_ref(findings, value, key, facts)?.0),
-        _ => CheckKind::Not(Box::new(inner_check(findings, value, facts)?)),
+        "judge" => CheckKind::Judge(Box::new(read_outside::judge(findings, value)?)),
+        "run" => CheckKind::Run(read_outside::program(findings, value)?),
+        _ => CheckKind::Not(Box::new(inner_check(findings, value, facts, "`not`")?)),
     })
 }
 
-fn inner_check(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Option<CheckKind> {
-    let fields = findings.fields(node, "`not`", CHECK_KEYS)?;
+/// Reads a check that stands inside of another, with its key alone.
+pub(super) fn inner_check(findings: &mut Findings, node: &Node, facts: &[Fact], outer: &str) -> Option<CheckKind> {
+    let fields = findings.fields(node, outer, CHECK_KEYS)?;
     let mut entries = fields.iter().filter(|(key, ..)| CHECK_KEYS.contains(key));
     let Some((key, _, value)) = entries.next() else {
-        findings.error(Code::CheckWithoutKey, node, "`not` inverts nothing", "no check key here");
+        findings.error(Code::CheckWithoutKey, node, format!("{outer} has no check in it"), "no check key here");
         return None;
     };
     if let Some((_, second, _)) = entries.next() {
-        findings.error(Code::SeveralChecks, second, "`not` inverts one check", "");
+        findings.error(Code::SeveralChecks, second, format!("{outer} takes one check"), "");
         return None;
     }
     check_kind(findings, key, value, facts)
 }
 
-fn texts(findings: &mut Findings, node: &Node, key: &str) -> Option<Vec<Text>> {
+/// Reads texts to look for: a list of them, or one alone.
+pub(super) fn texts(findings: &mut Findings, node: &Node, key: &str) -> Option<Vec<Text>> {
     if matches!(node.value, Value::List(_)) {
         findings.filled_list(node, key)?;
     }

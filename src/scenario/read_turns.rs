@@ -224,7 +224,8 @@ pub fn each_reply(findings: &mut Findings, node: &Node, facts: &[Fact], turns: &
     checks.collect()
 }
 
-fn turn_number(findings: &mut Findings, node: &Node, key: &str, turns: &[Turn]) -> Option<u32> {
+/// Reads a turn by its number or its `id`.
+pub(super) fn turn_number(findings: &mut Findings, node: &Node, key: &str, turns: &[Turn]) -> Option<u32> {
     let is_number = match &node.value {
         Value::Scalar(Scalar::Int(_), _) => true,
         // What a template gave is a text; no id is a number.

@@ -23,8 +23,9 @@ const MADE: [Code; 7] = [
     Code::CannotFail,
 ];
 
-/// Codes that only `run` gives: `check` needs no keys, calls nobody and spends nothing.
-const ONLY_RUN: [&str; 4] = ["missing-api-key", "missing-max-tokens", "missing-price", "unusable-model"];
+/// Codes that only `run` gives: `check` needs no keys, calls nobody, starts nothing and spends nothing.
+const ONLY_RUN: [&str; 5] =
+    ["missing-api-key", "missing-max-tokens", "missing-price", "program-not-allowed", "unusable-model"];
 
 fn fixtures() -> BTreeMap<String, PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/invalid");

@@ -105,6 +105,7 @@ fn play(texts: &[&str], chat: Arc<dyn ChatModel>, concurrency: usize) -> Vec<Rec
         is_fail_fast: false,
         is_until_decided: false,
         is_triaged: false,
+        outsiders: Arc::default(),
     };
 
     let folder = tempfile::tempdir().expect("a folder");

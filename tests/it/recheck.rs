@@ -298,3 +298,48 @@ fn a_snapshot_waits_for_review_where_a_verdict_is_another() {
     sandbox.run(&["recheck", "latest"]).expect(1);
     assert!(sandbox.has("s/snapshots/one@default.bot.full.snap.new"));
 }
+
+/// A bot, and a judge that finds everything good.
+fn judged() -> Server {
+    Server::start(|request| {
+        if request.body["model"] != "j" {
+            return Answer::reply(request, "Very cheap, dear.");
+        }
+        let user = request.last_user();
+        let mark = user.split("===== data ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a mark");
+        Answer::text(&serde_json::json!({"mark": mark, "reason": "why not", "verdict": "yes"}).to_string())
+    })
+}
+
+#[test]
+fn what_a_judge_or_a_program_said_is_kept_and_nobody_is_asked_anew() {
+    let server = judged();
+    let sandbox = Sandbox::new();
+    let model = |name: &str| {
+        format!("{{provider: openai, model: {name}, base_url: \"{}\", api_key_env: none}}", server.base_url())
+    };
+    let config = format!(
+        "model: bot\njudge: {{model: critic, votes: 2}}\nmodels:\n  bot: {}\n  critic: {}\n",
+        model("b"),
+        model("j")
+    );
+    sandbox.write("chat-eval.yaml", config);
+    let program = if cfg!(unix) { ", {run: [sh, ok.sh]}" } else { "" };
+    sandbox.write("s/ok.sh", "exit 0\n");
+    let script = format!(
+        "turns:\n  - {{user: Hello}}\n  - {{user: Is it cheap?, expect: [{{judge: is polite}}{program}]}}\nexpect: [{{judge: is a talk}}, {{always: {{max_words: 3}}}}, {{eventually: {{judge: says cheap}}}}]\n"
+    );
+    sandbox.write("s/one.yaml", &script);
+    comes_out_the_same(&sandbox, &server, &["--allow-run", "--seed", "3"]);
+    assert!(sandbox.rows("checks.csv").iter().all(|row| row["verdict"] == "pass"));
+    let asked = server.requests().len();
+    sandbox.write("s/one.yaml", script.replace("is polite", "is brief").replace("max_words: 3", "max_words: 2"));
+    recheck(&sandbox, &[]).expect(1);
+    let told: Vec<(String, String)> =
+        sandbox.rows("checks.csv").iter().map(|row| (row["check"].clone(), row["verdict"].clone())).collect();
+    assert_eq!(told[0], ("judge".into(), "unknown".into()));
+    assert!(told.contains(&("always".into(), "fail".into())), "{told:?}");
+    let detail = &sandbox.rows("checks.csv")[0]["detail"];
+    assert!(detail.contains("it was not asked this in the run that is judged again"), "{detail}");
+    assert_eq!(server.requests().len(), asked);
+}

@@ -4,6 +4,7 @@ use super::super::args::{CheckArgs, Global};
 use super::super::config;
 use super::super::console::Console;
 use super::super::exit::Exit;
+use super::super::judges::judges_of;
 use super::super::{cassettes, controls, models, show_diagnostics, sources};
 use super::run::{name_clashes, plan_refused};
 use crate::run::overflows;
@@ -39,6 +40,8 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
     let tokenizer_of = |model: &str| models::resolve(&config, model).map(|model| model.tokenizer).unwrap_or_default();
     loaded.diagnostics.extend(overflows(&plan, &tokenizer_of));
     loaded.diagnostics.extend(name_clashes(&plan));
+    // It starts no program, whatever `run` may.
+    loaded.diagnostics.extend(judges_of(&plan, &config, true).err().into_iter().flatten());
     loaded.diagnostics.extend(cassettes::damaged(&plan));
     if !loaded.diagnostics.is_empty() {
         show_diagnostics(console, &loaded.diagnostics);

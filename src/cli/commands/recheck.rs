@@ -35,7 +35,7 @@ fn judge(args: &RecheckArgs, global: &Global, console: &Console) -> Result<Exit,
         show_diagnostics(console, &diagnostics);
         Exit::BadInput
     })?;
-    let past = Past::open(&args.run, &args.paths, args.out.as_deref(), console)?;
+    let past = Past::open(&args.run, &args.paths, args.out.as_deref(), console)?.with_judges(&config);
     let out = args.out.clone().unwrap_or_else(environment::out);
     let runtime = runtime(console)?;
     let run = &past.journal.manifest().run;

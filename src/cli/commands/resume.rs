@@ -30,7 +30,7 @@ use crate::run::{Ended, Job};
 
 /// What may be said beside `--resume`: where the run is, how it is shown, what changes no result, and the config, which must
 /// be said again where the run began with one that was named.
-const BESIDE: [&str; 12] = [
+const BESIDE: [&str; 13] = [
     "--resume",
     "--config",
     "--out",
@@ -43,6 +43,7 @@ const BESIDE: [&str; 12] = [
     "--timeout",
     "--retries",
     "--max-cost",
+    "--allow-run",
 ];
 
 /// The path of a scenario that came on standard input.
@@ -140,6 +141,8 @@ fn settings(journal: &Reader, given: &RunArgs) -> Result<(RunArgs, Global), Stri
         earlier::take_plan(&mut args, &mut global, earlier::command_line(&rerun.arguments)?);
     }
     args.format = given.format;
+    // The run may have come from anywhere: what it was allowed elsewhere it is not allowed here.
+    args.allow_run = given.allow_run;
     let is_anew = |name: &str| given.given.iter().any(|given| given == name);
     if is_anew("--concurrency") {
         args.concurrency = given.concurrency;

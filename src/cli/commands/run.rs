@@ -17,6 +17,7 @@ use super::super::console::Console;
 use super::super::ending::{finish, nothing_known, what_is_safe, with_causes};
 use super::super::environment::Environment;
 use super::super::exit::Exit;
+use super::super::judges::judges_of;
 use super::super::models::{self, CallSettings};
 use super::super::opening::{announcement, open_run};
 use super::super::output::{Both, Format, Told};
@@ -232,8 +233,9 @@ pub(super) fn prepare(
     let cap = args.max_cost.or(config.limits.max_cost_usd);
     let shelf =
         cassettes::load(&plan, &config, (args, &paths), environment.model().is_some()).map_err(|wrong| bad(&wrong))?;
-    let uncalled = shelf.uncalled(&plan, &config);
-    let budget = budget(&config, &plan, cap, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
+    let judges = judges_of(&plan, &config, args.allow_run).map_err(|wrong| bad(&wrong))?;
+    let uncalled = shelf.uncalled((&plan, &judges), &config);
+    let budget = budget(&config, (&plan, &judges), cap, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
     if let Some(warning) = nothing_to_spend(&config, &plan, cap, &uncalled) {
         console.error(&no_command(&visible(&warning)));
     }
@@ -244,7 +246,8 @@ pub(super) fn prepare(
         rates: Rates { rpm: args.rpm.or(rates.rpm), tpm: args.tpm.or(rates.tpm) },
         budget: budget.clone(),
     };
-    let models = models::connect(&config, &plan, &settings, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
+    let models =
+        models::connect(&config, (&plan, &judges), &settings, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
     let wrong = plan_errors(&plan, &models);
     if !wrong.is_empty() {
         return Err(bad(&wrong));
@@ -265,6 +268,7 @@ pub(super) fn prepare(
             "warning: {concurrency} conversations at once, not {wanted}: this system allows no more open files (`ulimit -n`)"
         ));
     }
+    let outsiders = judges.outsiders(&config, &models, args);
     let job = Job {
         places,
         plan,
@@ -279,6 +283,7 @@ pub(super) fn prepare(
         is_fail_fast: args.fail_fast,
         is_until_decided: args.until_decided,
         is_triaged: args.triage,
+        outsiders,
     };
     Ok(Prepared { config, job, shelf, shard, rerun })
 }

@@ -35,7 +35,7 @@ fn says_otherwise(entry: &Entry, new: &Cassette) -> bool {
 }
 
 fn places(entry: &Entry) -> impl Iterator<Item = &Place> {
-    std::iter::once(&entry.place).chain(&entry.also).filter(|place| !place.triage)
+    std::iter::once(&entry.place).chain(&entry.also).filter(|place| !place.is_beside())
 }
 
 /// Whether a conversation of these turns finds all of its requests, with the replies that it hears now.

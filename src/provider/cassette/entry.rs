@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::request::{Key, Keys, Request};
-use crate::event::{CallDone, FORMAT, Record, TurnDone, WireMessage};
+use crate::event::{CallDone, CallKind, FORMAT, Record, TurnDone, WireMessage};
 use crate::model::{ConversationKey, Message, Source, TurnId, Usage};
 use crate::text::escape::visible_json;
 
@@ -34,6 +34,9 @@ pub struct Place {
     /// Whether the turn was asked about once more there, to say why its reply did not have a fact.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub triage: bool,
+    /// The name in the config of the model that judged the turn there, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<String>,
 }
 
 /// Stands for the whole conversation: turns count from 1.
@@ -53,6 +56,7 @@ impl Place {
             trial: key.trial,
             turn,
             triage: false,
+            judge: None,
         }
     }
 
@@ -62,10 +66,16 @@ impl Place {
         Self::new(key, WHOLE)
     }
 
+    /// Whether it was asked beside a turn: no later turn hangs on it.
+    #[must_use]
+    pub const fn is_beside(&self) -> bool {
+        self.triage || self.judge.is_some()
+    }
+
     /// The whole conversation.
     #[must_use]
     pub fn without_turn(&self) -> Self {
-        Self { turn: WHOLE, triage: false, ..self.clone() }
+        Self { turn: WHOLE, triage: false, judge: None, ..self.clone() }
     }
 }
 
@@ -86,6 +96,9 @@ impl fmt::Display for Place {
         }
         if self.triage {
             f.write_str(" · triage")?;
+        }
+        if let Some(judge) = &self.judge {
+            write!(f, " · judge {judge}")?;
         }
         Ok(())
     }
@@ -170,7 +183,8 @@ impl Entry {
     /// What was sent.
     #[must_use]
     pub fn request(&self) -> Request<'_> {
-        let Place { model, trial, .. } = &self.place;
+        let Place { model, judge, trial, .. } = &self.place;
+        let model = judge.as_ref().unwrap_or(model);
         Request { model, messages: &self.messages, params: &self.params, trial: *trial }
     }
 }
@@ -198,6 +212,12 @@ pub fn recorded(record: &Record) -> Vec<(Entry, Source)> {
 /// The recording of a call beside the turns. Of requests that are the same, one stands for all.
 fn beside(call: &CallDone, record: &Record, list: &[Message]) -> Option<(Entry, Source)> {
     let source = Some(call.done.source).filter(|source| source.is_live() || *source == Source::Cassette)?;
+    match call.kind {
+        CallKind::Triage => {}
+        CallKind::Judge => return judged(call, record, source),
+        // What a program says is not recorded: it is there to be started again.
+        CallKind::Program => return None,
+    }
     let sent = call.done.sent_positions().map(|at| list.get(at));
     let sent = sent.map(|message| Some(WireMessage { role: message?.role, content: message?.content.to_string() }));
     let mut messages: Vec<WireMessage> = sent.collect::<Option<_>>()?;
@@ -208,6 +228,17 @@ fn beside(call: &CallDone, record: &Record, list: &[Message]) -> Option<(Entry, 
     let key = Request { model: &place.model, messages: &messages, params: &params, trial: place.trial }.key(1);
     let reply = Recorded::of(&call.done)?;
     Some((Entry { key, occurrence: 1, params, messages, reply, place, also: Vec::new() }, source))
+}
+
+/// The recording of a judge's vote. Votes are the occurrences of one request.
+fn judged(call: &CallDone, record: &Record, source: Source) -> Option<(Entry, Source)> {
+    let (judge, occurrence, params) = (call.model.clone()?, call.vote?, call.params.clone());
+    let messages = call.inserted.clone();
+    let place = Place { judge: Some(judge), ..Place::new(&record.begin.key, call.done.turn) };
+    let reply = Recorded::of(&call.done)?;
+    let model = place.judge.as_ref().unwrap_or(&place.model);
+    let key = Request { model, messages: &messages, params: &params, trial: place.trial }.key(occurrence);
+    Some((Entry { key, occurrence, params, messages, reply, place, also: Vec::new() }, source))
 }
 
 /// A recording as it is written.
@@ -288,7 +319,8 @@ impl Line {
             format!("no recording (column {column}: {what})")
         })?;
         let Self { key, place, also, occurrence, params, messages, reply, seal: sealed } = line;
-        let request = Request { model: &place.model, messages: &messages, params: &params, trial: place.trial };
+        let model = place.judge.as_ref().unwrap_or(&place.model);
+        let request = Request { model, messages: &messages, params: &params, trial: place.trial };
         let found = request.key(occurrence);
         if found.to_string() != key {
             return Err("its request was changed: the key is that of another one".to_owned());

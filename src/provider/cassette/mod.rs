@@ -105,10 +105,16 @@ impl Cassette {
         self.by_key.get(key).map(|at| &self.entries[*at].reply)
     }
 
-    /// Whether there is a recording of a model.
+    /// Whether there is a recording of a model, other than as a judge.
     #[must_use]
     pub fn has_model(&self, model: &str) -> bool {
-        self.entries.iter().any(|entry| entry.place.model == model)
+        self.entries.iter().any(|entry| entry.place.model == model && entry.place.judge.is_none())
+    }
+
+    /// Whether there is a recording of a model as a judge.
+    #[must_use]
+    pub fn has_judge(&self, model: &str) -> bool {
+        self.entries.iter().any(|entry| entry.place.judge.as_deref() == Some(model))
     }
 
     /// In what a request that is not recorded differs from the recording that is nearest to it.

@@ -26,7 +26,7 @@ fn distance(entry: &Entry, request: &Request<'_>) -> (bool, usize, usize, bool, 
     let length = theirs.len().abs_diff(request.messages.len());
     let last = theirs.last() != request.messages.last();
     (
-        entry.place.model != request.model,
+        entry.request().model != request.model,
         pairs.min(tail) + length,
         usize::from(last),
         entry.params != *request.params,
@@ -41,8 +41,8 @@ fn common(a: &str, b: &str) -> usize {
 }
 
 fn first_difference(entry: &Entry, request: &Request<'_>, occurrence: u32) -> String {
-    if entry.place.model != request.model {
-        return format!("it is of the model `{}`, not `{}`", entry.place.model, request.model);
+    if entry.request().model != request.model {
+        return format!("it is of the model `{}`, not `{}`", entry.request().model, request.model);
     }
     let pairs = (1..).zip(entry.messages.iter().zip(request.messages));
     for (number, (recorded, sent)) in pairs {

@@ -21,6 +21,7 @@ fn place(persona: &str, trial: u32, turn: u32) -> Place {
         trial,
         turn: TurnId::Turn(turn),
         triage: false,
+        judge: None,
     }
 }
 

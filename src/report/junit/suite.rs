@@ -118,9 +118,11 @@ impl Gathered {
             self.broken.push(broken(record));
         }
         for check in &record.checks {
-            let turn = check.turn.and_then(|number| turn_of(record, number));
+            let turn = check.shown_by().and_then(|number| turn_of(record, number));
             let case = self.checks.entry(check.index).or_insert_with(|| Case::of(check, words));
-            case.latency_ms += turn.and_then(|turn| turn.latency_ms).unwrap_or(0.0);
+            // What a turn took is no check's on the whole transcript.
+            let own = turn.filter(|turn| Some(turn.turn) == check.turn);
+            case.latency_ms += own.and_then(|turn| turn.latency_ms).unwrap_or(0.0);
             let is_kept = |verdict: Verdict| case.runs.iter().filter(|run| run.verdict == verdict).count();
             let most = match check.verdict {
                 Verdict::Pass => 0,

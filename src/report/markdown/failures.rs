@@ -37,7 +37,7 @@ pub(super) fn push<E>(
             continue;
         }
         let Some(record) = record_of(failure.plan)? else { continue };
-        let Some(transcript) = transcript::of(&record, failure.turn) else { continue };
+        let Some(transcript) = transcript::of(&record, failure.shown_by) else { continue };
         let words = several(record.turns.len() as u64, "turn", "turns");
         let folded = folded_away(&format!("transcript of the conversation, {words}"), &fence("text", &transcript));
         match room.checked_sub(folded.chars().count() + 1) {

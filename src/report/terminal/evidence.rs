@@ -44,7 +44,7 @@ pub(in crate::report) fn body(failure: &Failure, before: Option<&Failure>, folde
         Evidence::None => {}
         Evidence::Exchange { .. } if before.is_some_and(|before| is_same_exchange(before, failure)) => {}
         Evidence::Exchange { user, reply, words } => {
-            let rest = rest(*words, failure.turn, folder);
+            let rest = rest(*words, failure.shown_by, folder);
             body.extend(exchange(user, reply, &rest, room));
         }
         Evidence::Request(request) => body.extend(sent(request, room)),
@@ -53,7 +53,7 @@ pub(in crate::report) fn body(failure: &Failure, before: Option<&Failure>, folde
 }
 
 fn is_same_exchange(one: &Failure, other: &Failure) -> bool {
-    (&one.key, one.trial, one.turn, &one.evidence) == (&other.key, other.trial, other.turn, &other.evidence)
+    (&one.key, one.trial, one.shown_by, &one.evidence) == (&other.key, other.trial, other.shown_by, &other.evidence)
 }
 
 /// `scenario · persona · model · window 2 · turn 4 · forgets name`; without what says nothing (no case, a full window).

@@ -57,7 +57,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    pub(super) fn not_for_this_model(&self, check: &Check) -> Option<String> {
+    pub(super) fn not_for_this_model<K>(&self, check: &Check<K>) -> Option<String> {
         if check.needs_model && !self.conversation.model.chat.is_language_model() {
             return Some("needs a language model".to_owned());
         }
@@ -65,7 +65,7 @@ impl Stage<'_> {
     }
 
     /// Why the check is expected to fail on this model, where it is.
-    pub(super) fn mark<'m>(&self, check: &'m Check) -> Option<&'m str> {
+    pub(super) fn mark<'m, K>(&self, check: &'m Check<K>) -> Option<&'m str> {
         check.known_failure.as_ref().filter(|mark| self.is_among(&mark.models)).map(|mark| mark.why.as_str())
     }
 
@@ -77,20 +77,34 @@ impl Stage<'_> {
     }
 
     pub(super) fn check_done(&mut self, number: TurnId, check: &Check, verdict: Verdict, detail: String) -> CheckDone {
+        let asserted = (check.kind.key(), check::expected(&check.kind, &self.script.facts));
+        self.done(Some(number), check, asserted, verdict, detail)
+    }
+
+    /// What the journal is told of a check of any kind. It takes the next number.
+    pub(super) fn done<K>(
+        &mut self,
+        turn: Option<TurnId>,
+        check: &Check<K>,
+        (key, expected): (&str, String),
+        verdict: Verdict,
+        detail: String,
+    ) -> CheckDone {
         let (index, mark) = (how_many(&self.verdicts), self.mark(check).map(str::to_owned));
         self.verdicts.push((verdict, mark.is_some()));
         CheckDone {
             plan: self.conversation.plan,
-            turn: Some(number),
+            turn,
             index,
-            check: check.kind.key().to_owned(),
+            check: key.to_owned(),
             name: check.name.clone(),
-            expected: check::expected(&check.kind, &self.script.facts),
+            expected,
             verdict,
             score: None,
             detail,
             known_failure: mark,
             retention: None,
+            decided_at: None,
             line: check.position.line,
             column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(check.position.column),
         }

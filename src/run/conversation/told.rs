@@ -34,10 +34,15 @@ pub(super) fn begin(conversation: &Conversation) -> Begin {
 
 impl Stage<'_> {
     pub(super) fn turn_done(&self, number: TurnId, turn: &Turn, source: Source) -> TurnDone {
+        self.bare(number, &turn.user, source)
+    }
+
+    /// A turn, or what is asked beside one, of which nothing more is known.
+    pub(super) fn bare(&self, number: TurnId, user: &str, source: Source) -> TurnDone {
         TurnDone {
             plan: self.conversation.plan,
             turn: number,
-            user: turn.user.to_string(),
+            user: user.to_owned(),
             sent: Vec::new(),
             source,
             shared_from: None,

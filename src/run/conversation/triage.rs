@@ -90,8 +90,10 @@ impl Stage<'_> {
         inserted: Vec<WireMessage>,
     ) -> Result<Result<Reply, Option<String>>, JournalLost> {
         let sent = ranges(request.positions.iter().copied());
-        let is_same =
-            |call: &&CallDone| (call.done.turn, &call.done.sent, &call.inserted) == (asked.number, &sent, &inserted);
+        let is_same = |call: &&CallDone| {
+            call.kind == CallKind::Triage
+                && (call.done.turn, &call.done.sent, &call.inserted) == (asked.number, &sent, &inserted)
+        };
         if let Some(known) = self.calls.iter().find(is_same) {
             return Ok(outcome(known));
         }
@@ -113,7 +115,7 @@ impl Stage<'_> {
             Err(CallError::Interrupted | CallError::OverBudget(_)) => return Ok(Err(None)),
             Err(error) => (done.error, done.attempts) = (Some(error.to_string()), effort.attempts),
         }
-        let call = CallDone { done, kind: CallKind::Triage, inserted };
+        let call = CallDone { inserted, ..CallDone::new(CallKind::Triage, done) };
         self.outlet.keep(Event::Call(Box::new(call.clone()))).await?;
         let told = outcome(&call);
         self.calls.push(call);
@@ -154,6 +156,7 @@ impl Stage<'_> {
             facts: &self.script.facts,
             system: self.system.as_ref(),
             tokens_sent: None,
+            gathered: None,
         };
         let decision = check::decide(&CheckKind::Recalls(fact.clone()), &view);
         decision.retention.is_some_and(|found| found.recalled == Some(true))

@@ -1,0 +1,132 @@
+//! Which models judge in a plan, whether they can, and whether programs may be started: known before anything is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::args::RunArgs;
+use super::config::{Config, ProviderConfig};
+use super::models::resolve;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::Position;
+use crate::run::plan::Plan;
+use crate::run::{Models, Outsiders, Programs};
+use crate::scenario::Scenario;
+
+/// The models that judge in a plan, by name, each with the scenarios that need it and the first check that does. The embedded
+/// model is never judged: scenarios that it alone plays need no judge.
+#[derive(Debug, Default)]
+pub struct Judges(BTreeMap<String, BTreeMap<u32, Position>>);
+
+impl Judges {
+    /// Of a plan.
+    ///
+    /// # Errors
+    /// Checks without a judge, or with one that is none.
+    pub fn new(plan: &Plan, config: &Config) -> Result<Self, Vec<Diagnostic>> {
+        let mut judges = Self::default();
+        let mut wrong = Vec::new();
+        let (planned, judged) = played(plan, config);
+        for index in planned {
+            let scenario = &plan.scenarios[index as usize];
+            for (own, position) in &scenario.needs.judges {
+                let place =
+                    |diagnostic: Diagnostic| diagnostic.at(&scenario.source, scenario.place_of_check(*position), "");
+                let Some(name) = own.as_ref().or(config.judge.model.as_ref()) else {
+                    let message = "this check needs a judge, and neither it nor the config names one";
+                    let help = "`judge: {model: gpt-4o-mini}` in the config names the model that judges, or `model:` \
+                                beside the criterion";
+                    wrong.push(place(Diagnostic::error(Code::MissingJudge, message).help(help)));
+                    continue;
+                };
+                match resolve(config, name).map(|model| model.provider) {
+                    // What is wrong with the config's own judge is said there.
+                    Err(_) if own.is_none() => {}
+                    Err(unknown) => wrong.push(place(unknown)),
+                    Ok(ProviderConfig::Builtin(_)) if own.is_none() => {}
+                    Ok(ProviderConfig::Builtin(_)) => wrong.push(place(no_judge(name))),
+                    Ok(_) if judged.contains(&index) => {
+                        judges.0.entry(name.clone()).or_default().entry(index).or_insert(*position);
+                    }
+                    Ok(_) => {}
+                }
+            }
+        }
+        if wrong.is_empty() { Ok(judges) } else { Err(wrong) }
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The scenarios that need a judge of this name, by their index in the plan.
+    pub fn scenarios<'j>(&'j self, name: &str) -> impl Iterator<Item = u32> + use<'j> {
+        self.0.get(name).into_iter().flat_map(BTreeMap::keys).copied()
+    }
+
+    /// Who is asked in a run with these models.
+    pub fn outsiders(&self, config: &Config, models: &Models, args: &RunArgs) -> Arc<Outsiders> {
+        let judges = self.names().filter_map(|name| Some((name.to_owned(), models.get(name)?.clone())));
+        Arc::new(Outsiders {
+            judges: judges.collect(),
+            judge: config.judge.model.clone(),
+            votes: config.judge.votes.unwrap_or(1),
+            params: config.judge.params.clone(),
+            seed: args.seed.unwrap_or_default(),
+            programs: args.allow_run.then(Programs::default),
+        })
+    }
+
+    /// What is said of a judge, at the first check that needs it.
+    pub fn placed(&self, diagnostic: Diagnostic, plan: &Plan, name: &str) -> Diagnostic {
+        match self.0.get(name).and_then(BTreeMap::first_key_value) {
+            Some((index, position)) => {
+                let scenario = &plan.scenarios[*index as usize];
+                diagnostic.at(&scenario.source, scenario.place_of_check(*position), "")
+            }
+            None => diagnostic,
+        }
+    }
+}
+
+/// The models that judge in a plan, where nothing keeps its checks from what they need.
+///
+/// # Errors
+/// Checks without a judge, with one that is none, or that start programs where that is not allowed.
+pub fn judges_of(plan: &Plan, config: &Config, may_run: bool) -> Result<Judges, Vec<Diagnostic>> {
+    let not_allowed = if may_run { Vec::new() } else { not_allowed(plan, config) };
+    match Judges::new(plan, config) {
+        Ok(judges) if not_allowed.is_empty() => Ok(judges),
+        judges => Err(judges.err().into_iter().flatten().chain(not_allowed).collect()),
+    }
+}
+
+/// The embedded model, named as a judge.
+pub fn no_judge(name: &str) -> Diagnostic {
+    let message = format!("`{name}` is the embedded model, which understands no criterion and cannot judge");
+    Diagnostic::error(Code::BuiltinJudge, message).help("name a language model of the config")
+}
+
+/// Everything in a plan that would start a program, in a run that may not.
+fn not_allowed(plan: &Plan, config: &Config) -> Vec<Diagnostic> {
+    let scenarios = played(plan, config).0.into_iter().map(|index| &plan.scenarios[index as usize]);
+    let wrong = scenarios.flat_map(|scenario: &Scenario| {
+        scenario.needs.programs.iter().map(|position| {
+            let message = "this check starts a program, and programs are started with `--allow-run` only";
+            Diagnostic::error(Code::ProgramNotAllowed, message)
+                .at(&scenario.source, scenario.place_of_check(*position), "")
+                .help("read what the scenarios start, then say `--allow-run`: they come from whoever wrote the files")
+        })
+    });
+    wrong.collect()
+}
+
+/// The scenarios that a plan plays, by index, and those of them that it plays on a language model.
+fn played(plan: &Plan, config: &Config) -> (BTreeSet<u32>, BTreeSet<u32>) {
+    let is_builtin =
+        |name: &str| resolve(config, name).is_ok_and(|model| matches!(model.provider, ProviderConfig::Builtin(_)));
+    let builtin: BTreeSet<&str> = plan.models().into_iter().filter(|name| is_builtin(name)).collect();
+    let all = plan.conversations.iter().map(|planned| planned.scenario).collect();
+    let on_models = plan.conversations.iter().filter(|planned| !builtin.contains(plan.model(planned)));
+    (all, on_models.map(|planned| planned.scenario).collect())
+}
