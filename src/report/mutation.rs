@@ -34,8 +34,10 @@ pub fn text(told: &Told<'_>, look: Look) -> String {
     let (vacuous, others): (Vec<&Tried>, Vec<&Tried>) =
         mutation.checks().into_iter().partition(|check| check.is_vacuous());
     let weak: Vec<&Tried> = others.into_iter().filter(|check| check.all().killed < check.all().mutants).collect();
-    parts.push(list(&vacuous, "vacuous: passes whatever the reply says", Tone::Bad, look));
-    parts.push(list(&weak, "notices some of them only", Tone::Uncertain, look));
+    let title = several(vacuous.len() as u64, "vacuous check", "vacuous checks");
+    parts.push(list(&vacuous, &format!("{title}, passing whatever the reply says"), Tone::Bad, look));
+    let title = several(weak.len() as u64, "check", "checks");
+    parts.push(list(&weak, &format!("{title} that noticed some of them only"), Tone::Uncertain, look));
     parts.push(closing(told, vacuous.len() as u64, look));
     parts.retain(|part| !part.is_empty());
     no_command(&look.spell(&parts.join("\n"))).into_owned()
@@ -68,12 +70,11 @@ fn table(mutation: &Mutation, look: Look) -> String {
     text
 }
 
-fn list(checks: &[&Tried], what: &str, tone: Tone, look: Look) -> String {
+fn list(checks: &[&Tried], title: &str, tone: Tone, look: Look) -> String {
     if checks.is_empty() {
         return String::new();
     }
-    let number = checks.len() as u64;
-    let mut lines = vec![look.paint(tone, &format!("{} {what}", several(number, "check", "checks")))];
+    let mut lines = vec![look.paint(tone, title)];
     for check in checks.iter().take(SHOWN) {
         let (line, _) = check.place;
         let all = check.all();
