@@ -174,6 +174,7 @@ mod tests {
             facts: &[],
             system: None,
             tokens_sent: None,
+            gathered: None,
         };
         decide(kind, &view).verdict
     }
