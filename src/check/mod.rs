@@ -17,6 +17,7 @@ mod tests;
 mod text;
 mod transcript;
 mod view;
+mod wanted;
 
 pub use admits::admits_not_knowing;
 pub use decide::{Decision, decide};
@@ -27,3 +28,4 @@ pub use outside::{Gathered, outside};
 pub use similar::{LONGEST, length};
 pub use transcript::{Exchange, TranscriptView, decide_transcript};
 pub use view::TurnView;
+pub use wanted::{Wanted, is_on_reply, wanted};

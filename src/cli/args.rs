@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::console::Color;
+use super::judged_args::{MutateArgs, RecheckArgs};
 use super::output::Format;
 use crate::event::Shard;
 use crate::model::Window;
@@ -65,6 +66,8 @@ Examples:
   chat-eval run --resume                         go on with the latest run, which did not finish
   chat-eval merge shards/* -o results/merged     what `run --shard` played in parts, as one run
   chat-eval run --rerun failed                   once more what failed in the latest run
+  chat-eval recheck latest                       judge it again with the checks as they are now, without a call
+  chat-eval mutate latest                        which checks would notice if the replies were worse
   chat-eval compare previous latest              what got worse between two runs
   chat-eval diff origin/main                     what changed in the snapshots, for a pull request
   chat-eval review                               decide on snapshots that are new or differ
@@ -99,6 +102,11 @@ pub enum Command {
     Review(ReviewArgs),
     /// Write the reports of a run again, from its journal
     Report(ReportArgs),
+    /// Judge a run's transcripts again with the checks as they are now, without a call: a run of its own
+    Recheck(RecheckArgs),
+    /// Judge a run's transcripts again with replies that were changed for the worse, without a call, and list the checks that
+    /// pass all the same
+    Mutate(MutateArgs),
     /// Put two runs, or the personas, models or windows of one, side by side: what got worse, what got better, and whether
     /// that may be luck
     Compare(CompareArgs),
@@ -316,6 +324,10 @@ pub struct CheckArgs {
     /// Scenario files and folders; `-` reads one scenario from standard input
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Replay the scenarios on `builtin:amnesiac`, which knows nothing, and `builtin:omniscient`, which knows all facts, and list
+    /// every check on a fact that neither can fail; nothing is sent, nothing is written
+    #[arg(long)]
+    pub controls: bool,
     /// A larger plan is an error
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = conversations)]
     pub max_conversations: usize,

@@ -30,6 +30,9 @@ pub fn command_line(arguments: &[String]) -> Result<(RunArgs, Global), String> {
 
 /// The arguments that the plan of a run comes from.
 pub fn plan_arguments(manifest: &Manifest) -> &[String] {
+    if let Some(recheck) = &manifest.recheck {
+        return &recheck.arguments;
+    }
     match (&manifest.rerun, manifest.merged_from.first()) {
         (Some(rerun), _) => &rerun.arguments,
         (None, Some(part)) => &part.arguments,

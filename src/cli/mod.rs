@@ -6,6 +6,7 @@ mod cassettes;
 mod commands;
 mod config;
 mod console;
+mod controls;
 mod earlier;
 mod ending;
 mod environment;
@@ -13,6 +14,8 @@ mod exit;
 mod git;
 mod gone;
 mod history;
+mod judged;
+mod judged_args;
 mod judges;
 mod limits;
 mod missing;
@@ -53,6 +56,8 @@ pub fn main() -> ExitCode {
         Command::Review(args) => commands::review::review(&args, &console),
         Command::Report(args) => commands::report::report(&args, &console),
         Command::Compare(args) => commands::compare::compare(&args, &console),
+        Command::Recheck(args) => commands::recheck::recheck(&args, &cli.global, &console),
+        Command::Mutate(args) => commands::mutate::mutate(&args, &console),
         Command::Merge(args) => commands::merge::merge(&args, &cli.global, &console),
         Command::Diff(args) => commands::diff::diff(&args, &console),
         Command::Init(args) => commands::init::init(&args, &console),

@@ -24,8 +24,7 @@ pub fn open_run(out: &Path, prepared: &Prepared, environment: &Environment) -> a
     use anyhow::Context;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder `{}`", out.display()))?;
     let folder = loop {
-        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        let folder = out.join(format!("{now}-{:04x}", fastrand::u16(..)));
+        let folder = new_name(out);
         match std::fs::create_dir(&folder) {
             Ok(()) => break folder,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -45,11 +44,16 @@ pub fn open_run(out: &Path, prepared: &Prepared, environment: &Environment) -> a
     }
 }
 
-fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Manifest {
-    let Prepared { job, shard, rerun, .. } = prepared;
-    let plan = &job.plan;
+/// A name for a run's folder that most likely no other has, of time and chance.
+pub fn new_name(out: &Path) -> PathBuf {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    out.join(format!("{now}-{:04x}", fastrand::u16(..)))
+}
+
+/// A scenario's file as a manifest has it.
+pub fn scenario_file(scenario: &Scenario) -> ScenarioFile {
     let digits = |sha256: [u8; 32]| ConversationId(sha256).to_string();
-    let file = |scenario: &Scenario| ScenarioFile {
+    ScenarioFile {
         name: scenario.name.clone(),
         path: scenario.source.path.clone(),
         sha256: digits(Sha256::digest(scenario.source.text.as_bytes()).into()),
@@ -59,7 +63,12 @@ fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Ma
             .iter()
             .map(|read| ReadFile { path: read.path.clone(), sha256: digits(read.sha256) })
             .collect(),
-    };
+    }
+}
+
+fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Manifest {
+    let Prepared { job, shard, rerun, .. } = prepared;
+    let plan = &job.plan;
     Manifest {
         format: FORMAT,
         run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -75,10 +84,11 @@ fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Ma
         shard: *shard,
         planned: shard.and(u32::try_from(plan.conversations.len()).ok()),
         rerun: rerun.clone(),
+        recheck: None,
         merged_from: Vec::new(),
         models: models::identities(&prepared.config, plan),
         environment: environment.recorded().clone(),
-        scenarios: plan.scenarios.iter().map(file).collect(),
+        scenarios: plan.scenarios.iter().map(scenario_file).collect(),
     }
 }
 
@@ -93,7 +103,7 @@ pub fn now() -> String {
 }
 
 /// The commit of the working directory; without git or a repository there is none.
-fn git_commit() -> Option<String> {
+pub fn git_commit() -> Option<String> {
     let here = env::current_dir().ok()?;
     // Where none can be, no process is started to find that out.
     if env::var_os("GIT_DIR").is_none() && !here.ancestors().any(|folder| folder.join(".git").exists()) {

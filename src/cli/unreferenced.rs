@@ -83,7 +83,8 @@ impl References {
 
 /// The arguments of a run that plays everything in its scenarios.
 fn unfiltered(manifest: &Manifest) -> Option<RunArgs> {
-    if manifest.shard.is_some() || manifest.rerun.is_some() || Environment::of_run(manifest).model().is_some() {
+    let is_part = manifest.shard.is_some() || manifest.rerun.is_some() || manifest.recheck.is_some();
+    if is_part || Environment::of_run(manifest).model().is_some() {
         return None;
     }
     // The parts of a merged run are all there, so that theirs do not count.

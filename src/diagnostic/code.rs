@@ -139,6 +139,8 @@ codes! {
     InvalidPath = "invalid-path",
     /// A regular expression that finds nothing at all in every text.
     EmptyMatch = "empty-match",
+    /// A check on a fact that cannot fail, whoever answers.
+    CannotFail = "cannot-fail",
     /// More regular expressions than a scenario may have.
     TooManyRegexes = "too-many-regexes",
     /// A text that is no glob.

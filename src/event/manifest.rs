@@ -41,6 +41,9 @@ pub struct Manifest {
     /// What this run plays again of an earlier one, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerun: Option<Rerun>,
+    /// The earlier run whose transcripts this one judges again, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recheck: Option<Recheck>,
     /// The runs that this one was put together from, in the order of their shards; empty for a run that was played.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged_from: Vec<MergedFrom>,
@@ -92,6 +95,15 @@ pub struct Rerun {
     pub arguments: Vec<String>,
     /// The ids of the variants that are played again, with all their trials, in plan order.
     pub variants: Vec<String>,
+}
+
+/// An earlier run whose transcripts are judged again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recheck {
+    /// Its id.
+    pub run: String,
+    /// The arguments that its plan comes from.
+    pub arguments: Vec<String>,
 }
 
 /// Which conversations are played again.

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::model::{ConversationKey, End, Outcome, Role, SnapshotRules, Source, TurnId, Usage, Verdict, Visibility};
 
 pub use call::{CallDone, CallKind, ProgramDone};
-pub use manifest::{Manifest, MergedFrom, ReadFile, Rerun, RerunWhat, ScenarioFile, Shard};
+pub use manifest::{Manifest, MergedFrom, ReadFile, Recheck, Rerun, RerunWhat, ScenarioFile, Shard};
 pub use record::{Lost, Record, Unsettled, ranges};
 pub use took::Took;
 

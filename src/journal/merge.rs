@@ -218,6 +218,7 @@ impl<'r> Merge<'r> {
             shard: None,
             planned: None,
             rerun: first.rerun.clone(),
+            recheck: None,
             merged_from: self.runs.iter().map(|run| merged_from(&run.journal)).collect(),
             environment: of_all(manifests().all(|manifest| manifest.environment == first.environment))
                 .map(|manifest| manifest.environment.clone())

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use regex::{Regex, RegexBuilder};
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// A compiled regular expression of the `regex` crate: linear time, no look-around, no back-references.
 #[derive(Debug, Clone)]
@@ -81,11 +81,53 @@ impl Pattern {
         Some(self.0.captures(text)?.get(1)?.as_str())
     }
 
+    /// A short text that it matches; `None` where none could be made: it looks for borders that stand in the way, or for a text
+    /// that is too long to be written out.
+    #[must_use]
+    pub fn example(&self) -> Option<String> {
+        let mut bytes = Vec::new();
+        add_example(&regex_syntax::parse(self.as_str()).ok()?, &mut bytes)?;
+        let text = String::from_utf8(bytes).ok()?;
+        self.is_match(&text).then_some(text)
+    }
+
     /// The first match in `text`.
     #[must_use]
     pub fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
         self.0.find(text).map(|found| found.as_str())
     }
+}
+
+/// An example may have so many bytes.
+const LONGEST_EXAMPLE: usize = 10_000;
+
+fn add_example(expression: &Hir, bytes: &mut Vec<u8>) -> Option<()> {
+    match expression.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => bytes.extend_from_slice(&literal.0),
+        // One that can be read, where there is one: a class that leaves something out begins with controls.
+        HirKind::Class(Class::Unicode(class)) => {
+            let is_plain = |c: &char| c.is_ascii_graphic();
+            let mut ends = class.ranges().iter().flat_map(|range| [range.start(), range.end()]);
+            let c = ends.clone().find(is_plain).or_else(|| ends.next())?;
+            let c = if is_plain(&c) || !class.ranges().iter().any(|r| r.start() <= 'a' && 'a' <= r.end()) {
+                c
+            } else {
+                'a'
+            };
+            bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        HirKind::Class(Class::Bytes(class)) => bytes.push(class.ranges().first()?.start()),
+        HirKind::Capture(capture) => add_example(&capture.sub, bytes)?,
+        HirKind::Repetition(repetition) => {
+            for _ in 0..repetition.min {
+                add_example(&repetition.sub, bytes)?;
+            }
+        }
+        HirKind::Concat(parts) => parts.iter().try_for_each(|part| add_example(part, bytes))?,
+        HirKind::Alternation(parts) => add_example(parts.first()?, bytes)?,
+    }
+    (bytes.len() <= LONGEST_EXAMPLE).then_some(())
 }
 
 fn positions(expression: &Hir) -> u64 {

@@ -24,6 +24,7 @@ mod junit;
 pub mod lines;
 pub mod markdown;
 mod measures;
+pub mod mutation;
 mod paint;
 pub mod progress;
 #[cfg(test)]

@@ -149,6 +149,7 @@ pub(super) fn manifest(conversations: u32) -> Manifest {
         shard: None,
         planned: None,
         rerun: None,
+        recheck: None,
         merged_from: Vec::new(),
         models: std::collections::BTreeMap::new(),
         environment: serde_json::Map::new(),

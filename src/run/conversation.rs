@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use self::answer::Answered;
 use self::checks::checks_of;
+pub(super) use self::checks::numbered;
 pub use self::checks::triage_calls;
 pub use self::outside::judge_calls;
 use self::told::begin;
@@ -33,8 +34,8 @@ use super::tape::Tape;
 use crate::check::{self, Exchange, Measured, TurnView};
 use crate::event::{CallDone, CheckDone, ConversationDone, Event, Live, TurnDone, ranges};
 use crate::model::{
-    ConversationKey, End, Message, Origin, Params, Reply, Role, Script, SnapshotRules, Source, Turn, TurnId, Verdict,
-    Window,
+    ConversationKey, End, Message, Origin, Params, Persona, Reply, Role, Script, SnapshotRules, Source, Turn, TurnId,
+    Verdict, Window,
 };
 use crate::provider::cassette::Keys;
 use crate::provider::{CallError, OverBudget};
@@ -124,8 +125,9 @@ pub async fn play(
         if cut.is_none() && turn.reply.is_none() && known.is_none() && steering.is_stopping() {
             cut = Some(Cut::Stopped);
         }
+        let was_cut = cut.is_some();
         match (&turn.reply, known) {
-            _ if cut.is_some() => stage.skip_checks(number, turn)?,
+            _ if was_cut => stage.skip_checks(number, turn)?,
             (Some(reply), _) => stage.canned(number, turn, reply)?,
             (None, Some(known)) => cut = stage.known(number, turn, known).await?,
             (None, None) => cut = stage.live(number, turn).await?,
@@ -133,8 +135,8 @@ pub async fn play(
         if let (TurnId::Turn(turn), Some(_)) = (number, &cut) {
             stage.ended_before.get_or_insert(turn);
         }
-        // On no probe's reply does another hang.
-        if number.is_probe() && matches!(cut, Some(Cut::CallFailed)) {
+        // On no probe's reply does another hang; on those of turns all do.
+        if number.is_probe() && !was_cut && matches!(cut, Some(Cut::CallFailed)) {
             (cut, has_failed_probe) = (None, true);
         }
     }
@@ -230,13 +232,8 @@ struct Stage<'c> {
 impl<'c> Stage<'c> {
     fn new(conversation: &'c Conversation, outlet: &'c Outlet, steering: &'c dyn Steering) -> Self {
         let script = &conversation.script;
-        let persona = &script.personas[conversation.persona];
-        let system = (!persona.system.is_empty())
-            .then(|| Message::new(Role::System, Origin::System, Arc::clone(&persona.system)));
-        let history = (1..)
-            .zip(&script.history)
-            .map(|(n, (role, content))| Message::new(*role, Origin::History(n), Arc::clone(content)))
-            .collect();
+        let (system, history) =
+            conversation.so_far.before().unwrap_or_else(|| before(script, &script.personas[conversation.persona]));
         Self {
             conversation,
             outlet,
@@ -257,10 +254,11 @@ impl<'c> Stage<'c> {
     }
 
     fn canned(&mut self, number: TurnId, turn: &Turn, reply: &Arc<str>) -> Result<(), JournalLost> {
-        self.join(number, turn, Arc::clone(reply));
-        if self.conversation.so_far.turn(number).is_some() {
+        if let Some(known) = self.conversation.so_far.turn(number) {
+            self.join(number, turn, so_far::reply(known).text);
             return Ok(());
         }
+        self.join(number, turn, Arc::clone(reply));
         let mut done = self.turn_done(number, turn, Source::Canned);
         done.reply = Some(reply.to_string());
         self.outlet.tell(Event::Turn(Box::new(done)))
@@ -268,11 +266,8 @@ impl<'c> Stage<'c> {
 
     /// Takes in a turn that the journal holds. Its checks are decided from what was sent and said then.
     async fn known(&mut self, number: TurnId, turn: &Turn, known: &TurnDone) -> Result<Option<Cut>, JournalLost> {
-        let user = user_message(number, turn);
-        let list: Vec<&Message> = self.system.iter().chain(&self.history).collect();
-        let own = self.position_of(number);
-        let message = |at: usize| if at == own { Some(&user) } else { list.get(at).copied() };
-        let sent = known.sent_positions().filter_map(|at| Some((message(at)?.clone(), at)));
+        let list = self.conversation.so_far.list().unwrap_or_default();
+        let sent = known.sent_positions().filter_map(|at| Some((list.get(at)?.clone(), at)));
         let (messages, positions) = sent.unzip();
         let request = Request { messages, positions };
         let reply = so_far::reply(known);
@@ -442,6 +437,14 @@ impl<'c> Stage<'c> {
         let messages = self.system.iter().cloned().chain(chosen).chain([user]).collect();
         Ok(Request { messages, positions })
     }
+}
+
+/// The system message and the history with which a script begins.
+fn before(script: &Script, persona: &Persona) -> (Option<Message>, Vec<Message>) {
+    let system = Message::new(Role::System, Origin::System, Arc::clone(&persona.system));
+    let history = (1..).zip(&script.history);
+    let history = history.map(|(n, (role, content))| Message::new(*role, Origin::History(n), Arc::clone(content)));
+    ((!persona.system.is_empty()).then_some(system), history.collect())
 }
 
 fn user_message(number: TurnId, turn: &Turn) -> Message {

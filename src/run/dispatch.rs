@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::conversation::{self, Conversation, Played, Steering};
 use super::fail_fast::{FailFast, FailedTrial};
-use super::models::Models;
+use super::models::{Model, Models};
 use super::order::{Order, Slot};
 use super::outlet::{JournalLost, Outlet};
 use super::outsiders::Outsiders;
@@ -320,7 +320,7 @@ fn broke_off(panic: &(dyn Any + Send)) -> String {
     format!("a defect of chat-eval ended this conversation: {}", said.unwrap_or("it says nothing of itself"))
 }
 
-fn first_message(diagnostics: Vec<Diagnostic>) -> String {
+pub(super) fn first_message(diagnostics: Vec<Diagnostic>) -> String {
     diagnostics.into_iter().next().map_or_else(String::new, |diagnostic| diagnostic.message)
 }
 
@@ -328,24 +328,9 @@ fn first_message(diagnostics: Vec<Diagnostic>) -> String {
 fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
     let job = &course.job;
     let planned = &job.plan.conversations[index];
-    let scenario = job.plan.scenario(planned);
     let name = job.plan.model(planned);
     let model = job.models.get(name).ok_or_else(|| format!("there is no provider for the model `{name}`"))?;
     Ok(Conversation {
-        plan: u32::try_from(index).unwrap_or(u32::MAX),
-        key: job.plan.conversation_key(planned),
-        trials: job.plan.trials_of(planned),
-        pass_rate: scenario.pass_rate,
-        file: scenario.source.path.clone(),
-        matrix: job.plan.cell(planned).clone(),
-        script: job.plan.script(planned).map_err(first_message)?,
-        canaries: job.plan.canaries(planned),
-        persona: planned.persona as usize,
-        window: job.plan.window(planned),
-        params: scenario.params.clone(),
-        stream: job.plan.is_streamed(planned),
-        snapshot: Arc::clone(&scenario.snapshot),
-        model: model.clone(),
         tape: job.tapes.get(&planned.scenario).filter(|_| model.chat.source() != Source::Builtin).cloned(),
         shared: match &course.sharing {
             Some(sharing) => sharing.of(planned, job.earlier.as_ref())?,
@@ -355,6 +340,35 @@ fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
         is_triaged: job.is_triaged,
         outsiders: Arc::clone(&job.outsiders),
         so_far: so_far(job, index)?,
+        ..alone(&job.plan, index, model)?
+    })
+}
+
+/// The conversation at a place of the plan, of which nothing is recorded, shared or known.
+pub(super) fn alone(plan: &Plan, index: usize, model: &Model) -> Result<Conversation, String> {
+    let planned = &plan.conversations[index];
+    let scenario = plan.scenario(planned);
+    Ok(Conversation {
+        plan: u32::try_from(index).unwrap_or(u32::MAX),
+        key: plan.conversation_key(planned),
+        trials: plan.trials_of(planned),
+        pass_rate: scenario.pass_rate,
+        file: scenario.source.path.clone(),
+        matrix: plan.cell(planned).clone(),
+        script: plan.script(planned).map_err(first_message)?,
+        canaries: plan.canaries(planned),
+        persona: planned.persona as usize,
+        window: plan.window(planned),
+        params: scenario.params.clone(),
+        stream: plan.is_streamed(planned),
+        snapshot: Arc::clone(&scenario.snapshot),
+        model: model.clone(),
+        tape: None,
+        shared: None,
+        pins: Replies::new(),
+        is_triaged: false,
+        outsiders: Arc::default(),
+        so_far: SoFar::default(),
     })
 }
 

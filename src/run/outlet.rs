@@ -33,6 +33,21 @@ pub enum Note {
 #[error("the journal cannot be written")]
 pub struct JournalLost;
 
+impl Notes {
+    /// Everything that is told until every outlet is gone, acknowledged at once: for conversations that no journal is kept of.
+    pub(super) async fn gather(mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(note) = self.receiver.recv().await {
+            if let Note::Event(event, done) = note {
+                events.push(event);
+                // Whoever does not wait for it does not listen.
+                let _ = done.map(|done| done.send(()));
+            }
+        }
+        events
+    }
+}
+
 /// The way to the consumer; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Outlet {

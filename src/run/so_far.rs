@@ -1,12 +1,14 @@
 //! What a run that goes on knows of a conversation already: what of it the journal holds is neither sent nor written again.
 
 use crate::event::{CallDone, CheckDone, Record, TurnDone};
-use crate::model::{Reply, Source, TurnId};
+use crate::model::{Message, Origin, Reply, Source, TurnId};
 
 /// The turns and checks of a conversation that the journal holds; none where it was not begun.
 #[derive(Debug, Clone, Default)]
 pub struct SoFar {
     turns: Vec<TurnDone>,
+    /// Its own list of messages, to which what its turns sent points.
+    list: Option<Vec<Message>>,
     /// Its calls beside the turns.
     pub(super) calls: Vec<CallDone>,
     checks: Vec<CheckDone>,
@@ -14,11 +16,30 @@ pub struct SoFar {
 
 impl From<Record> for SoFar {
     fn from(record: Record) -> Self {
-        Self { turns: record.turns, calls: record.calls, checks: record.checks }
+        let list = Some(record.messages());
+        Self { turns: record.turns, list, calls: record.calls, checks: record.checks }
     }
 }
 
 impl SoFar {
+    /// What was said of an earlier run, and no check of it: all of them are decided anew.
+    pub(super) fn unjudged(record: Record) -> Self {
+        Self { checks: Vec::new(), ..Self::from(record) }
+    }
+
+    /// The conversation's own list of messages as the journal has it; `None` where it was not begun.
+    pub(super) fn list(&self) -> Option<&[Message]> {
+        self.list.as_deref()
+    }
+
+    /// The system message and the history that stood before turn 1; `None` where the conversation was not begun.
+    pub(super) fn before(&self) -> Option<(Option<Message>, Vec<Message>)> {
+        let list = self.list.as_ref()?;
+        let system = list.iter().find(|message| message.origin == Origin::System).cloned();
+        let history = list.iter().filter(|message| matches!(message.origin, Origin::History(_)));
+        Some((system, history.cloned().collect()))
+    }
+
     /// A turn whose reply is known. One whose call failed is none: it is made again.
     pub(super) fn turn(&self, number: TurnId) -> Option<&TurnDone> {
         self.turns.iter().find(|turn| turn.turn == number && turn.reply.is_some())

@@ -5,7 +5,7 @@ use super::super::config;
 use super::super::console::Console;
 use super::super::exit::Exit;
 use super::super::judges::judges_of;
-use super::super::{cassettes, models, show_diagnostics, sources};
+use super::super::{cassettes, controls, models, show_diagnostics, sources};
 use super::run::{name_clashes, plan_refused};
 use crate::run::overflows;
 use crate::run::plan::{Overrides, Plan};
@@ -51,8 +51,16 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
         console.fatal("no scenario found; scenarios are `*.yaml` and `*.yml`");
         return Exit::NothingToDo;
     }
+    let controlled = if args.controls {
+        match controls::control(&plan, console) {
+            Ok(told) => told,
+            Err(exit) => return exit,
+        }
+    } else {
+        String::new()
+    };
     let (files, conversations) = (plural(count, "scenario"), plural(plan.conversations.len(), "conversation"));
-    console.line(&format!("{files}, {conversations}: no errors"));
+    console.line(&format!("{files}, {conversations}: no errors{controlled}"));
     Exit::Passed
 }
 

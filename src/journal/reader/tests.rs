@@ -26,6 +26,7 @@ fn run(conversations: u32) -> Event {
         shard: None,
         planned: None,
         rerun: None,
+        recheck: None,
         merged_from: Vec::new(),
         models: std::collections::BTreeMap::new(),
         environment: serde_json::Map::new(),

@@ -155,6 +155,12 @@ pub(super) fn checks_of<'c>(
     turn.checks.iter().chain(each.map(|each| &each.check))
 }
 
+/// The checks of all live turns and probes, by their numbers.
+pub(in crate::run) fn numbered(script: &Script, persona: usize) -> Vec<&Check> {
+    let asked = script.asked().filter(|(_, turn)| turn.reply.is_none());
+    asked.flat_map(|(number, turn)| checks_of(script, persona, number, turn)).collect()
+}
+
 /// The verdict under a `known_failure` mark.
 fn under_mark(mark: Option<&str>, verdict: Verdict, detail: String) -> (Verdict, String) {
     match (mark, verdict) {

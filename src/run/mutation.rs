@@ -1,0 +1,405 @@
+//! Changes replies of an earlier run for the worse, one at a time, and looks which checks notice.
+//!
+//! All else stays as it was sent and said: later turns see the reply that was given, not the changed one. Nothing is drawn by
+//! chance. A check that does not pass on the reply as it was has nothing to lose, and is not tried.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use super::rejudge::Again;
+use crate::check::{Wanted, is_on_reply, wanted};
+use crate::event::{CheckDone, Record, TurnDone};
+use crate::model::{Fact, MatchKind, Position, Script, Source, TurnId, Verdict};
+use crate::window::FactMatcher;
+
+/// What is left of a reply that says nothing: an empty one would be `unknown` to every check alike, whatever it asserts.
+const NOTHING_SAID: &str = "…";
+
+/// So many replies are kept of a turn that others get in the place of their own.
+const DONORS: usize = 64;
+
+/// How a reply is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mutant {
+    /// It says nothing.
+    Blank,
+    /// It is the reply to another question.
+    Swapped,
+    /// Other values stand in the place of the facts'.
+    OtherFacts,
+    /// It has what the check forbids: a fact that it must not know, a word, too many words.
+    Forbidden,
+}
+
+impl Mutant {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Blank, Self::Swapped, Self::OtherFacts, Self::Forbidden];
+
+    /// Its word, in every output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Blank => "blank",
+            Self::Swapped => "swapped",
+            Self::OtherFacts => "other_facts",
+            Self::Forbidden => "forbidden",
+        }
+    }
+}
+
+/// How many changed replies a check was shown, and how many of them it noticed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kills {
+    /// Those that it was shown.
+    pub mutants: u64,
+    /// Those that it did not pass.
+    pub killed: u64,
+}
+
+impl Kills {
+    /// The share that was noticed; `None` where there was none to notice.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "no run has 2^53 replies")]
+    pub fn rate(self) -> Option<f64> {
+        (self.mutants > 0).then(|| self.killed as f64 / self.mutants as f64)
+    }
+
+    /// Adds others.
+    pub fn add(&mut self, other: Self) {
+        self.mutants += other.mutants;
+        self.killed += other.killed;
+    }
+}
+
+/// A check as it stands in its file, with all that was tried on it in all conversations and turns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tried {
+    /// The scenario's file.
+    pub file: String,
+    /// The scenario.
+    pub scenario: String,
+    /// Line and column in its file.
+    pub place: (u32, u32),
+    /// Its key.
+    pub check: String,
+    /// The user's name for it.
+    pub name: Option<String>,
+    /// What it asserts.
+    pub expected: String,
+    /// What was tried, by how the reply was changed.
+    pub kills: BTreeMap<Mutant, Kills>,
+}
+
+impl Tried {
+    /// All that was tried.
+    #[must_use]
+    pub fn all(&self) -> Kills {
+        let mut all = Kills::default();
+        self.kills.values().for_each(|kills| all.add(*kills));
+        all
+    }
+
+    /// Whether it passed every reply that it ought to have noticed.
+    #[must_use]
+    pub fn is_vacuous(&self) -> bool {
+        let all = self.all();
+        all.mutants > 0 && all.killed == 0
+    }
+}
+
+/// Checks of single turns that were not tried, by why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// They do not pass on the reply as it was.
+    pub not_passed: u64,
+    /// They are not about what the reply says: the request, how it ended, what it took.
+    pub not_on_reply: u64,
+    /// They hang on what a judge or a program says, and nobody is asked.
+    pub from_outside: u64,
+    /// They are asked of the whole transcript.
+    pub on_transcript: u64,
+    /// No reply could be made that they ought to notice.
+    pub no_mutant: u64,
+}
+
+/// All that was tried on a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Mutation {
+    /// The checks, in the order in which they were first tried.
+    checks: Vec<Tried>,
+    /// What was not tried.
+    pub left_out: LeftOut,
+    places: BTreeMap<(String, u32, u32, String), usize>,
+}
+
+/// Replies that others get in the place of their own: of each turn one for every question that was asked there.
+#[derive(Debug, Default)]
+pub struct Donors(BTreeMap<TurnId, Vec<Donor>>);
+
+#[derive(Debug)]
+struct Donor {
+    plan: u32,
+    user: String,
+    reply: String,
+}
+
+impl Donors {
+    /// Takes in what was said to a conversation.
+    pub fn add(&mut self, record: &Record) {
+        for turn in record.turns.iter().filter(|turn| turn.source != Source::Canned) {
+            let Some(reply) = turn.reply.as_ref().filter(|reply| !reply.trim().is_empty()) else { continue };
+            let donors = self.0.entry(turn.turn).or_default();
+            if donors.len() < DONORS && donors.iter().all(|known| known.user != turn.user) {
+                donors.push(Donor { plan: record.begin.plan, user: turn.user.clone(), reply: reply.clone() });
+            }
+        }
+    }
+
+    /// The next conversation's reply at the same turn that answers another question, in other words; where there is none, the
+    /// conversation's own next reply of which that is so.
+    fn other<'d>(&'d self, turn: &TurnDone, record: &'d Record) -> Option<&'d str> {
+        let own = turn.reply.as_deref().unwrap_or_default();
+        let donors = self.0.get(&turn.turn).map(Vec::as_slice).unwrap_or_default();
+        let behind = donors.iter().filter(|donor| donor.plan > record.begin.plan);
+        let before = donors.iter().filter(|donor| donor.plan <= record.begin.plan);
+        let others = behind.chain(before).map(|donor| (&donor.user, &donor.reply));
+        let later = record.turns.iter().filter(|other| other.turn > turn.turn);
+        let earlier = record.turns.iter().filter(|other| other.turn < turn.turn);
+        let live = later.chain(earlier).filter(|other| other.source != Source::Canned);
+        let own_others = live.filter_map(|other| Some((&other.user, other.reply.as_ref()?)));
+        let mut all = others.chain(own_others);
+        all.find(|(user, reply)| **user != turn.user && *reply != own && !reply.trim().is_empty())
+            .map(|(_, reply)| reply.as_str())
+    }
+}
+
+impl Mutation {
+    /// Tries all that can be on a conversation.
+    pub async fn add(&mut self, again: &Again<'_>, record: &Record, donors: &Donors) {
+        let (checks, _) = again.decide(record.clone()).await;
+        let script = again.script();
+        let asserted = again.numbered();
+        for turn in record.turns.iter().filter(|turn| turn.source != Source::Canned && turn.reply.is_some()) {
+            let reply = turn.reply.as_deref().unwrap_or_default();
+            let mut shown = Vec::new();
+            for check in checks.iter().filter(|check| check.turn == Some(turn.turn)) {
+                let asserted = usize::try_from(check.index).ok().and_then(|index| asserted.get(index));
+                match asserted {
+                    _ if check.verdict != Verdict::Pass => self.left_out.not_passed += 1,
+                    Some(asserted) if asserted.kind.outside().is_some() => self.left_out.from_outside += 1,
+                    Some(asserted) if is_on_reply(&asserted.kind) => {
+                        let wanted = wanted(&asserted.kind, reply, check.retention.as_ref());
+                        shown.push(Shown { check, place: asserted.position, wanted, has_mutant: false });
+                    }
+                    _ => self.left_out.not_on_reply += 1,
+                }
+            }
+            if shown.is_empty() {
+                continue;
+            }
+            let replaced = with_other_facts(reply, script);
+            let alike = [
+                (Mutant::Blank, Some(NOTHING_SAID).filter(|nothing| *nothing != reply)),
+                (Mutant::Swapped, donors.other(turn, record)),
+                (Mutant::OtherFacts, replaced.as_deref()),
+            ];
+            for (mutant, changed) in alike {
+                let Some(changed) = changed else { continue };
+                let ought: Vec<&mut Shown<'_>> =
+                    shown.iter_mut().filter(|shown| shown.ought(mutant, script, reply)).collect();
+                if !ought.is_empty() {
+                    let after = again.decide(with_reply(record, turn.turn, changed)).await.0;
+                    ought.into_iter().for_each(|shown| self.count(again, shown, mutant, &after));
+                }
+            }
+            for shown in &mut shown {
+                if let Some(forbidden) = shown.wanted.forbidden.take() {
+                    let after = again.decide(with_reply(record, turn.turn, &forbidden)).await.0;
+                    self.count(again, shown, Mutant::Forbidden, &after);
+                }
+            }
+            self.left_out.no_mutant += shown.iter().filter(|shown| !shown.has_mutant).count() as u64;
+        }
+        self.left_out.on_transcript += checks.iter().filter(|check| check.turn.is_none()).count() as u64;
+    }
+
+    fn count(&mut self, again: &Again<'_>, shown: &mut Shown<'_>, mutant: Mutant, after: &[CheckDone]) {
+        shown.has_mutant = true;
+        let verdict = after.iter().find(|other| other.index == shown.check.index).map(|other| other.verdict);
+        let killed = u64::from(verdict != Some(Verdict::Pass));
+        self.tried(again, shown).kills.entry(mutant).or_default().add(Kills { mutants: 1, killed });
+    }
+
+    fn tried(&mut self, again: &Again<'_>, shown: &Shown<'_>) -> &mut Tried {
+        let (check, place) = (shown.check, (shown.place.line, shown.place.column));
+        let file = again.file();
+        let key = (file.to_owned(), place.0, place.1, check.check.clone());
+        let at = *self.places.entry(key).or_insert_with(|| {
+            self.checks.push(Tried {
+                file: file.to_owned(),
+                scenario: again.name().to_owned(),
+                place,
+                check: check.check.clone(),
+                name: check.name.clone(),
+                expected: check.expected.clone(),
+                kills: BTreeMap::new(),
+            });
+            self.checks.len() - 1
+        });
+        &mut self.checks[at]
+    }
+
+    /// The checks that were tried: by file in the order of the plan, and as they stand there.
+    #[must_use]
+    pub fn checks(&self) -> Vec<&Tried> {
+        let mut files: Vec<&str> = self.checks.iter().map(|check| check.file.as_str()).collect();
+        files.dedup();
+        let mut checks: Vec<&Tried> = self.checks.iter().collect();
+        checks.sort_by_key(|check| (files.iter().position(|file| *file == check.file), check.place));
+        checks
+    }
+
+    /// What was tried on each file, in the order of the plan: its path, how many checks, and what they noticed.
+    #[must_use]
+    pub fn files(&self) -> Vec<(&str, u64, Kills)> {
+        let mut files: Vec<(&str, u64, Kills)> = Vec::new();
+        for check in &self.checks {
+            let at = files.iter().position(|(file, ..)| *file == check.file).unwrap_or_else(|| {
+                files.push((&check.file, 0, Kills::default()));
+                files.len() - 1
+            });
+            files[at].1 += 1;
+            files[at].2.add(check.all());
+        }
+        files
+    }
+
+    /// All that was tried.
+    #[must_use]
+    pub fn all(&self) -> Kills {
+        let mut all = Kills::default();
+        self.checks.iter().for_each(|check| all.add(check.all()));
+        all
+    }
+}
+
+/// A check that passes on a reply, and is shown changed ones.
+struct Shown<'c> {
+    check: &'c CheckDone,
+    place: Position,
+    wanted: Wanted,
+    has_mutant: bool,
+}
+
+impl Shown<'_> {
+    /// Whether it ought to notice a reply that was changed so.
+    fn ought(&self, mutant: Mutant, script: &Script, reply: &str) -> bool {
+        match mutant {
+            Mutant::Blank => self.wanted.is_something,
+            Mutant::Swapped => self.wanted.is_fitting,
+            Mutant::OtherFacts => {
+                self.wanted.is_fact || self.wanted.is_fitting && names_a_fact(self.check, script, reply)
+            }
+            Mutant::Forbidden => self.wanted.forbidden.is_some(),
+        }
+    }
+}
+
+/// Whether a check on words asserts a fact that the reply has.
+fn names_a_fact(check: &CheckDone, script: &Script, reply: &str) -> bool {
+    let values = script.facts.iter().flat_map(FactMatcher::of_fact);
+    values.map(|(_, matcher)| matcher).any(|matcher| matcher.is_in(reply) && matcher.is_in(&check.expected))
+}
+
+/// The conversation with another reply at a turn, which later turns do not hear.
+fn with_reply(record: &Record, number: TurnId, reply: &str) -> Record {
+    let mut record = record.clone();
+    if let Some(turn) = record.turns.iter_mut().find(|turn| turn.turn == number) {
+        let was = turn.reply.replace(reply.to_owned());
+        turn.pinned = turn.pinned.take().or(was);
+        // It is all there, whatever became of the one that was given.
+        turn.finish_reason = turn.finish_reason.take().map(|_| "stop".to_owned());
+    }
+    record
+}
+
+/// The reply with other values in the place of the facts'; `None` where it has none, or none that could be told in it.
+fn with_other_facts(reply: &str, script: &Script) -> Option<String> {
+    let changed = script.facts.iter().fold(reply.to_owned(), |text, fact| without(fact, text));
+    (changed != reply).then_some(changed)
+}
+
+fn without(fact: &Fact, text: String) -> String {
+    let mut spellings: Vec<&str> = [fact.value.as_str()]
+        .into_iter()
+        .chain(fact.aliases.iter().chain(&fact.outdated).map(String::as_str))
+        .filter(|spelling| !spelling.trim().is_empty())
+        .collect();
+    // The whole name before its first half.
+    spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+    let words = spellings.iter().map(|spelling| {
+        let words = spelling.split_whitespace().map(regex::escape).collect::<Vec<_>>().join(r"\s+");
+        let edge = |c: Option<char>| if c.is_some_and(char::is_alphanumeric) { r"\b" } else { "" };
+        match fact.matching {
+            MatchKind::Text => words,
+            _ => format!("{}{words}{}", edge(spelling.chars().next()), edge(spelling.chars().next_back())),
+        }
+    });
+    let own = fact.regex.iter().map(|pattern| format!("(?:{pattern})"));
+    let expression = own.chain(words).collect::<Vec<_>>().join("|");
+    let Ok(expression) = Regex::new(&format!("(?i){expression}")) else { return text };
+    let other = |found: &regex::Captures<'_>| if found[0].is_empty() { String::new() } else { other_value(&found[0]) };
+    expression.replace_all(&text, other).into_owned()
+}
+
+/// Another value that looks alike: other letters, other digits.
+fn other_value(value: &str) -> String {
+    let shift = |c: char, first: u8, of: u8, by: u8| {
+        let place = u8::try_from(u32::from(c)).unwrap_or(first) - first;
+        char::from(first + (place + by) % of)
+    };
+    let other: String = value
+        .chars()
+        .map(|c| match c {
+            'a'..='z' => shift(c, b'a', 26, 7),
+            'A'..='Z' => shift(c, b'A', 26, 7),
+            '0'..='9' => shift(c, b'0', 10, 3),
+            other => other,
+        })
+        .collect();
+    if other == value { "Zubrowa".to_owned() } else { other }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact(value: &str, aliases: &[&str], matching: MatchKind) -> Fact {
+        Fact {
+            name: "f".into(),
+            value: value.into(),
+            aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+            matching,
+            regex: None,
+            asks: vec![],
+            outdated: vec![],
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_a_fact_is_replaced_and_nothing_else() {
+        let name = fact("Priya", &["Priya Sharma"], MatchKind::Word);
+        for (fact, reply, changed) in [
+            (&name, "Hi Priya, PRIYA\nSharma!", "Hi Wypfh, WYPFH\nZohyth!"),
+            (&name, "Priyanka is not it.", "Priyanka is not it."),
+            (&fact("$2000", &["2,000"], MatchKind::Text), "It is $2000 (2,000).", "It is $5333 (5,333)."),
+            (&fact("小明", &[], MatchKind::Text), "你是小明。", "你是Zubrowa。"),
+        ] {
+            let other = without(fact, reply.to_owned());
+            assert_eq!(other, changed);
+            let matcher = FactMatcher::of_value(fact, &fact.value);
+            assert!(!matcher.is_in(&other), "{other}");
+        }
+    }
+}
