@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::body::{Body, PersonaNode};
 use super::decode::{Fields, Findings, one_or_many};
+use super::lint::Allowed;
 use super::matrix::{self, Case, CasesNode, Variables};
 use super::read_files::Remembered;
 use super::read_probes::Probes;
@@ -40,6 +41,7 @@ const KEYS: &[&str] = &[
     "matrix",
     "cases",
     "each_reply",
+    "allow",
 ];
 const MAX_NAME: usize = 100;
 const MAX_TRIALS: u64 = 10_000;
@@ -143,6 +145,9 @@ impl Reader<'_> {
         let turns = fields.require(findings, "turns", "a scenario");
         let captures = turns.map_or_else(Vec::new, |turns| read_turns::captures(findings, turns));
         self.distinct_variables(findings, &vars, &cells, (&cases, &canaries, &captures));
+        let probes = fields.get("probes").and_then(|node| self.probes(findings, node));
+        let lists = turns.into_iter().chain(probes.as_ref().map(Probes::list));
+        let allowed = Allowed::read(findings, fields.get("allow"), lists);
         Scenario {
             name,
             description: fields.get("description").and_then(|node| findings.text(node, "description")),
@@ -165,6 +170,7 @@ impl Reader<'_> {
             personas: personas.iter().map(|persona| persona.name.clone()).collect(),
             cases,
             cells,
+            allowed,
             body: Body {
                 vars,
                 canaries,
@@ -175,7 +181,7 @@ impl Reader<'_> {
                 fillers: turns.map_or_else(FillerFiles::new, |turns| self.filler_files(findings, turns)),
                 // Without turns the rest of the file is still looked at.
                 turns: turns.unwrap_or(&Node::NOTHING).clone(),
-                probes: fields.get("probes").and_then(|node| self.probes(findings, node)),
+                probes,
                 each_reply: fields.get("each_reply").cloned(),
                 fixed: None,
             },

@@ -43,6 +43,16 @@ impl Probes {
         Ok(Self { list, file: Some((Arc::clone(file), named.position)) })
     }
 
+    /// The list, before its variables are filled in.
+    pub const fn list(&self) -> &Node {
+        &self.list
+    }
+
+    /// Where all of them stand, where they are from a file.
+    pub fn place(&self) -> Option<Position> {
+        self.file.as_ref().map(|(_, named)| *named)
+    }
+
     /// Whether they have variables to fill in.
     pub fn have_templates(&self) -> bool {
         has_templates(&self.list)
@@ -77,7 +87,7 @@ fn probes(findings: &mut Findings, list: &Node, facts: &[Fact]) -> Vec<Turn> {
 }
 
 fn probe(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Option<Turn> {
-    let fields = findings.fields(node, "a probe", &["user", "expect"])?;
+    let fields = findings.fields(node, "a probe", &["user", "expect", "allow"])?;
     let user = fields.require(findings, "user", "a probe");
     let checks = fields.get("expect").map_or_else(Vec::new, |expect| checks(findings, expect, facts));
     let user = findings.filled_text(user?, "user")?.into();

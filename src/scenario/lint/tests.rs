@@ -1,0 +1,1 @@
+//! The lint on tables of small scripts.
