@@ -14,6 +14,7 @@ mod git;
 mod gone;
 mod history;
 mod limits;
+mod lint;
 mod missing;
 mod models;
 mod opening;

@@ -7,6 +7,7 @@ pub mod conversation;
 mod dispatch;
 mod fail_fast;
 mod filter;
+pub mod lint;
 mod models;
 mod order;
 mod outlet;

@@ -116,6 +116,20 @@ impl Scenario {
         self.params_span.clone()
     }
 
+    /// Whether all its cases and cells have the same script.
+    #[must_use]
+    pub fn has_one_script(&self) -> bool {
+        self.body.fixed.is_some()
+    }
+
+    /// The names of its facts, in the order of the file.
+    #[must_use]
+    pub fn facts(&self) -> Vec<&str> {
+        let declared = self.body.facts.as_ref().map(|facts| &facts.value);
+        let entries = if let Some(yaml::Value::Map(entries)) = declared { &entries[..] } else { &[] };
+        entries.iter().filter_map(|(key, _)| key.scalar_text()).collect()
+    }
+
     /// Where a fact is declared, and whether it is a canary.
     #[must_use]
     pub fn place_of_fact(&self, name: &str) -> (Range<usize>, bool) {

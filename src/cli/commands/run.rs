@@ -23,7 +23,7 @@ use super::super::output::{Both, Format, Told};
 use super::super::progress::{Aside, Bar, Show};
 use super::super::signals::{self, Asked};
 use super::super::snapshots::SnapshotSettings;
-use super::super::{earlier, environment, history, limits, rerun, show_diagnostics, sources};
+use super::super::{earlier, environment, history, limits, lint, rerun, show_diagnostics, sources};
 use super::resume;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, Rerun, Shard, Stopped};
@@ -248,6 +248,9 @@ pub(super) fn prepare(
     let wrong = plan_errors(&plan, &models);
     if !wrong.is_empty() {
         return Err(bad(&wrong));
+    }
+    if args.resume.is_none() {
+        lint::show_before_run(&plan, &config, console);
     }
     // One part of one is the plan.
     let shard = args.shard.filter(|shard| shard.of > 1);
