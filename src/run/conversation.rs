@@ -18,6 +18,7 @@ use self::answer::Answered;
 pub use self::checks::triage_calls;
 use self::checks::{checks_of, under_mark};
 use self::told::begin;
+pub(super) use self::triage::{HEARD, restated};
 use self::triage::Asked;
 use super::cells::Cells;
 use super::models::Model;
@@ -394,7 +395,7 @@ impl<'c> Stage<'c> {
     }
 }
 
-fn user_message(number: TurnId, turn: &Turn) -> Message {
+pub(super) fn user_message(number: TurnId, turn: &Turn) -> Message {
     let origin = match number {
         TurnId::Turn(number) => Origin::User(number),
         TurnId::Probe(number) => Origin::Probe(number),

@@ -323,12 +323,18 @@ impl<'s> OfScenario<'s> {
 
 /// Whether a check is judged on a variant's model, and held to.
 fn is_judged(check: &Check, variant: &Variant<'_>) -> bool {
-    let is_among = |globs: &[String]| {
-        let matches = |glob: &String| Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(variant.name));
-        globs.is_empty() || globs.iter().any(matches)
-    };
-    let is_marked = check.known_failure.as_ref().is_some_and(|mark| is_among(&mark.models));
-    !is_marked && is_among(&check.models) && (variant.model.is_language_model || !check.needs_model)
+    let is_marked = check.known_failure.as_ref().is_some_and(|mark| is_among(&mark.models, variant.name));
+    !is_marked && is_for(check, variant.name, variant.model)
+}
+
+/// Whether a check is judged on a model.
+pub(super) fn is_for(check: &Check, name: &str, model: LintedModel) -> bool {
+    is_among(&check.models, name) && (model.is_language_model || !check.needs_model)
+}
+
+fn is_among(globs: &[String], model: &str) -> bool {
+    let matches = |glob: &String| Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(model));
+    globs.is_empty() || globs.iter().any(matches)
 }
 
 /// What tells a variant from others under the same window: `gap=2`, `case 7, tutor`.
@@ -358,10 +364,17 @@ fn words(claim: &Claim<'_>, fact: &str, value: &str) -> (String, String) {
             format!("{check} can never pass: no message that is sent has {value}"),
             "a larger window may keep it; `forgets` says that it is cut, `retains_iff_visible` holds under every window".to_owned(),
         ),
-        Code::CanNeverPass => (
-            format!("{check} can never pass: {value} is in what is sent"),
-            format!("a smaller window may cut it; `recalls: {fact}` says that it is kept"),
-        ),
+        Code::CanNeverPass => {
+            let help = match claim.carriers.first() {
+                Some(Origin::System) => "no window cuts the system prompt".to_owned(),
+                Some(Origin::User(number)) if TurnId::Turn(*number) == claim.asked.number => {
+                    "no window cuts the question: ask without naming it".to_owned()
+                }
+                Some(Origin::Probe(_)) => "no window cuts the question: ask without naming it".to_owned(),
+                _ => format!("a smaller window may cut it; `recalls: {fact}` says that it is kept"),
+            };
+            (format!("{check} can never pass: {value} is in what is sent"), help)
+        }
         Code::OnlyByReply => (
             format!("{check} passes only if a live reply repeats {value}: no scripted message that is sent has it"),
             "a larger window may keep it; `allow: [only-by-reply]` on the turn where it is meant".to_owned(),

@@ -1,5 +1,6 @@
 //! The runner: what is to be played, how one conversation goes (read [`conversation`] first), and how many at once.
 
+pub mod bounds;
 mod call;
 mod cells;
 pub mod contamination;
@@ -14,6 +15,7 @@ mod outlet;
 mod overflow;
 mod pins;
 pub mod plan;
+pub mod requests;
 mod shard;
 mod sharing;
 mod so_far;
