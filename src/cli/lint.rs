@@ -18,12 +18,16 @@ const SHOWN_BEFORE_RUN: usize = 10;
 /// Looks at a plan; `is_whole` where nothing was left out of it.
 #[must_use]
 pub fn of(plan: &Plan, is_whole: bool, config: &Config) -> Linted {
-    lint(plan, is_whole, &|name| {
-        let model = resolve(config, name).ok();
-        let is_embedded = model.as_ref().is_some_and(|model| matches!(model.provider, ProviderConfig::Builtin(_)));
-        let tokenizer = model.map(|model| model.tokenizer).unwrap_or_default();
-        LintedModel { tokenizer, is_language_model: !is_embedded }
-    })
+    lint(plan, is_whole, &|name| linted(config, name))
+}
+
+/// What the lint must know of a model.
+#[must_use]
+pub fn linted(config: &Config, name: &str) -> LintedModel {
+    let model = resolve(config, name).ok();
+    let is_embedded = model.as_ref().is_some_and(|model| matches!(model.provider, ProviderConfig::Builtin(_)));
+    let tokenizer = model.map(|model| model.tokenizer).unwrap_or_default();
+    LintedModel { tokenizer, is_language_model: !is_embedded }
 }
 
 /// How many errors and how many warnings there are.

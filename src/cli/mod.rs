@@ -23,6 +23,7 @@ mod progress;
 mod rerun;
 mod review;
 mod runs;
+mod selection;
 mod signals;
 mod snapshots;
 mod sources;
@@ -49,6 +50,7 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Run(args) => commands::run::run(&args, &cli.global, &console),
         Command::Check(args) => commands::check::check(&args, &cli.global, &console),
+        Command::Plan(args) => commands::plan::plan(&args, &cli.global, &console),
         Command::Review(args) if args.prune => commands::prune::prune(&args, &cli.global, &console),
         Command::Review(args) => commands::review::review(&args, &console),
         Command::Report(args) => commands::report::report(&args, &console),

@@ -25,6 +25,7 @@ pub mod lines;
 pub mod markdown;
 mod measures;
 mod paint;
+pub mod plan;
 pub mod progress;
 #[cfg(test)]
 mod sample;

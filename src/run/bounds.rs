@@ -144,7 +144,7 @@ pub fn bounds(
         let one = |planned: &Planned| {
             let Ok(script) = plan.script(planned) else { return Bound::NOTHING };
             if let Some(kind) = model.builtin {
-                return Played::new(plan, planned, Builtin::new(kind)).play(is_triaged);
+                return Played::new(plan, planned, Builtin::new(kind)).play(model.tokenizer, is_triaged);
             }
             let count = |text: &str| {
                 let mut counts = counts.borrow_mut();
@@ -317,7 +317,7 @@ impl<'p> Played<'p> {
         reply
     }
 
-    fn play(mut self, is_triaged: bool) -> Bound {
+    fn play(mut self, tokenizer: Tokenizer, is_triaged: bool) -> Bound {
         let Ok(mut script) = self.plan.script(self.planned) else { return self.total };
         let persona = self.planned.persona as usize;
         let system = &script.personas[persona].system;
@@ -326,7 +326,6 @@ impl<'p> Played<'p> {
         let history = (1..).zip(&script.history);
         let mut history: Vec<Message> =
             history.map(|(n, (role, text))| Message::new(*role, Origin::History(n), std::sync::Arc::clone(text))).collect();
-        let tokenizer = Tokenizer::default();
         let count = |message: &Message| tokenizer.count(&message.content) + PER_MESSAGE;
         let mut captured = Variables::new();
         let numbers: Vec<TurnId> = script.asked().map(|(number, _)| number).collect();

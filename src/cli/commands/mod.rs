@@ -5,6 +5,7 @@ pub mod compare;
 pub mod diff;
 pub mod init;
 pub mod merge;
+pub mod plan;
 pub mod prune;
 pub mod report;
 pub mod resume;
