@@ -70,7 +70,7 @@ pub fn show_before_run(plan: &Plan, config: &Config, console: &Console) {
         console.remark(&line(warning));
     }
     if let Some(more) = found.len().checked_sub(SHOWN_BEFORE_RUN).filter(|more| *more > 0) {
-        console.remark(&format!("… and {} more; `chat-eval check` shows them all", plural(more, "warning")));
+        console.remark(&format!("… and {} more; `chat-eval check` shows them", plural(more, "warning")));
     }
 }
 

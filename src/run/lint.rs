@@ -431,3 +431,6 @@ fn listed(items: impl IntoIterator<Item = impl ToString>) -> String {
         more => format!("{shown} and {more} more"),
     }
 }
+
+#[cfg(test)]
+mod tests;

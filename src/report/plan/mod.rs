@@ -55,7 +55,7 @@ pub fn render(lines: &[Line], total: &Bound, remarks: Remarks, look: Look) -> St
         text("model", |line| one_line(&line.key.model)),
         text("window", |line| one_line(&line.key.window)),
         text("vars", |line| vars_in_words(&line.key.vars)),
-        number("conversations", |bound| grouped(bound.conversations)),
+        number("trials", |bound| grouped(bound.conversations)),
         number("calls", |bound| grouped(bound.calls)),
         number("sent", |bound| tokens(bound.sent)),
         number("replies", |bound| tokens(bound.replies)),

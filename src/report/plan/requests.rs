@@ -35,7 +35,7 @@ pub fn conversation(line: &Line, turns: &[TurnOutline], depth: Depth, look: Look
     if depth == Depth::New
         && let Some(system) = turns.iter().find_map(|turn| turn.messages.first().filter(|first| is_system(first)))
     {
-        page += &text("  system", system, depth, look);
+        page += &text(&format!("{INDENT}{:<8}", "system"), system, depth, look);
     }
     for (turn, list) in turns.iter().zip(&lists) {
         let name = match turn.number {

@@ -6,8 +6,6 @@
 
 mod allow;
 mod sight;
-#[cfg(test)]
-mod tests;
 
 pub use allow::Allowed;
 pub use sight::{Answer, Facts, Sight};

@@ -1,1 +1,0 @@
-//! The lint on tables of small scripts.
