@@ -6,7 +6,7 @@ use super::console::Console;
 use super::models::resolve;
 use super::show_diagnostics;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::run::lint::{Linted, LintedModel, as_warnings, lint};
+use crate::run::lint::{Extent, Linted, LintedModel, as_warnings, lint};
 use crate::run::plan::Plan;
 use crate::text::escape::{no_command, visible};
 
@@ -14,11 +14,15 @@ use crate::text::escape::{no_command, visible};
 const SHOWN: usize = 50;
 /// So many lines of warnings stand before a run.
 const SHOWN_BEFORE_RUN: usize = 10;
+/// So many turns are looked at, each times its facts.
+const MOST: usize = 2_000_000;
+/// So many before a run, which is not to be kept waiting.
+const MOST_BEFORE_RUN: usize = 100_000;
 
-/// Looks at a plan; `is_whole` where nothing was left out of it.
+/// What `check` says of a plan from which nothing was left out.
 #[must_use]
-pub fn of(plan: &Plan, is_whole: bool, config: &Config) -> Linted {
-    lint(plan, is_whole, &|name| linted(config, name))
+pub fn of(plan: &Plan, config: &Config) -> Linted {
+    lint(plan, Extent { is_whole: true, most: MOST }, &|name| linted(config, name))
 }
 
 /// What the lint must know of a model.
@@ -65,7 +69,8 @@ pub fn show_all(linted: &Linted, console: &Console) {
 
 /// Shows what a run is going to meet, a line each. No error ends it: the checks fail by themselves.
 pub fn show_before_run(plan: &Plan, config: &Config, console: &Console) {
-    let found = as_warnings(of(plan, false, config).diagnostics);
+    let extent = Extent { is_whole: false, most: MOST_BEFORE_RUN };
+    let found = as_warnings(lint(plan, extent, &|name| linted(config, name)).diagnostics);
     for warning in found.iter().take(SHOWN_BEFORE_RUN) {
         console.remark(&line(warning));
     }

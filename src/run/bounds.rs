@@ -44,9 +44,9 @@ pub struct Bound {
     pub sent: Option<u64>,
     /// Tokens of all replies; `None` where nothing bounds them.
     pub replies: Option<u64>,
-    /// Whether a price is known.
+    /// Whether any price is known.
     pub is_priced: bool,
-    /// Dollars; `None` where nothing bounds them, or no price is known.
+    /// Dollars; `None` where nothing bounds them, or a model that is called has no price.
     pub cost_usd: Option<f64>,
 }
 
@@ -55,15 +55,11 @@ impl Bound {
     pub const NOTHING: Self =
         Self { conversations: 0, calls: 0, sent: Some(0), replies: Some(0), is_priced: false, cost_usd: Some(0.0) };
 
-    /// Both together. What has no price costs nothing, where something else has one.
+    /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let both = |one: Option<u64>, other: Option<u64>| Some(one?.saturating_add(other?));
-        let cost_usd = match (self.is_priced, other.is_priced) {
-            (true, false) => self.cost_usd,
-            (false, true) => other.cost_usd,
-            _ => self.cost_usd.zip(other.cost_usd).map(|(one, other)| one + other),
-        };
+        let cost_usd = self.cost_usd.zip(other.cost_usd).map(|(one, other)| one + other);
         Self {
             conversations: self.conversations + other.conversations,
             calls: self.calls.saturating_add(other.calls),
@@ -113,6 +109,8 @@ pub struct Remarks {
     pub may_share: bool,
     /// Some model is called.
     pub is_live: bool,
+    /// Some model that is called has no price.
+    pub has_no_price: bool,
 }
 
 /// What the conversations at these places of a plan take at most, a variant each, in plan order.
@@ -148,9 +146,7 @@ pub fn bounds(
             }
             let count = |text: &str| {
                 let mut counts = counts.borrow_mut();
-                *counts
-                    .entry((model.tokenizer, text.into()))
-                    .or_insert_with(|| model.tokenizer.count(text) as u64)
+                *counts.entry((model.tokenizer, text.into())).or_insert_with(|| model.tokenizer.count(text) as u64)
             };
             Live { plan, planned, script: &script, open, count: &count, price: model.price }.bound(is_triaged)
         };
@@ -166,6 +162,7 @@ pub fn bounds(
         };
         if model.builtin.is_none() {
             remarks.is_live = true;
+            remarks.has_no_price |= model.price.is_none();
             remarks.has_no_longest_reply |= scenario.params.longest_reply().is_none() && bound.calls > 0;
             remarks.has_captures |= scenario.has_captures();
             let shares = |last: &VariantBound| last.first.group() == first.group() && !last.first.is_alike(first);
@@ -324,8 +321,9 @@ impl<'p> Played<'p> {
         let system =
             (!system.is_empty()).then(|| Message::new(Role::System, Origin::System, std::sync::Arc::clone(system)));
         let history = (1..).zip(&script.history);
-        let mut history: Vec<Message> =
-            history.map(|(n, (role, text))| Message::new(*role, Origin::History(n), std::sync::Arc::clone(text))).collect();
+        let mut history: Vec<Message> = history
+            .map(|(n, (role, text))| Message::new(*role, Origin::History(n), std::sync::Arc::clone(text)))
+            .collect();
         let count = |message: &Message| tokenizer.count(&message.content) + PER_MESSAGE;
         let mut captured = Variables::new();
         let numbers: Vec<TurnId> = script.asked().map(|(number, _)| number).collect();

@@ -37,29 +37,38 @@ pub struct Linted {
 const SHOWN: usize = 40;
 /// So many windows, cells and turns are named.
 const NAMED: usize = 5;
-/// Messages of all scripts and variants together that are looked at: a plan of a hundred thousand conversations must not be
-/// waited for.
-const MAX_WORK: usize = 3_000_000;
+/// How much is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// Whether nothing was left out of the plan, so that what no check asks for is known.
+    pub is_whole: bool,
+    /// Turns of all variants together, each times the facts: a plan of a hundred thousand conversations must not be waited for.
+    pub most: usize,
+}
 
-/// Looks at every variant of a plan; `is_whole` where nothing was left out of it, so that what no check asks for is known.
+/// Looks at the variants of a plan.
 #[must_use]
-pub fn lint(plan: &Plan, is_whole: bool, model_of: &dyn Fn(&str) -> LintedModel) -> Linted {
+pub fn lint(plan: &Plan, extent: Extent, model_of: &dyn Fn(&str) -> LintedModel) -> Linted {
     let mut linted = Linted::default();
     let mut models: HashMap<String, LintedModel> = HashMap::new();
     let mut work = 0;
     let mut counts: HashMap<(Tokenizer, Box<str>), usize> = HashMap::new();
     for conversations in plan.conversations.chunk_by(|one, next| one.scenario == next.scenario) {
         let scenario = plan.scenario(&conversations[0]);
-        let mut of_scenario = OfScenario::new(scenario);
+        if scenario.facts().is_empty() {
+            continue;
+        }
+        let (mut of_scenario, mut is_whole) = (OfScenario::new(scenario), extent.is_whole);
         for variants in conversations.chunk_by(|one, next| one.script() == next.script()) {
-            if work > MAX_WORK {
+            if work > extent.most {
                 linted.left_out += 1;
+                is_whole = false;
                 continue;
             }
             let (case, cell) = variants[0].script();
             let Ok(script) = scenario.script(case, cell) else { continue };
             let firsts = variants.iter().filter(|planned| planned.trial == 1);
-            work += script.facts.len().max(1) * script.turns.len() * firsts.clone().count();
+            work += script.facts.len() * script.turns.len() * firsts.clone().count();
             let variants: Vec<Variant<'_>> = firsts
                 .map(|planned| {
                     let name = plan.model(planned);
@@ -193,10 +202,7 @@ impl<'s> OfScenario<'s> {
             let of_variant = known.entry(key).or_insert_with(|| {
                 let counts = std::cell::RefCell::new(&mut *counts);
                 let count = |text: &str| {
-                    *counts
-                        .borrow_mut()
-                        .entry((tokenizer, text.into()))
-                        .or_insert_with(|| tokenizer.count(text))
+                    *counts.borrow_mut().entry((tokenizer, text.into())).or_insert_with(|| tokenizer.count(text))
                 };
                 claims(&outline, &facts, (variant.planned.persona as usize, variant.window), &self.open, &count)
             });
@@ -231,7 +237,8 @@ impl<'s> OfScenario<'s> {
         let key = (claim.code, place);
         if !self.places.contains_key(&key) {
             let is_canary = self.scenario.place_of_fact(&fact.name).1;
-            let value = if is_canary { format!("`‹{}›`", fact.name) } else { format!("`{}`", quoted(&claim.value)) };
+            let value =
+                if is_canary { format!("`‹{}›`", fact.name) } else { format!("`{}`", quoted(&claim.value)) };
             let (message, help) = words(claim, &fact.name, &value);
             let found = Found {
                 code: claim.code,
@@ -384,7 +391,7 @@ fn words(claim: &Claim<'_>, fact: &str, value: &str) -> (String, String) {
             "ask without naming it; of a check on each reply, `from:` leaves out the turn that states it".to_owned(),
         ),
         _ => (
-            format!("{check} hangs on an orphan reply: its question, which has {value}, is cut, and it may repeat that"),
+            format!("{check} hangs on an orphan reply, whose cut question has {value}"),
             "`orphan_reply: drop` beside the window cuts it too; `allow: [orphan-reply]` on the turn where it is meant"
                 .to_owned(),
         ),
@@ -395,16 +402,17 @@ fn words(claim: &Claim<'_>, fact: &str, value: &str) -> (String, String) {
 fn detail(claim: &Claim<'_>) -> String {
     let is_reply = claim.code == Code::OnlyByReply || claim.code == Code::OrphanReply;
     let named = claim.carriers.iter().map(|origin| match origin {
+        Origin::Reply(number) if claim.code == Code::OnlyByReply && claim.orphan == Some(*origin) => {
+            format!("<reply {number}> (an orphan)")
+        }
         Origin::Reply(number) if is_reply => format!("<reply {number}>"),
         origin => origin.to_string(),
     });
-    let named = named.collect::<Vec<_>>();
-    match (claim.code, claim.orphan) {
-        (Code::CanNeverPass, _) if named.is_empty() => String::new(),
-        (Code::CanNeverPass | Code::AnswerInQuestion, _) => format!("in {}", named.join(", ")),
-        (Code::OnlyByReply, Some(orphan)) => format!("{} may, of which {orphan} is an orphan", named.join(", ")),
-        (Code::OnlyByReply, None) => format!("{} may", named.join(", ")),
-        _ => format!("{} may", named.join(", ")),
+    let named: Vec<String> = named.collect();
+    match named.len() {
+        0 => String::new(),
+        _ if is_reply => format!("{} may repeat it", named.join(" or ")),
+        _ => format!("in {}", named.join(", ")),
     }
 }
 

@@ -97,13 +97,7 @@ impl<'s> Outline<'s> {
             };
             let question = Message::new(Role::User, origin, Arc::clone(&turn.user));
             let of_question = known_if(open.has_user(turn.position));
-            asked.push(Asked {
-                number,
-                turn,
-                question: question.clone(),
-                known: of_question,
-                before: messages.len(),
-            });
+            asked.push(Asked { number, turn, question: question.clone(), known: of_question, before: messages.len() });
             let TurnId::Turn(reply) = number else { continue };
             messages.push(question);
             known.push(of_question);

@@ -26,7 +26,9 @@ fn every_example_of_the_page_is_what_check_says() {
         let (_, rest) = rest.split_once("```\n").expect("what is said");
         let (said, _) = rest.split_once("\n```").expect("its end");
         let ran = check(scenario);
-        assert_eq!((ran.stderr.clone() + &ran.stdout).replace("  |\n\n", "").trim(), said.trim(), "{code}");
+        let lines =
+            |text: &str| -> Vec<String> { text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect() };
+        assert_eq!(lines(&(ran.stderr.clone() + &ran.stdout)), lines(said), "{code}");
         assert!(said.contains(&format!("[{code}]")), "{code}");
         assert_eq!(ran.code, Some(if said.starts_with("error") { 2 } else { 0 }), "{code}");
         codes.push(code.to_owned());

@@ -21,8 +21,7 @@ fn longest(request: &Request) -> Answer {
     let sent: usize = request.messages().iter().map(|(_, content)| count(content) + PER_MESSAGE).sum();
     let mut body = completion(&text);
     let tokens = (sent + 3, LONGEST);
-    body["usage"] =
-        serde_json::json!({"prompt_tokens": tokens.0, "completion_tokens": tokens.1, "total_tokens": tokens.0 + tokens.1});
+    body["usage"] = serde_json::json!({"prompt_tokens": tokens.0, "completion_tokens": tokens.1, "total_tokens": tokens.0 + tokens.1});
     Answer::json(&body)
 }
 
@@ -165,8 +164,38 @@ fn each_turn_is_shown_with_what_it_sends_and_what_its_facts_hang_on() {
         let arguments = ["plan", "scenarios/whats-my-name.yaml", "--model", "builtin", "--requests"];
         sandbox.run(&[&arguments[..], more].concat()).expect(0).stdout
     };
-    insta::assert_snapshot!(shown(&[]), @"");
-    insta::assert_snapshot!(shown(&["-v", "--window", "1"]), @"");
+    insta::assert_snapshot!(shown(&[]), @r"
+    whats-my-name · default · builtin · window 2                             4 calls, at most 149 tokens
+               system   You are a helpful assistant.
+      turn 1   system u1                        name: only in the question, u1
+               u1       My name is Priya.
+      turn 2   system u1 a1 u2                  name: visible in u1
+               u2       I work at Google.
+      turn 3   system a1 u2 a2 u3   orphan a1   name: only if <reply 1> or <reply 2> repeats it
+               u3       I'm learning ML.
+      turn 4   system a2 u3 a3 u4   orphan a2   name: only if <reply 2> or <reply 3> repeats it
+               u4       What's my name?
+               ✓ forgets name: holds unless <reply 2> or <reply 3> repeats it, or <reply 4> has it
+    ");
+    insta::assert_snapshot!(shown(&["-v", "--window", "1"]), @r"
+    whats-my-name · default · builtin · window 1                             4 calls, at most 111 tokens
+      turn 1   system u1                  name: only in the question, u1
+               system   You are a helpful assistant.
+               u1       My name is Priya.
+      turn 2   system a1 u2   orphan a1   name: only if <reply 1> repeats it
+               system   You are a helpful assistant.
+               a1       <reply 1>
+               u2       I work at Google.
+      turn 3   system a2 u3   orphan a2   name: only if <reply 2> repeats it
+               system   You are a helpful assistant.
+               a2       <reply 2>
+               u3       I'm learning ML.
+      turn 4   system a3 u4   orphan a3   name: only if <reply 3> repeats it
+               system   You are a helpful assistant.
+               a3       <reply 3>
+               u4       What's my name?
+               ✓ forgets name: holds unless <reply 3> repeats it, or <reply 4> has it
+    ");
 }
 
 #[test]
@@ -176,15 +205,36 @@ fn a_plan_is_a_table_of_its_variants_with_what_has_no_bound() {
         "chat-eval.yaml",
         "model: bot\nmodels:\n  bot: {provider: openai, model: m, api_key_env: none, price: {input: 1, output: 2}}\n  free: {provider: openai, model: f, api_key_env: none}\n",
     );
-    sandbox.write("s/bounded.yaml", "models: [bot, free, builtin]\nparams: {max_tokens: 100}\ntrials: 3\nturns: [{user: Hello}, {user: Bye}]\n");
+    sandbox.write(
+        "s/bounded.yaml",
+        "models: [bot, free, builtin]\nparams: {max_tokens: 100}\ntrials: 3\nturns: [{user: Hello}, {user: Bye}]\n",
+    );
     sandbox.write("s/unbounded.yaml", "windows: [2, {tokens: 50}]\nturns: [{user: Hello}, {user: Bye}]\n");
     sandbox.write(
         "s/captures.yaml",
         "params: {max_tokens: 9}\nturns:\n  - {user: Hello, capture: {x: \"(.)\"}}\n  - {user: \"{{ x }}\"}\n",
     );
-    insta::assert_snapshot!(sandbox.run(&["plan", "s"]).expect(0).stdout, @"");
+    insta::assert_snapshot!(sandbox.run(&["plan", "s"]).expect(0).stdout, @r"
+      scenario   persona  model    window     trials  calls      sent   replies      cost
+      bounded    default  bot      full            3      6       375       600    $0.002
+      bounded    default  free     full            3      6       375       600         –
+      bounded    default  builtin  full            3      6        69        12         –
+      captures   default  bot      full            1      2  no bound        18  no bound
+      unbounded  default  bot      2               1      2  no bound  no bound  no bound
+      unbounded  default  bot      tokens-50       1      2        61  no bound  no bound
+      in all                                      12     24  no bound  no bound  no bound
+
+    12 conversations, 24 calls at most, no bound on tokens, no bound on cost
+    tokens as token windows count them, and 3 a request; without retries
+    no bound: `params: {max_tokens: 500}` in a scenario limits its replies, and so what later turns send
+    no bound on cost: a model that is called has no `price` in the config
+    what a turn captures lengthens later turns, and nothing bounds it
+    what variants of a scenario send alike at one place is sent once, and counted for each; see `--no-share`
+    what is recorded is not called for, and counted all the same
+    ");
     // The same filters as `run`.
-    let plan = sandbox.run(&["plan", "s", "-k", "bounded", "-k", "model=free", "--trials", "1", "--format", "json"]).expect(0);
+    let plan =
+        sandbox.run(&["plan", "s", "-k", "bounded", "-k", "model=free", "--trials", "1", "--format", "json"]).expect(0);
     assert_eq!(plan.stdout.lines().count(), 2, "{}", plan.stdout);
     assert!(plan.stdout.contains("\"max_cost_usd\":null"), "{}", plan.stdout);
     sandbox.run(&["plan", "s", "-k", "none"]).expect(4);

@@ -44,7 +44,7 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
         show_diagnostics(console, &loaded.diagnostics);
         return Exit::BadInput;
     }
-    let linted = lint::of(&plan, true, &config);
+    let linted = lint::of(&plan, &config);
     let (errors, warnings) = lint::counts(&linted);
     lint::show_all(&linted, console);
     if errors > 0 {

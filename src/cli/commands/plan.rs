@@ -23,8 +23,7 @@ pub fn plan(args: &PlanArgs, global: &Global, console: &Console) -> Exit {
         Err(exit) => return exit,
     };
     let shard = args.selection.shard.filter(|shard| shard.of > 1);
-    let places: Vec<usize> =
-        shard.map_or_else(|| (0..plan.conversations.len()).collect(), |shard| shard.places(&plan));
+    let places: Vec<usize> = shard.map_or_else(|| (0..plan.conversations.len()).collect(), |shard| shard.places(&plan));
     lint::show_before_run(&plan, &config, console);
     let (variants, remarks) = bounds(&plan, &places, args.selection.triage, &|name| bounded(&config, name));
     let total = variants.iter().map(|variant| variant.bound).fold(Bound::NOTHING, Bound::plus);
@@ -37,9 +36,8 @@ pub fn plan(args: &PlanArgs, global: &Global, console: &Console) -> Exit {
     let mut is_first = true;
     for variant in &variants {
         let line = Line { key: plan.key(&variant.first), bound: variant.bound };
-        let turns = args.requests.then(|| {
-            requests(&plan, &variant.first, lint::linted(&config, plan.model(&variant.first)))
-        });
+        let turns =
+            args.requests.then(|| requests(&plan, &variant.first, lint::linted(&config, plan.model(&variant.first))));
         match turns {
             turns if is_json => console.print(&variant_json(&line, turns.as_deref().map(conversation_json))),
             Some(turns) => {
@@ -52,7 +50,8 @@ pub fn plan(args: &PlanArgs, global: &Global, console: &Console) -> Exit {
     if is_json {
         console.print(&total_json(&total, variants.len()));
     } else if !args.requests {
-        let remarks = crate::run::bounds::Remarks { may_share: remarks.may_share && !args.selection.no_share, ..remarks };
+        let remarks =
+            crate::run::bounds::Remarks { may_share: remarks.may_share && !args.selection.no_share, ..remarks };
         console.print(&render(&lines, &total, remarks, look));
     }
     Exit::Passed

@@ -111,9 +111,9 @@ fn says(total: &Bound) -> String {
         || "no bound on tokens".to_owned(),
         |tokens| format!("{} at most", several(tokens, "token", "tokens")),
     );
-    let cost = total.is_priced.then(|| {
-        total.cost_usd.map_or_else(|| "no bound on cost".to_owned(), |usd| format!("{} at most", money(usd)))
-    });
+    let cost = total
+        .is_priced
+        .then(|| total.cost_usd.map_or_else(|| "no bound on cost".to_owned(), |usd| format!("{} at most", money(usd))));
     counts.into_iter().chain([tokens]).chain(cost).collect::<Vec<_>>().join(", ")
 }
 
@@ -121,14 +121,21 @@ fn says(total: &Bound) -> String {
 fn words(remarks: Remarks, total: &Bound) -> Vec<String> {
     let mut words = vec!["tokens as token windows count them, and 3 a request; without retries".to_owned()];
     if remarks.has_no_longest_reply {
-        words.push("no bound: `params: {max_tokens: 500}` in a scenario limits its replies, and so what later turns send".to_owned());
+        words.push(
+            "no bound: `params: {max_tokens: 500}` in a scenario limits its replies, and so what later turns send"
+                .to_owned(),
+        );
+    }
+    if remarks.has_no_price && total.is_priced {
+        words.push("no bound on cost: a model that is called has no `price` in the config".to_owned());
     }
     if remarks.has_captures && total.sent.is_none() {
         words.push("what a turn captures lengthens later turns, and nothing bounds it".to_owned());
     }
     if remarks.may_share {
         words.push(
-            "what variants of a scenario send alike at one place is sent once, and counted for each; see `--no-share`".to_owned(),
+            "what variants of a scenario send alike at one place is sent once, and counted for each; see `--no-share`"
+                .to_owned(),
         );
     }
     if remarks.is_live {

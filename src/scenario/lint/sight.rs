@@ -82,13 +82,7 @@ impl<'s> Facts<'s> {
     }
 
     /// What can be seen of a fact with a question under a persona; `None` where its present value is not known.
-    pub fn sight<'f>(
-        &'f self,
-        persona: usize,
-        fact: &FactRef,
-        asked: &'f Asked<'f>,
-        sent: &Sent,
-    ) -> Option<Sight<'f>> {
+    pub fn sight<'f>(&'f self, persona: usize, fact: &FactRef, asked: &'f Asked<'f>, sent: &Sent) -> Option<Sight<'f>> {
         let system = &*self.outline.script.personas[persona].system;
         let value = self.present(system, fact, asked)?;
         let carriers = self.carriers(fact.fact, &value);
