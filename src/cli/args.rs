@@ -9,8 +9,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use super::console::Color;
 use super::judged_args::{MutateArgs, RecheckArgs};
 use super::output::Format;
-use crate::event::Shard;
-use crate::model::Window;
+use super::selection::{PlanArgs, Selection};
 use crate::run::Filter;
 
 /// Regression tests for conversations.
@@ -98,6 +97,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Read and check scenario files; send nothing
     Check(CheckArgs),
+    /// Say what `run` would do: conversations, calls, tokens and cost at most; with --requests, what each turn would send
+    Plan(PlanArgs),
     /// Decide on snapshots that are new or differ: on a terminal one by one, key by key
     Review(ReviewArgs),
     /// Write the reports of a run again, from its journal
@@ -124,9 +125,9 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RunArgs {
-    /// Scenario files and folders; `-` reads one scenario from standard input [default: `scenarios` beside the config]
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
+    /// What is played.
+    #[command(flatten)]
+    pub selection: Selection,
     /// Go on with a run that did not finish: its folder, its id, `latest` (where none is named) or `previous`. Nothing
     /// that its journal holds is sent again; beside it stand only -j, --rpm, --tpm, --timeout, --retries, a higher --max-cost,
     /// --format, --out and --config, which must be said again where the run began with it: it says where keys go
@@ -147,29 +148,6 @@ pub struct RunArgs {
     #[arg(short = 'j', long, value_name = "N", allow_negative_numbers = true,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: Option<u32>,
-    /// Only conversations that match: a glob over scenario names, or persona=, model=, window= or case= with a glob;
-    /// `!` in front leaves out
-    #[arg(short = 'k', long, value_name = "EXPR")]
-    pub filter: Vec<Filter>,
-    /// Only the K-th of N parts of the plan, told from the names of scenario and case; `merge` puts the parts together
-    #[arg(long, value_name = "K/N", allow_hyphen_values = true)]
-    pub shard: Option<Shard>,
-    /// Only scenarios with this tag
-    #[arg(long, value_name = "TAG")]
-    pub tag: Vec<String>,
-    /// This model instead of the files' own
-    #[arg(long, value_name = "MODEL")]
-    pub model: Vec<String>,
-    /// Only this persona of those that the files have
-    #[arg(long, value_name = "PERSONA")]
-    pub persona: Vec<String>,
-    /// This window instead of the files' own: full, none, 2, 2-drop, past-2, messages-5, tokens-4000, each with -pin-1
-    #[arg(long, value_name = "WINDOW", allow_negative_numbers = true)]
-    pub window: Vec<Window>,
-    /// Repetitions of every variant, instead of the files' own
-    #[arg(long, value_name = "N", allow_negative_numbers = true,
-        value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub trials: Option<u32>,
     /// Stream every reply
     #[arg(long, overrides_with = "no_stream")]
     pub stream: bool,
@@ -203,10 +181,6 @@ pub struct RunArgs {
     /// said in that run. Pinned, what fails in a turn is that turn's own
     #[arg(long, value_name = "HISTORY", default_value = "live")]
     pub history: History,
-    /// Make every call, also where variants of a scenario would send the same at the same place: else it is sent once, and all
-    /// of them get the reply
-    #[arg(long)]
-    pub no_share: bool,
     /// Seconds for one attempt of a call; for a stream, between two pieces, and ten times as long in all
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 120.0, value_parser = seconds)]
     pub timeout: f64,
@@ -233,19 +207,9 @@ pub struct RunArgs {
     /// variant's trials are begun a few at a time then
     #[arg(long)]
     pub until_decided: bool,
-    /// Say why a reply does not have a fact: a failed `recalls` or `retains_iff_visible` is followed by up to two more calls, one
-    /// with the whole history, one with the fact restated just before the question; neither changes a verdict
-    #[arg(long)]
-    pub triage: bool,
     /// Let `run:` checks start programs. They come from whoever wrote the scenarios, and may do whatever you may
     #[arg(long)]
     pub allow_run: bool,
-    /// What canaries are made from, beside the names of their conversation [default: 0]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub seed: Option<u64>,
-    /// A larger plan is an error
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100_000, value_parser = conversations)]
-    pub max_conversations: usize,
 }
 
 fn dollars(text: &str) -> Result<f64, String> {
@@ -255,7 +219,7 @@ fn dollars(text: &str) -> Result<f64, String> {
     }
 }
 
-fn conversations(text: &str) -> Result<usize, String> {
+pub(super) fn conversations(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "a whole number of conversations, 0 or more".to_owned())
 }
 

@@ -66,12 +66,13 @@ impl ConfigNotGiven {
 
 /// Takes from another command line all that a plan comes from: paths, config, and what stands instead of the files' own.
 pub fn take_plan(args: &mut RunArgs, global: &mut Global, (from, global_from): (RunArgs, Global)) {
+    (args.stream, args.no_stream) = (from.stream, from.no_stream);
+    let from = from.selection;
     args.paths = from.paths;
     args.model = from.model;
     args.window = from.window;
     args.trials = from.trials;
     args.seed = from.seed;
-    (args.stream, args.no_stream) = (from.stream, from.no_stream);
     args.max_conversations = from.max_conversations;
     global.config = global_from.config;
 }
@@ -85,8 +86,9 @@ pub fn plan(manifest: &Manifest) -> Option<Plan> {
 
 /// The same plan, as other files give it.
 pub fn plan_of(manifest: &Manifest, paths: &[PathBuf], config: Option<&Path>) -> Option<Plan> {
-    let (args, _) = command_line(plan_arguments(manifest)).ok()?;
-    planned(manifest, &RunArgs { paths: paths.to_vec(), ..args }, config)
+    let (mut args, _) = command_line(plan_arguments(manifest)).ok()?;
+    args.paths = paths.to_vec();
+    planned(manifest, &args, config)
 }
 
 fn planned(manifest: &Manifest, args: &RunArgs, config: Option<&Path>) -> Option<Plan> {

@@ -18,6 +18,7 @@ mod judged;
 mod judged_args;
 mod judges;
 mod limits;
+mod lint;
 mod missing;
 mod models;
 mod opening;
@@ -26,6 +27,7 @@ mod progress;
 mod rerun;
 mod review;
 mod runs;
+mod selection;
 mod signals;
 mod snapshots;
 mod sources;
@@ -52,6 +54,7 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Run(args) => commands::run::run(&args, &cli.global, &console),
         Command::Check(args) => commands::check::check(&args, &cli.global, &console),
+        Command::Plan(args) => commands::plan::plan(&args, &cli.global, &console),
         Command::Review(args) if args.prune => commands::prune::prune(&args, &cli.global, &console),
         Command::Review(args) => commands::review::review(&args, &console),
         Command::Report(args) => commands::report::report(&args, &console),

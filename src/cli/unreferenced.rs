@@ -28,7 +28,7 @@ pub struct References {
 impl References {
     /// None yet; `None` where the run had only a part of what its scenarios have.
     pub fn of(manifest: &Manifest) -> Option<Self> {
-        let paths = unfiltered(manifest)?.paths;
+        let paths = unfiltered(manifest)?.selection.paths;
         Some(Self { paths, folders: BTreeMap::new(), last: None, ended: 0 })
     }
 

@@ -146,6 +146,20 @@ codes! {
     /// A text that is no glob.
     InvalidGlob = "invalid-glob",
 
+    // The memory lint: what can be told of facts before anything is sent.
+    /// A retention check that no reply can pass.
+    CanNeverPass = "can-never-pass",
+    /// A `recalls` that passes only where a live reply repeats the fact.
+    OnlyByReply = "only-by-reply",
+    /// A question that gives its answer away.
+    AnswerInQuestion = "answer-in-question",
+    /// A check that hangs on a reply whose question the window has cut.
+    OrphanReply = "orphan-reply",
+    /// A fact that no scripted message states.
+    NeverPlanted = "never-planted",
+    /// A fact that no check asks for.
+    UnusedFact = "unused-fact",
+
     // Variables, matrix and cases.
     /// A variable that is used and not declared.
     UnknownVariable = "unknown-variable",

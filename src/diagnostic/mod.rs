@@ -62,6 +62,12 @@ impl Diagnostic {
         Self { code, severity: Severity::Error, message: message.into(), source: None, labels: Vec::new(), help: None }
     }
 
+    /// A warning without a place.
+    #[must_use]
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
     /// The same, at a place of a text.
     #[must_use]
     pub fn at(mut self, source: &Arc<SourceFile>, span: Range<usize>, label: impl Into<String>) -> Self {

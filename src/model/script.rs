@@ -119,6 +119,17 @@ impl Script {
         own.chain(self.transcript_checks.iter().filter_map(|check| Some((check.kind.outside()?, check.position))))
     }
 
+    /// Every check of a turn or a probe that is asked live, in the order in which they are numbered.
+    pub fn checks_of<'s>(&'s self, persona: usize, number: TurnId, turn: &'s Turn) -> impl Iterator<Item = &'s Check> {
+        let each = self.personas[persona].checks.iter().chain(&self.each_reply);
+        // A stretch without an end goes on to the probes.
+        let is_in = move |each: &&EachReply| match number {
+            TurnId::Turn(number) => each.from <= number && each.until.is_none_or(|until| number <= until),
+            TurnId::Probe(_) => each.until.is_none(),
+        };
+        turn.checks.iter().chain(each.filter(is_in).map(|each| &each.check))
+    }
+
     /// How many turns and probes are asked live: the calls of one conversation.
     #[must_use]
     pub fn live_turns(&self) -> u32 {

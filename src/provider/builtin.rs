@@ -65,6 +65,14 @@ impl Builtin {
         }
     }
 
+    /// What it says to a request, and the tokens that it estimates for that.
+    #[must_use]
+    pub fn answer(self, messages: &[Message], facts: &[Fact]) -> (String, Usage) {
+        let text = self.reply(messages, facts);
+        let usage = usage(messages, &text);
+        (text, usage)
+    }
+
     fn reply(self, messages: &[Message], facts: &[Fact]) -> String {
         let Some(last) = messages.iter().rposition(|message| message.role == Role::User) else {
             return NOTED.to_owned();
@@ -105,7 +113,7 @@ impl ChatModel for Builtin {
     ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
         async move {
             let start = Instant::now();
-            let text = self.reply(request.messages, request.facts);
+            let (text, usage) = self.answer(request.messages, request.facts);
             let mut ttft = None;
             if request.stream {
                 for word in text.split_inclusive(' ') {
@@ -114,7 +122,7 @@ impl ChatModel for Builtin {
                 }
             }
             Ok(ChatReply {
-                usage: Some(usage(request.messages, &text)),
+                usage: Some(usage),
                 reply: Reply { text, finish_reason: Some("stop".to_owned()) },
                 chunks: Vec::new(),
                 thinking: None,

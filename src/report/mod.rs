@@ -26,6 +26,7 @@ pub mod markdown;
 mod measures;
 pub mod mutation;
 mod paint;
+pub mod plan;
 pub mod progress;
 #[cfg(test)]
 mod sample;

@@ -23,6 +23,7 @@ pub use self::checks::triage_calls;
 pub use self::outside::judge_calls;
 use self::told::begin;
 use self::triage::Asked;
+pub(super) use self::triage::{HEARD, restated};
 use super::cells::Cells;
 use super::models::Model;
 use super::outlet::{JournalLost, Outlet};
@@ -447,7 +448,7 @@ fn before(script: &Script, persona: &Persona) -> (Option<Message>, Vec<Message>)
     ((!persona.system.is_empty()).then_some(system), history.collect())
 }
 
-fn user_message(number: TurnId, turn: &Turn) -> Message {
+pub(super) fn user_message(number: TurnId, turn: &Turn) -> Message {
     let origin = match number {
         TurnId::Turn(number) => Origin::User(number),
         TurnId::Probe(number) => Origin::Probe(number),

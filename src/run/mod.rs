@@ -1,5 +1,6 @@
 //! The runner: what is to be played, how one conversation goes (read [`conversation`] first), and how many at once.
 
+pub mod bounds;
 mod call;
 mod cells;
 pub mod contamination;
@@ -8,6 +9,7 @@ pub mod conversation;
 mod dispatch;
 mod fail_fast;
 mod filter;
+pub mod lint;
 mod models;
 mod mutation;
 mod order;
@@ -18,6 +20,7 @@ mod pins;
 pub mod plan;
 mod programs;
 mod rejudge;
+pub mod requests;
 mod shard;
 mod sharing;
 mod so_far;

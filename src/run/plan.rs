@@ -66,6 +66,12 @@ impl Planned {
         [self.scenario, self.case, self.model, self.trial]
     }
 
+    /// What tells its script from others of its scenario: the indexes of case and cell.
+    #[must_use]
+    pub fn script(&self) -> (usize, usize) {
+        (self.case as usize, self.cell as usize)
+    }
+
     /// Whether two conversations of one scenario differ in nothing but case, model and trial.
     pub(super) fn is_alike(&self, other: &Self) -> bool {
         (self.cell, self.persona, self.window) == (other.cell, other.persona, other.window)

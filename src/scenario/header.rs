@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::body::{Body, PersonaNode};
 use super::decode::{Fields, Findings, one_or_many};
+use super::lint::Allowed;
 use super::matrix::{self, Case, CasesNode, Variables};
 use super::read_files::Remembered;
 use super::read_json::{self, Schemas};
@@ -42,6 +43,7 @@ const KEYS: &[&str] = &[
     "cases",
     "each_reply",
     "expect",
+    "allow",
 ];
 const MAX_NAME: usize = 100;
 const MAX_TRIALS: u64 = 10_000;
@@ -150,6 +152,8 @@ impl Reader<'_> {
         let probes = fields.get("probes").and_then(|node| self.probes(findings, node));
         let captures = turns.map_or_else(Vec::new, |turns| read_turns::captures(findings, turns));
         self.distinct_variables(findings, &vars, &cells, (&cases, &canaries, &captures));
+        let lists = turns.into_iter().chain(probes.as_ref().map(Probes::list));
+        let allowed = Allowed::read(findings, fields.get("allow"), lists);
         Scenario {
             name,
             description: fields.get("description").and_then(|node| findings.text(node, "description")),
@@ -172,6 +176,7 @@ impl Reader<'_> {
             personas: personas.iter().map(|persona| persona.name.clone()).collect(),
             cases,
             cells,
+            allowed,
             body: Body {
                 vars,
                 canaries,

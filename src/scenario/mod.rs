@@ -5,8 +5,11 @@ mod captures;
 pub mod decode;
 mod fillers;
 mod header;
+pub mod lint;
 mod matrix;
 mod needs;
+pub mod open;
+pub mod outline;
 mod read_check;
 mod read_fact;
 mod read_files;
@@ -97,6 +100,8 @@ pub struct Scenario {
     pub cases: Vec<Case>,
     /// The cells of the matrix; one without variables where there is none.
     pub cells: Vec<Variables>,
+    /// Which warnings of the memory lint are meant.
+    pub allowed: lint::Allowed,
     /// What is left to be filled in for a case and a cell.
     pub(super) body: Body,
     /// What its checks need from outside.
@@ -123,6 +128,30 @@ impl Scenario {
     #[must_use]
     pub fn place_of_check(&self, place: Position) -> Range<usize> {
         needs::span(&self.source, place)
+    }
+
+    /// Whether all its cases and cells have the same script.
+    #[must_use]
+    pub fn has_one_script(&self) -> bool {
+        self.body.fixed.is_some()
+    }
+
+    /// The names of its facts, in the order of the file.
+    #[must_use]
+    pub fn facts(&self) -> Vec<&str> {
+        let declared = self.body.facts.as_ref().map(|facts| &facts.value);
+        let entries = if let Some(yaml::Value::Map(entries)) = declared { &entries[..] } else { &[] };
+        entries.iter().filter_map(|(key, _)| key.scalar_text()).collect()
+    }
+
+    /// Where a fact is declared, and whether it is a canary.
+    #[must_use]
+    pub fn place_of_fact(&self, name: &str) -> (Range<usize>, bool) {
+        let declared = self.body.facts.as_ref().map(|facts| &facts.value);
+        let entries = if let Some(yaml::Value::Map(entries)) = declared { &entries[..] } else { &[] };
+        let key = entries.iter().map(|(key, _)| key).find(|key| key.scalar_text() == Some(name));
+        let is_canary = self.body.canaries.iter().any(|(canary, _)| canary == name);
+        (key.map_or(0..0, |key| key.span.clone()), is_canary)
     }
 
     /// How many turns of one case and one cell are asked live, both as indexes.

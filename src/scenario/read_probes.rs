@@ -43,9 +43,14 @@ impl Probes {
         Ok(Self { list, file: Some((Arc::clone(file), named.position)) })
     }
 
-    /// What they are read from.
+    /// The list, before its variables are filled in.
     pub const fn list(&self) -> &Node {
         &self.list
+    }
+
+    /// Where all of them stand, where they are from a file.
+    pub fn place(&self) -> Option<Position> {
+        self.file.as_ref().map(|(_, named)| *named)
     }
 
     /// Whether they have variables to fill in.
@@ -82,7 +87,7 @@ fn probes(findings: &mut Findings, list: &Node, facts: &[Fact]) -> Vec<Turn> {
 }
 
 fn probe(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Option<Turn> {
-    let fields = findings.fields(node, "a probe", &["user", "expect"])?;
+    let fields = findings.fields(node, "a probe", &["user", "expect", "allow"])?;
     let user = fields.require(findings, "user", "a probe");
     let checks = fields.get("expect").map_or_else(Vec::new, |expect| checks(findings, expect, facts));
     let user = findings.filled_text(user?, "user")?.into();

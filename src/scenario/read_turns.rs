@@ -16,7 +16,8 @@ use crate::text::nearest::nearest;
 
 /// The most turns that one conversation may have.
 pub const MAX_TURNS: usize = 10_000;
-const KEYS: &[&str] = &["user", "reply", "id", "expect", "capture", "filler"];
+// What is said under `allow` belongs to no script: `lint` reads it.
+const KEYS: &[&str] = &["user", "reply", "id", "expect", "capture", "allow", "filler"];
 
 /// Exchanges of filler files, by the path that the scenario gives.
 pub type FillerFiles = HashMap<String, Vec<Exchange>>;
@@ -64,7 +65,7 @@ impl TurnReader<'_> {
         let Some(fields) = findings.fields(node, "a turn", KEYS) else { return };
         fields.exclude(findings, "user", "filler");
         if let Some(filler) = fields.get("filler") {
-            for key in ["reply", "id", "expect", "capture"] {
+            for key in ["reply", "id", "expect", "capture", "allow"] {
                 fields.exclude(findings, "filler", key);
             }
             self.filler(findings, filler, node);

@@ -12,7 +12,7 @@ pub const PER_MESSAGE: usize = 4;
 const PIECE: usize = 1 << 16;
 
 /// A vocabulary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Tokenizer {
     /// `o200k_base`: GPT-4o and later.
     #[default]

@@ -41,6 +41,30 @@ pub fn choose(
     user: &Message,
     tokens: &dyn Fn(&Message) -> usize,
 ) -> Result<Choice, TooLong> {
+    let Reach { pinned, start } = reach(window, system, history, user, tokens)?;
+    Ok(Choice { history: (0..pinned).chain(start..history.len()).collect() })
+}
+
+/// The same choice as two stretches of the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// So many of the first messages go along, before a gap.
+    pub pinned: usize,
+    /// Where the tail begins that goes along to its end; at `pinned` or behind it.
+    pub start: usize,
+}
+
+/// What [`choose`] chooses, without a list of it: for who asks of many turns of a long history.
+///
+/// # Errors
+/// [`TooLong`], as [`choose`].
+pub fn reach(
+    window: Window,
+    system: Option<&Message>,
+    history: &[Message],
+    user: &Message,
+    tokens: &dyn Fn(&Message) -> usize,
+) -> Result<Reach, TooLong> {
     let pins = history.len().min(to_usize(window.pin_first));
     // Exchanges and messages are counted with the user message among them.
     let last = |messages: usize| history.len().saturating_sub(messages - 1);
@@ -59,7 +83,7 @@ pub fn choose(
         OrphanReply::Keep => start,
         OrphanReply::Drop => orphans(history, start).end,
     };
-    Ok(Choice { history: (0..pins.min(start)).chain(start..history.len()).collect() })
+    Ok(Reach { pinned: pins.min(start), start })
 }
 
 /// Where the last `exchanges` whole exchanges begin. Replies before the first user message are one exchange of their
@@ -92,7 +116,8 @@ fn start_within<'a>(
 /// The replies at the head of the tail from `start` whose user message was cut.
 ///
 /// A greeting that no user message stands before was never an answer, and is no orphan.
-fn orphans(history: &[Message], start: usize) -> Range<usize> {
+#[must_use]
+pub fn orphans(history: &[Message], start: usize) -> Range<usize> {
     if !history[..start].iter().rev().any(|message| message.role == Role::User) {
         return start..start;
     }

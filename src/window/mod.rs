@@ -3,5 +3,5 @@
 mod choose;
 mod visibility;
 
-pub use choose::{Choice, TooLong, choose};
+pub use choose::{Choice, Reach, TooLong, choose, orphans, reach};
 pub use visibility::{FactMatcher, Sighting, distance, sight};

@@ -12,8 +12,16 @@ use chat_eval::diagnostic::Code;
 use crate::support::sandbox::{Ran, Sandbox};
 use crate::support::server::Server;
 
-/// Codes whose inputs are made by tests, below, in `cassettes.rs` and in `controls.rs`: too large, no text, or a matter of the file system.
-const MADE: [Code; 7] = [
+/// Codes whose inputs are made by tests, below, in `cassettes.rs`, in `controls.rs` and in `lint.rs`: too large, no text, a matter of the file
+/// system, or
+/// nothing that keeps a run from being played.
+const MADE: [Code; 13] = [
+    Code::CanNeverPass,
+    Code::OnlyByReply,
+    Code::AnswerInQuestion,
+    Code::OrphanReply,
+    Code::NeverPlanted,
+    Code::UnusedFact,
     Code::MissingPath,
     Code::Unreadable,
     Code::FileTooLarge,

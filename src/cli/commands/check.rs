@@ -5,7 +5,7 @@ use super::super::config;
 use super::super::console::Console;
 use super::super::exit::Exit;
 use super::super::judges::judges_of;
-use super::super::{cassettes, controls, models, show_diagnostics, sources};
+use super::super::{cassettes, controls, lint, models, show_diagnostics, sources};
 use super::run::{name_clashes, plan_refused};
 use crate::run::overflows;
 use crate::run::plan::{Overrides, Plan};
@@ -47,6 +47,12 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
         show_diagnostics(console, &loaded.diagnostics);
         return Exit::BadInput;
     }
+    let linted = lint::of(&plan, &config);
+    let (errors, warnings) = lint::counts(&linted);
+    lint::show_all(&linted, console);
+    if errors > 0 {
+        return Exit::BadInput;
+    }
     if loaded.files == 0 {
         console.fatal("no scenario found; scenarios are `*.yaml` and `*.yml`");
         return Exit::NothingToDo;
@@ -60,7 +66,8 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
         String::new()
     };
     let (files, conversations) = (plural(count, "scenario"), plural(plan.conversations.len(), "conversation"));
-    console.line(&format!("{files}, {conversations}: no errors{controlled}"));
+    let warned = if warnings == 0 { String::new() } else { format!(", {}", plural(warnings, "warning")) };
+    console.line(&format!("{files}, {conversations}: no errors{warned}{controlled}"));
     Exit::Passed
 }
 

@@ -6,6 +6,7 @@ pub mod diff;
 pub mod init;
 pub mod merge;
 pub mod mutate;
+pub mod plan;
 pub mod prune;
 pub mod recheck;
 pub mod report;

@@ -22,9 +22,10 @@ use super::super::models::{self, CallSettings};
 use super::super::opening::{announcement, open_run};
 use super::super::output::{Both, Format, Told};
 use super::super::progress::{Aside, Bar, Show};
+use super::super::selection::Selection;
 use super::super::signals::{self, Asked};
 use super::super::snapshots::SnapshotSettings;
-use super::super::{earlier, environment, history, limits, rerun, show_diagnostics, sources};
+use super::super::{earlier, environment, history, limits, lint, rerun, show_diagnostics, sources};
 use super::resume;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::{Event, Rerun, Shard, Stopped};
@@ -252,6 +253,9 @@ pub(super) fn prepare(
     if !wrong.is_empty() {
         return Err(bad(&wrong));
     }
+    if args.resume.is_none() {
+        lint::show_before_run(&plan, &config, console);
+    }
     // One part of one is the plan.
     let shard = args.shard.filter(|shard| shard.of > 1);
     let places = shard.map_or_else(|| (0..plan.conversations.len()).collect(), |shard| shard.places(&plan));
@@ -289,7 +293,7 @@ pub(super) fn prepare(
 }
 
 /// The scenarios that are asked for; where none are, those of the project.
-fn asked_paths(args: &RunArgs, config: &Config) -> Option<Vec<PathBuf>> {
+pub(super) fn asked_paths(args: &Selection, config: &Config) -> Option<Vec<PathBuf>> {
     if !args.paths.is_empty() {
         return Some(args.paths.clone());
     }
@@ -308,7 +312,7 @@ fn narrowed(plan: &mut Plan, rerun: &Rerun) -> Rerun {
 
 /// A warning for each persona and tag that is asked for and that no file has: beside a good one, a mistyped one would
 /// leave out in silence what was meant.
-fn unknown_names(args: &RunArgs, scenarios: &[Scenario]) -> Vec<String> {
+pub(super) fn unknown_names(args: &Selection, scenarios: &[Scenario]) -> Vec<String> {
     let personas: Vec<&str> = scenarios.iter().flat_map(|scenario| &scenario.personas).map(String::as_str).collect();
     let tags: Vec<&str> = scenarios.iter().flat_map(|scenario| &scenario.tags).map(String::as_str).collect();
     let unknown = |what: &str, asked: &[String], known: &[&str]| -> Vec<String> {
@@ -340,6 +344,16 @@ fn asked_concurrency(args: &RunArgs, config: &Config, environment: &Environment)
 
 /// What the command line and the environment say instead of the files.
 pub fn overrides(args: &RunArgs, config: &Config, environment: &Environment) -> Overrides {
+    let stream = match (args.stream, args.no_stream) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    };
+    Overrides { stream, ..selected(&args.selection, config, environment) }
+}
+
+/// The same of what is played alone.
+pub fn selected(args: &Selection, config: &Config, environment: &Environment) -> Overrides {
     let models = if args.model.is_empty() { environment.model().into_iter().collect() } else { args.model.clone() };
     Overrides {
         models: distinct(&models),
@@ -347,11 +361,7 @@ pub fn overrides(args: &RunArgs, config: &Config, environment: &Environment) -> 
         personas: args.persona.clone(),
         windows: distinct(&args.window),
         trials: args.trials,
-        stream: match (args.stream, args.no_stream) {
-            (true, _) => Some(true),
-            (false, true) => Some(false),
-            (false, false) => None,
-        },
+        stream: None,
         tags: args.tag.clone(),
         filters: args.filter.clone(),
         max_conversations: args.max_conversations,

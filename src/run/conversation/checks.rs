@@ -9,7 +9,7 @@ use super::super::plan::{Plan, Planned};
 use super::{Cut, Stage, how_many};
 use crate::check::{self, Decision};
 use crate::event::{CheckDone, Event, TurnDone};
-use crate::model::{Check, CheckKind, EachReply, Script, Turn, TurnId, Verdict};
+use crate::model::{Check, CheckKind, Script, Turn, TurnId, Verdict};
 
 impl Stage<'_> {
     /// A check that the journal has just so is not written twice, nor does it fail the run anew.
@@ -145,14 +145,7 @@ pub(super) fn checks_of<'c>(
     number: TurnId,
     turn: &'c Turn,
 ) -> impl Iterator<Item = &'c Check> + use<'c> {
-    let each = script.personas[persona].checks.iter().chain(&script.each_reply);
-    // A stretch without an end goes on to the probes.
-    let is_in = move |each: &&EachReply| match number {
-        TurnId::Turn(number) => each.from <= number && each.until.is_none_or(|until| number <= until),
-        TurnId::Probe(_) => each.until.is_none(),
-    };
-    let each = each.filter(is_in);
-    turn.checks.iter().chain(each.map(|each| &each.check))
+    script.checks_of(persona, number, turn)
 }
 
 /// The checks of all live turns and probes, by their numbers.

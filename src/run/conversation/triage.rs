@@ -16,7 +16,12 @@ use crate::model::{CheckKind, FactRef, Message, Outcome, Reply, Role, Source, Tu
 use crate::provider::{CallError, ChatReply, ChatRequest};
 
 /// What stands behind the restated fact, so that user and bot still take turns.
-const HEARD: &str = "Noted.";
+pub(in crate::run) const HEARD: &str = "Noted.";
+
+/// How a fact is restated.
+pub(in crate::run) fn restated(fact: &str, value: &str) -> String {
+    format!("Remember: {} is {value}.", fact.replace('_', " "))
+}
 
 /// The turn that is asked about once more.
 #[derive(Clone, Copy)]
@@ -55,7 +60,7 @@ impl Stage<'_> {
                 Err(why) => return Ok(why),
             }
         }
-        let restated = format!("Remember: {} is {}.", found.fact.replace('_', " "), found.value);
+        let restated = restated(&found.fact, &found.value);
         let told = [(Role::User, restated.as_str()), (Role::Assistant, HEARD)];
         let told = told.map(|(role, content)| WireMessage { role, content: content.to_owned() }).to_vec();
         let reply = match self.ask_more(asked, asked.request, told.clone()).await? {
