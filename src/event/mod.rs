@@ -361,6 +361,9 @@ pub struct Retention {
     pub fact: String,
     /// The value that counted as the present one.
     pub value: String,
+    /// What else counted as it: its aliases, and what its expression matched in the reply and in the message that carried it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spellings: Vec<String>,
     /// Where in the request it stood.
     pub visible: Visibility,
     /// Whole exchanges since its last mention in the history (0: the previous one); absent where it was never mentioned.

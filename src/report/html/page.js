@@ -4,18 +4,28 @@ function say(text) {
   document.getElementById('said').textContent = text;
 }
 
+/** Says it to those too who see the page, for a moment. */
+function tell(text) {
+  const said = document.getElementById('said');
+  say(text);
+  said.classList.remove('hidden');
+  clearTimeout(tell.ends);
+  tell.ends = setTimeout(() => said.classList.add('hidden'), 4000);
+}
+
 function complain(text) {
   const trouble = document.getElementById('trouble');
   trouble.textContent = text;
   trouble.hidden = false;
+  trouble.scrollIntoView({ block: 'nearest' });
 }
 
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
-    say('The address is copied.');
+    tell('The address is copied.');
   } catch {
-    say('The address is in the address bar.');
+    tell('The address is in the address bar.');
   }
 }
 
@@ -55,11 +65,16 @@ function showSums() {
 /** Opens what the address names. Gives whether it names something that is there. */
 function openAddress() {
   const parts = location.hash.slice(1).split('/');
-  if (parts.length < 7) return false;
+  // Without a slash it is one of the page's own places, or none.
+  if (parts.length < 2) return false;
   let names;
   try {
     names = parts.map(decodeURIComponent);
   } catch {
+    names = [];
+  }
+  if (names.length < 7) {
+    complain('The address is none of a conversation: it is not whole.');
     return false;
   }
   const variant = run.variants.find((one) => one.names.every((name, place) => name === names[place]));
@@ -68,11 +83,16 @@ function openAddress() {
     return false;
   }
   document.getElementById('trouble').hidden = true;
-  const [trial, turn] = [Number(names[6]), names[7] === undefined ? undefined : turnOfText(names[7])];
+  const conversation = variant.conversations.find((one) => String(one.trial) === names[6]);
+  const { trial, turns, isWhole } = conversation ?? variant.conversations[0];
   if (view.variant !== variant || view.trial !== trial) openTranscript(variant, trial);
   choose(variant);
-  if (turn === undefined || !goToTurn(turn)) bringUp();
+  const isThere = names[7] === undefined || goToTurn(turnOfText(names[7])) || !isWhole;
+  if (conversation === undefined) complain(`The address names trial ${names[6]}, and this run has none of that number here: this is trial ${trial}.`);
+  else if (!isThere) complain(`The address names turn ${names[7]}, which this conversation does not have: ${turns.length === 0 ? 'none was played' : `its last is ${turnInWords(turns.at(-1).turn)}`}.`);
+  else if (found.seek === 0 && names[7] === undefined) bringUp();
   say(`${label(variant.names, [0, 1, 2, 3, 4, 5])}: ${variant.end}`);
+  if (found.seek !== 0) enter(found.seek);
   return true;
 }
 
@@ -94,7 +114,13 @@ function step(by, isWanted = () => true) {
       return;
     }
   }
-  say(by > 0 ? 'There is no further one.' : 'There is none before it.');
+  tell(by > 0 ? 'There is no further one.' : 'There is none before it.');
+}
+
+/** Whoever searches wants the next match, and else the next that did not pass. */
+function stepToWanted(by) {
+  if (overview.query.length > 0) stepMatch(by);
+  else step(by, (variant) => variant.end !== 'passed');
 }
 
 function stepTurn(by) {
@@ -109,8 +135,10 @@ const KEYS = {
   '?': () => document.getElementById('keys').showModal(),
   j: () => step(1),
   k: () => step(-1),
-  n: () => step(1, (variant) => variant.end !== 'passed'),
-  p: () => step(-1, (variant) => variant.end !== 'passed'),
+  n: () => stepToWanted(1),
+  p: () => stepToWanted(-1),
+  c: () => stepColumns(1),
+  C: () => stepColumns(-1),
   t: () => stepTurn(1),
   T: () => stepTurn(-1),
 };
@@ -153,9 +181,20 @@ function startTheme() {
 function startSearch() {
   const search = document.getElementById('search');
   let waiting = 0;
+  const apply = () => {
+    clearTimeout(waiting);
+    overview.filter.text = search.value;
+    return applyFilters();
+  };
   search.addEventListener('input', () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => { overview.filter.text = search.value; applyFilters(); }, 120);
+    waiting = setTimeout(apply, 120);
+  });
+  search.addEventListener('keydown', async (event) => {
+    if (event.key !== 'Enter' || event.isComposing) return;
+    event.preventDefault();
+    if (overview.filter.text !== search.value) await apply();
+    stepMatch(event.shiftKey ? -1 : 1);
   });
   document.addEventListener('filtered', () => {
     // What is searched for is marked in the transcript too.

@@ -166,9 +166,10 @@ struct Check<'a>(Said<Asserted<'a>>, Verdict, &'a str, Option<Fact<'a>>);
 #[derive(Serialize)]
 struct Asserted<'a>(Option<TurnId>, &'a str, Option<&'a str>, &'a str, u32, Option<&'a str>);
 
-/// The fact's name and value, where it was visible, how far away its last mention was, and what became of it.
+/// The fact's name and value, where it was visible, how far away its last mention was, what became of it, and what else than the
+/// value counted as it.
 #[derive(Serialize)]
-struct Fact<'a>(&'a str, &'a str, Visibility, Option<u32>, Option<Outcome>);
+struct Fact<'a>(&'a str, &'a str, Visibility, Option<u32>, Option<Outcome>, &'a [String]);
 
 /// Writes conversations, and knows the last one that was written whole.
 #[derive(Debug, Default)]
@@ -227,8 +228,8 @@ impl Rows {
 
     fn check<'a>(&self, check: &'a CheckDone, place: usize, is_whole: bool) -> Check<'a> {
         let is_again = self.has(|before| Some(asserted(before.checks.get(place)?) == asserted(check)));
-        let fact = |Retention { fact, value, visible, distance, outcome, .. }: &'a Retention| {
-            Fact(fact, value, *visible, *distance, *outcome)
+        let fact = |Retention { fact, value, visible, distance, outcome, spellings, .. }: &'a Retention| {
+            Fact(fact, value, *visible, *distance, *outcome, spellings)
         };
         let detail = if is_whole { check.detail.as_str() } else { "" };
         let (turn, key, name, expected, line, known) = asserted(check);
