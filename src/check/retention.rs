@@ -96,7 +96,8 @@ impl<'a> Evidence<'a> {
         };
         let distance = distance(&matcher, view.history);
         let carrier = sighting.position.and_then(|position| view.sent.get(position));
-        let spellings = matcher.beside(&present, [Some(text), carrier.map(|message| &*message.content)].into_iter().flatten());
+        let spellings =
+            matcher.beside(&present, [Some(text), carrier.map(|message| &*message.content)].into_iter().flatten());
         Self { view, fact, present, spellings, sighting, distance, recalled, stale, outcome }
     }
 

@@ -354,6 +354,15 @@ pub struct CheckDone {
     pub column: Option<u32>,
 }
 
+impl CheckDone {
+    /// Whether it held in spite of its mark as a known failure. Of an only trial that is a `fail`; of one among several it is a
+    /// `pass`, since the mark is on what they come to together.
+    #[must_use]
+    pub const fn holds_in_spite(&self) -> bool {
+        self.known_failure.is_some() && matches!(self.verdict, Verdict::Pass | Verdict::Fail)
+    }
+}
+
 /// The evidence of a retention check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {

@@ -87,10 +87,13 @@ fn a_pipe_in_the_place_of_another_file_is_named() {
 
 #[test]
 fn a_pipe_or_device_in_the_place_of_a_scenario_is_named_and_nothing_is_sent() {
-    for make in [|sandbox: &Sandbox| pipe(sandbox, "s/deep/z.yaml"), |sandbox: &Sandbox| {
-        fs::create_dir(sandbox.path().join("s/deep")).unwrap();
-        symlink("/dev/zero", sandbox.path().join("s/deep/z.yaml")).unwrap();
-    }] {
+    for make in [
+        |sandbox: &Sandbox| pipe(sandbox, "s/deep/z.yaml"),
+        |sandbox: &Sandbox| {
+            fs::create_dir(sandbox.path().join("s/deep")).unwrap();
+            symlink("/dev/zero", sandbox.path().join("s/deep/z.yaml")).unwrap();
+        },
+    ] {
         let sandbox = sandbox();
         make(&sandbox);
         for command in ["check", "run"] {

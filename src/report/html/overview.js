@@ -165,9 +165,9 @@ function cellElement(variant, places) {
   const [passed, known] = [count('pass'), count('known_failure')];
   const asked = verdicts.length - known - count('skip');
   const checks = verdicts.length === 0 ? 'no checks' : `${passed}/${asked}${known > 0 ? ` ~${known}` : ''}`;
-  const trials = conversations.length > 1 ? ` ×${conversations.length}` : '';
+  const trials = conversations.length > 1 ? ` · ${conversations.filter((one) => one.end === 'passed').length}/${conversations.length} trials` : '';
   const shown = label(names, places.length > 0 ? places : names[2] === 'default' ? [3, 4] : [2, 3, 4]);
-  const said = `${inWords(end)}: ${label(names, [0, 1, 2, 3, 4, 5])}; checks ${checks}`;
+  const said = `${inWords(end)}: ${label(names, [0, 1, 2, 3, 4, 5])}; checks ${checks}${trials}`;
   return make(`a.cell.is-${end}`, {
     href: address(names, conversations[0].trial),
     title: said,

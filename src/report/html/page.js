@@ -38,9 +38,15 @@ function showSums() {
   const { totals } = tail;
   const sums = document.getElementById('sums');
   const put = (number, word, end) => sums.append(make('li', {}, end === undefined ? null : sign(end, false), make('b', {}, number), ` ${word}`));
-  const all = Object.values(totals.conversations).reduce((sum, number) => sum + number, 0);
-  put(grouped(all), all === 1 ? 'conversation' : 'conversations');
-  for (const [word, number] of Object.entries(totals.conversations)) if (number > 0 || word === 'passed') put(grouped(number), word, word);
+  const sum = (counts) => Object.values(counts).reduce((all, number) => all + number, 0);
+  const ends = (counts) => Object.entries(counts).filter(([word, number]) => number > 0 || word === 'passed');
+  const [all, variants] = [sum(totals.conversations), sum(tail.variants)];
+  // Of several trials some may fail: what the run came to is what its variants did.
+  const isRepeated = variants < all;
+  if (isRepeated) put(grouped(variants), variants === 1 ? 'variant' : 'variants');
+  else put(grouped(all), all === 1 ? 'conversation' : 'conversations');
+  for (const [word, number] of ends(isRepeated ? tail.variants : totals.conversations)) put(grouped(number), word, word);
+  if (isRepeated) put(grouped(all), `conversations, their trials: ${ends(totals.conversations).map(([word, number]) => `${grouped(number)} ${word}`).join(', ')}`);
   if (totals.not_begun > 0) put(grouped(totals.not_begun), 'not begun');
   if (tail.failed_snapshots > 0) put(grouped(tail.failed_snapshots), tail.failed_snapshots === 1 ? 'snapshot failed' : 'snapshots failed', 'failed');
   if (tail.pending_snapshots > 0) put(grouped(tail.pending_snapshots), 'waiting for review', 'unknown');

@@ -15,7 +15,7 @@ use super::Around;
 use crate::event::{Begin, CheckDone, Manifest, Record, Retention, Shard, SnapshotNote, TurnDone, WireMessage};
 use crate::model::{End, Outcome, Source, TurnId, Verdict, Visibility};
 use crate::report::files::RunTotals;
-use crate::report::{Tally, VerdictCounts};
+use crate::report::{EndCounts, Tally, VerdictCounts};
 
 /// What the run is.
 #[derive(Serialize)]
@@ -52,6 +52,8 @@ pub(super) struct Left {
 #[derive(Serialize)]
 pub(super) struct Tail {
     totals: RunTotals,
+    /// Variants by how they ended, their checks decided over their trials.
+    variants: EndCounts,
     #[serde(skip_serializing_if = "Option::is_none")]
     wall_ms: Option<u128>,
     /// The share of the whole history's tokens that the windows saved.
@@ -67,6 +69,7 @@ impl Tail {
         let count = |is: fn(&SnapshotNote) -> bool| around.snapshots.iter().filter(|note| is(note)).count();
         Self {
             totals: RunTotals::of(around.totals),
+            variants: around.totals.variants,
             wall_ms: around.wall.map(|wall| wall.as_millis()),
             saved: around.totals.usage.saved(),
             failed_snapshots: count(|note| note.is_failure),

@@ -47,7 +47,8 @@ fn data(page: &str) -> Vec<Value> {
 #[test]
 fn the_policy_allows_the_style_and_the_script_that_are_there_and_nothing_else() {
     let page = page(&story());
-    let scripts: Vec<&str> = page.split("<script>").skip(1).map(|rest| rest.split("</script>").next().unwrap()).collect();
+    let scripts: Vec<&str> =
+        page.split("<script>").skip(1).map(|rest| rest.split("</script>").next().unwrap()).collect();
     let [watch, script] = scripts[..] else { panic!("{} scripts", scripts.len()) };
     let texts = [between(&page, "<style>", "</style>"), watch, script];
     let [style, watch, script] = texts.map(|text| BASE64_STANDARD.encode(Sha256::digest(text)));

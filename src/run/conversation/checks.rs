@@ -17,7 +17,7 @@ impl Stage<'_> {
         if self.conversation.so_far.has(&done) {
             return Ok(());
         }
-        if done.verdict == Verdict::Fail {
+        if done.verdict == Verdict::Fail || done.holds_in_spite() {
             self.steering.check_failed(&done);
         }
         self.outlet.tell(Event::Check(Box::new(done)))
@@ -78,6 +78,13 @@ impl Stage<'_> {
 
     pub(super) fn check_done(&mut self, number: TurnId, check: &Check, verdict: Verdict, detail: String) -> CheckDone {
         let (index, mark) = (how_many(&self.verdicts), self.mark(check).map(str::to_owned));
+        let (verdict, detail) = match &mark {
+            // Whether it is time for the mark to go is decided over all trials: that one of them held is no failure.
+            Some(why) if verdict == Verdict::Fail && self.conversation.trials > 1 => {
+                (Verdict::Pass, format!("passes, and is marked as a known failure ({why})"))
+            }
+            _ => (verdict, detail),
+        };
         self.verdicts.push((verdict, mark.is_some()));
         CheckDone {
             plan: self.conversation.plan,
@@ -124,7 +131,7 @@ pub(super) fn checks_of<'c>(
     turn.checks.iter().chain(each.map(|each| &each.check))
 }
 
-/// The verdict under a `known_failure` mark.
+/// The verdict under a `known_failure` mark, of the only trial.
 pub(super) fn under_mark(mark: Option<&str>, verdict: Verdict, detail: String) -> (Verdict, String) {
     match (mark, verdict) {
         (Some(_), Verdict::Fail) => (Verdict::KnownFailure, detail),
