@@ -210,10 +210,10 @@ fn a_fact_that_is_forgotten_now_is_no_matter_of_words_though_the_check_passes() 
     let comparison =
         gathered(&[&side([Retained; 3]), &side([Retained, Forgotten, Forgotten])]).between(None, 0).unwrap();
     let text = terminal::render(&comparison, Look { width: 80, is_coloured: false, is_ascii: false });
-    let told = "changed in what was remembered (1)\n  a · default · builtin · window 2\n    turn 1 · retains_iff_visible name: retained → forgotten in 2 of 3 trials\n";
+    let told = "changed in what was remembered (1)\n  a · default · builtin\n    turn 1 · retains_iff_visible name: retained → forgotten in 2 of 3 trials\n";
     assert!(text.contains(told), "{text}");
     let page = markdown::render(&comparison);
-    let told = "#### Changed in what was remembered (1)\n\n- `a · default · builtin · window 2`: turn 1, `retains_iff_visible name`: retained → forgotten in 2 of 3 trials\n";
+    let told = "#### Changed in what was remembered (1)\n\n- `a · default · builtin`: turn 1, `retains_iff_visible name`: retained → forgotten in 2 of 3 trials\n";
     assert!(page.contains(told), "{page}");
     let json: serde_json::Value = serde_json::from_str(&json::render(&comparison).unwrap()).unwrap();
     assert_eq!(
