@@ -194,7 +194,9 @@ function startSearch() {
   };
   search.addEventListener('input', () => {
     clearTimeout(waiting);
-    waiting = setTimeout(apply, 120);
+    // What is cleared is cleared at once: whatever key comes next.
+    if (search.value.trim() === '') apply();
+    else waiting = setTimeout(apply, 120);
   });
   search.addEventListener('keydown', async (event) => {
     if (event.key !== 'Enter' || event.isComposing) return;
@@ -205,7 +207,13 @@ function startSearch() {
   document.addEventListener('filtered', () => {
     // What is searched for is marked in the transcript too.
     const query = overview.query.join(' ');
-    if (view.variant !== null && query !== view.query) openTranscript(view.variant, view.trial);
+    if (view.variant !== null && query !== view.query) {
+      const [from, turn] = [view.from, document.querySelector('.turn.here')?.dataset.turn];
+      const hasKeyboard = document.getElementById('transcript').contains(document.activeElement);
+      openTranscript(view.variant, view.trial, view.by, from);
+      if (turn !== undefined && hasKeyboard) goToTurn(turnOfText(turn));
+      else if (turn !== undefined) view.rows.get(turnOfText(turn))?.classList.add('here');
+    }
     view.query = query;
     if (view.variant !== null) choose(view.variant);
   });
