@@ -213,7 +213,7 @@ describe('the page of a run', { skip }, () => {
     await page.locator('#said', { hasText: 'It is found in names alone.' }).waitFor();
     await page.keyboard.press('Escape');
     await page.keyboard.press('n');
-    await page.locator('#list a[aria-current][aria-label*="reviewer"]').waitFor();
+    await page.locator('#list a[aria-current][aria-label*="tutor"]').waitFor();
   }, { hash: '#name//default/builtin/2//1' });
 
   test('a conversation that had no room shows no texts of another as its own', async () => {
