@@ -46,7 +46,7 @@ function showSums() {
   if (isRepeated) put(grouped(variants), variants === 1 ? 'variant' : 'variants');
   else put(grouped(all), all === 1 ? 'conversation' : 'conversations');
   for (const [word, number] of ends(isRepeated ? tail.variants : totals.conversations)) put(grouped(number), word, word);
-  if (isRepeated) put(grouped(all), `conversations, their trials: ${ends(totals.conversations).map(([word, number]) => `${grouped(number)} ${word}`).join(', ')}`);
+  if (isRepeated) put(grouped(all), `conversations: ${ends(totals.conversations).map(([word, number]) => `${grouped(number)} ${word}`).join(', ')}`);
   if (totals.not_begun > 0) put(grouped(totals.not_begun), 'not begun');
   if (tail.failed_snapshots > 0) put(grouped(tail.failed_snapshots), tail.failed_snapshots === 1 ? 'snapshot failed' : 'snapshots failed', 'failed');
   if (tail.pending_snapshots > 0) put(grouped(tail.pending_snapshots), 'waiting for review', 'unknown');
