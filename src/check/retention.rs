@@ -65,6 +65,8 @@ struct Evidence<'a> {
     fact: &'a Fact,
     /// The value that counts as the present one.
     present: String,
+    /// What else counted as it.
+    spellings: Vec<String>,
     sighting: Sighting,
     distance: Option<u32>,
     /// The spelling of the present value that the reply has.
@@ -93,7 +95,10 @@ impl<'a> Evidence<'a> {
             (false, false) => Some(Outcome::Forgotten),
         };
         let distance = distance(&matcher, view.history);
-        Self { view, fact, present, sighting, distance, recalled, stale, outcome }
+        let carrier = sighting.position.and_then(|position| view.sent.get(position));
+        let spellings =
+            matcher.beside(&present, [Some(text), carrier.map(|message| &*message.content)].into_iter().flatten());
+        Self { view, fact, present, spellings, sighting, distance, recalled, stale, outcome }
     }
 
     fn is_withheld(&self) -> bool {
@@ -109,6 +114,7 @@ impl<'a> Evidence<'a> {
         Retention {
             fact: self.fact.name.clone(),
             value: self.present.clone(),
+            spellings: self.spellings.clone(),
             visible: self.sighting.visible,
             distance: self.distance,
             recalled: self.outcome.map(|_| self.recalled.is_some()),

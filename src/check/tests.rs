@@ -328,6 +328,7 @@ fn retention_crosses_what_was_sent_with_what_was_recalled() {
                 let evidence = Retention {
                     fact: "name".into(),
                     value: "Priya".into(),
+                    spellings: vec!["P. Sharma".into()],
                     visible,
                     distance,
                     recalled,

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
+use crate::disk;
 use crate::scenario::yaml::MAX_FILE_BYTES;
 use crate::scenario::{self, FileProblem, Files, Scenario};
 
@@ -133,8 +134,14 @@ fn walk(folder: &Path, max_depth: Option<usize>, files: &mut Vec<PathBuf>, diagn
             Ok(entry) => {
                 let is_yaml = entry.path().extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
                 let is_config = entry.file_name() == CONFIG_FILE;
-                if is_yaml && !is_config && entry.depth() > 0 && may_be_file(entry.path()) {
-                    files.push(entry.into_path());
+                if !is_yaml || is_config || entry.depth() == 0 {
+                    continue;
+                }
+                // A link to nothing is an error too, which is said where it is read.
+                match disk::no_file(entry.path()) {
+                    None => files.push(entry.into_path()),
+                    Some(_) if entry.path().is_dir() => {}
+                    Some(reason) => diagnostics.push(stranger(entry.path(), reason)),
                 }
             }
             Err(error) => {
@@ -144,9 +151,11 @@ fn walk(folder: &Path, max_depth: Option<usize>, files: &mut Vec<PathBuf>, diagn
     }
 }
 
-/// Whether it is a file, or a link to one or to nothing (which is an error, and said). A pipe would be waited for.
-fn may_be_file(path: &Path) -> bool {
-    std::fs::metadata(path).map_or(true, |meta| meta.is_file())
+/// What has the name of a scenario in a folder, and cannot be one: a pipe would be waited for. Whoever named it himself gets what
+/// comes out of it.
+fn stranger(path: &Path, reason: &str) -> Diagnostic {
+    Diagnostic::error(Code::Unreadable, format!("`{}` cannot be read: {reason}", path.display()))
+        .help("take it out of the folder, or begin its name with `_`: then it is passed over")
 }
 
 fn read_scenario(found: &Found) -> (Option<Scenario>, Vec<Diagnostic>) {

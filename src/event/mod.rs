@@ -350,6 +350,15 @@ pub struct CheckDone {
     pub column: Option<u32>,
 }
 
+impl CheckDone {
+    /// Whether it held in spite of its mark as a known failure. Of an only trial that is a `fail`; of one among several it is a
+    /// `pass`, since the mark is on what they come to together.
+    #[must_use]
+    pub const fn holds_in_spite(&self) -> bool {
+        self.known_failure.is_some() && matches!(self.verdict, Verdict::Pass | Verdict::Fail)
+    }
+}
+
 /// The evidence of a retention check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
@@ -357,6 +366,9 @@ pub struct Retention {
     pub fact: String,
     /// The value that counted as the present one.
     pub value: String,
+    /// What else counted as it: its aliases, and what its expression matched in the reply and in the message that carried it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spellings: Vec<String>,
     /// Where in the request it stood.
     pub visible: Visibility,
     /// Whole exchanges since its last mention in the history (0: the previous one); absent where it was never mentioned.

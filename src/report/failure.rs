@@ -89,11 +89,13 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The failure that a check of a record is: `None` where its verdict is neither `fail` nor `unknown`.
+    /// The failure that a check of a record is, or that it is a part of where it held in spite of its mark: `None` where its
+    /// verdict is any other but `fail` and `unknown`.
     #[must_use]
     pub fn of_check(record: &Record, check: &CheckDone) -> Option<Self> {
         let kind = match check.verdict {
             Verdict::Fail => FailureKind::Failed,
+            Verdict::Pass if check.holds_in_spite() => FailureKind::Failed,
             Verdict::Unknown => FailureKind::Unknown,
             Verdict::Pass | Verdict::Skip | Verdict::KnownFailure => return None,
         };
@@ -110,7 +112,7 @@ impl Failure {
             turn: check.turn,
             shown_by: check.shown_by(),
             title: title(check),
-            detail: check.detail.clone(),
+            detail: detail(check),
             evidence,
             line: Some(check.line),
             column: check.column,
@@ -161,6 +163,12 @@ impl Failure {
             column: None,
         }
     }
+}
+
+/// The reason. Of a marked check that held, one of several trials cannot say that the mark can go; their decision can.
+pub(super) fn detail(check: &CheckDone) -> String {
+    let is_one_of_several = check.verdict == Verdict::Pass && check.holds_in_spite();
+    if is_one_of_several { format!("{}: remove the mark", check.detail) } else { check.detail.clone() }
 }
 
 /// The user's name for a check, or its key with what it asserts.

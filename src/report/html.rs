@@ -6,8 +6,9 @@
 //! the records go by, so that memory does not grow with the run.
 //!
 //! Strangers' texts are nowhere in the page but in that element, where base64 leaves nothing of them that a parser of HTML could take
-//! for its own; the script puts them in as text alone. A Content-Security-Policy allows the one style and the one
-//! script that are in the page, by their SHA-256, and nothing else: no image, no font, no request.
+//! for its own; the script puts them in as text alone. A Content-Security-Policy allows the one style and the two
+//! scripts that are in the page, by their SHA-256, and nothing else: no image, no font, no request. The first of the scripts stands in
+//! front of the data, and does nothing but say where the rest of the file is missing.
 
 mod rows;
 
@@ -32,6 +33,8 @@ use crate::event::{Manifest, Record, SnapshotNote};
 use crate::model::End;
 
 const PAGE: &str = include_str!("html/page.html");
+/// Says that a page is not whole. It stands in front of the data, and the rest of the script behind them.
+const WATCH: &str = include_str!("html/watch.js");
 const STYLE: &str = concat!(include_str!("html/page.css"), include_str!("html/transcript.css"));
 /// In this order: each may use what stands before it.
 const SCRIPT: &str = concat!(
@@ -39,11 +42,12 @@ const SCRIPT: &str = concat!(
     include_str!("html/words.js"),
     include_str!("html/overview.js"),
     include_str!("html/transcript.js"),
+    include_str!("html/find.js"),
     include_str!("html/page.js"),
 );
 
 /// What stands in the template for what is filled in.
-const MARKS: [&str; 5] = ["{{csp}}", "{{style}}", "{{data}}", "{{charts}}", "{{script}}"];
+const MARKS: [&str; 6] = ["{{csp}}", "{{watch}}", "{{style}}", "{{data}}", "{{charts}}", "{{script}}"];
 
 /// How many bytes of data a page may have, before they are deflated: more than this, and browsers take long to open it, or
 /// do not.
@@ -161,18 +165,19 @@ impl<W: Write> Html<W> {
 static PARTS: LazyLock<[String; 3]> = LazyLock::new(|| {
     let style = [STYLE, &svg::style()].concat();
     let mut rest = PAGE;
-    let [head, before_style, before_data, before_charts, before_script] = MARKS.map(|mark| {
+    let [head, before_watch, before_style, before_data, before_charts, before_script] = MARKS.map(|mark| {
         let (piece, behind) = rest.split_once(mark).unwrap_or((rest, ""));
         rest = behind;
         piece
     });
     let policy = format!(
-        "default-src 'none'; style-src {}; script-src {}; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; style-src {}; script-src {} {}; base-uri 'none'; form-action 'none'",
         hash(&style),
+        hash(WATCH),
         hash(SCRIPT)
     );
     [
-        [head, &policy, before_style, &style, before_data].concat(),
+        [head, &policy, before_watch, WATCH, before_style, &style, before_data].concat(),
         before_charts.to_owned(),
         [before_script, SCRIPT, rest].concat(),
     ]

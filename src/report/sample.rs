@@ -116,6 +116,7 @@ pub(super) fn retention<'a>(
     check.retention = Some(Retention {
         fact: "name".into(),
         value: "Priya".into(),
+        spellings: Vec::new(),
         visible: if is_visible { Visibility::User } else { Visibility::No },
         distance: Some(2),
         recalled: Some(matches!(outcome, Outcome::Retained | Outcome::Leaked)),

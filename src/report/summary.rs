@@ -335,8 +335,9 @@ impl Findings {
                         reason: reason.clone(),
                     });
                 }
-                (_, Verdict::Fail | Verdict::Unknown) if !is_full => {
-                    let found = if check.verdict == Verdict::Fail { &mut self.failed } else { &mut self.unknown };
+                (Some(_), Verdict::Pass) | (_, Verdict::Fail | Verdict::Unknown) if !is_full => {
+                    let is_unknown = check.verdict == Verdict::Unknown;
+                    let found = if is_unknown { &mut self.unknown } else { &mut self.failed };
                     if !found.contains_key(&check.index) {
                         found.extend(Failure::of_check(record, check).map(|failure| (check.index, failure)));
                     }

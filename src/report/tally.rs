@@ -110,6 +110,8 @@ pub struct Decided {
     pub verdict: Verdict,
     /// Its trials by verdict.
     pub trials: VerdictCounts,
+    /// Whether it bears `known_failure`.
+    pub is_marked: bool,
 }
 
 impl Decided {
@@ -117,8 +119,8 @@ impl Decided {
     #[must_use]
     pub fn flaky(&self) -> Option<(u64, u64)> {
         let VerdictCounts { pass, fail, known_failure, .. } = self.trials;
-        // Of a marked check, `fail` is a trial that passed.
-        let (held, not) = if known_failure > 0 { (fail, known_failure) } else { (pass, fail) };
+        // Of a marked check, `fail` is a trial that held, as journals of earlier versions have it.
+        let (held, not) = if self.is_marked { (pass + fail, known_failure) } else { (pass, fail) };
         (held > 0 && not > 0).then_some((held, not))
     }
 }
@@ -210,7 +212,7 @@ impl Tally {
             let verdict = decide_over_trials(trials.verdicts.iter().copied(), self.pass_rate, trials.is_marked);
             let mut counts = VerdictCounts::default();
             trials.verdicts.iter().for_each(|verdict| counts.count(*verdict));
-            Decided { index: *index, verdict, trials: counts }
+            Decided { index: *index, verdict, trials: counts, is_marked: trials.is_marked }
         })
     }
 

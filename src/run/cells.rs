@@ -37,26 +37,18 @@ impl<K: Eq + Hash> Cells<K> {
         Arc::clone(cells.entry(key).or_default())
     }
 
-    /// Who asks later sends the request again.
-    fn forget(&self, key: &K) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
-
     /// What came of a request, from `call` where nobody has sent it yet, and who sent it where that was another. Whoever asks
     /// the same meanwhile waits for that.
     ///
-    /// A call that failed has failed for all who wait for it; one that another try might help, for those alone. One that was
-    /// not sent, was cut off or panicked is made by the next who waits.
+    /// A call that failed has failed for all who ask the same, whether they wait for it or come later: who does which is chance.
+    /// One that was not sent, was cut off or panicked is made by the next who asks.
     pub(super) async fn once(
         &self,
         key: K,
         by: u32,
         call: impl Future<Output = Result<ChatReply, CallError>>,
-    ) -> (Result<ChatReply, CallError>, Option<u32>)
-    where
-        K: Clone,
-    {
-        let slot = self.cell(key.clone());
+    ) -> (Result<ChatReply, CallError>, Option<u32>) {
+        let slot = self.cell(key);
         let mut is_own = false;
         let asked = async {
             is_own = true;
@@ -66,12 +58,7 @@ impl<K: Eq + Hash> Cells<K> {
             }
         };
         match slot.get_or_try_init(|| asked).await {
-            Ok(sent) => {
-                if is_own && sent.result.as_ref().is_err_and(CallError::is_transient) {
-                    self.forget(&key);
-                }
-                (sent.result.clone(), (!is_own).then_some(sent.by))
-            }
+            Ok(sent) => (sent.result.clone(), (!is_own).then_some(sent.by)),
             Err(error) => (Err(error), None),
         }
     }

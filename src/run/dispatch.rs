@@ -191,7 +191,8 @@ fn failed_before(job: &Job) -> FailFast {
     let known = FailFast::default();
     // A line that is damaged was found before anything was sent.
     let records = job.earlier.iter().flat_map(Reader::records).filter_map(Result::ok);
-    for check in records.flat_map(|record| record.checks).filter(|check| check.verdict == Verdict::Fail) {
+    let is_such = |check: &CheckDone| check.verdict == Verdict::Fail || check.holds_in_spite();
+    for check in records.flat_map(|record| record.checks).filter(is_such) {
         failed_trial(&job.plan, &check).map(|trial| known.has_failed(&trial));
     }
     known

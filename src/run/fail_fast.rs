@@ -14,7 +14,7 @@ pub(super) struct FailFast {
     failed: Mutex<HashMap<(VariantKey, u32), u32>>,
 }
 
-/// A trial of a check whose verdict is `fail`.
+/// A trial of a check whose verdict is `fail`, or that held in spite of its mark.
 #[derive(Debug, Clone)]
 pub(super) struct FailedTrial {
     pub(super) variant: VariantKey,

@@ -7,10 +7,9 @@ use crate::model::Verdict;
 /// Trials that are `unknown` or `skip` are not decided and stay out of the rate. Where none is decided the check is
 /// `unknown`, and `skip` where it was never asked at all.
 ///
-/// `is_marked` says that the check bears `known_failure`. The verdict of each of its trials is then already told from
-/// the mark's side (`known_failure` where the check failed, `fail` where it passed in spite of its mark), and so is
-/// the decision: the rate is reckoned with what really passed, and only its result is turned round. A marked check
-/// that reaches its rate is a `fail`, one that does not is a `known_failure`.
+/// `is_marked` says that the check bears `known_failure`. A trial of it that failed is then a `known_failure` already; one
+/// that held is a `pass` (or a `fail`, where it is the only one). The rate is reckoned with what really held, and only its
+/// result is turned round: a marked check that reaches its rate is a `fail`, one that does not is a `known_failure`.
 #[must_use]
 pub fn decide_over_trials(verdicts: impl IntoIterator<Item = Verdict>, pass_rate: f64, is_marked: bool) -> Verdict {
     let mut trials = TrialCounts::default();

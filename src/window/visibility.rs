@@ -3,6 +3,8 @@
 //! A fact is in a text or it is not: nothing here judges who said it, whether it was denied, or what a model will make
 //! of it.
 
+use std::collections::HashSet;
+
 use crate::model::{Fact, MatchKind, Message, Pattern, Role, Visibility};
 use crate::text::normalise::{contains_word, fold, fold_keeping_case, is_surely_not_in};
 
@@ -88,6 +90,18 @@ impl FactMatcher {
         let folded = fold(text);
         let is_found = |word: &str| if self.is_word { contains_word(&folded, word) } else { folded.contains(word) };
         self.spellings.iter().find(|(_, word)| is_found(word)).map(|(spelling, _)| spelling.as_str())
+    }
+
+    /// What else than `value` counts as it: its other spellings, and what the expression matches in these texts.
+    #[must_use]
+    pub fn beside<'t>(&self, value: &str, texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
+        let mut others: Vec<String> = self.spellings.iter().map(|(spelling, _)| spelling.clone()).collect();
+        if let Some(pattern) = &self.pattern {
+            others.extend(texts.into_iter().filter_map(|text| find(pattern, text)));
+        }
+        let mut known = HashSet::from([value.to_owned()]);
+        others.retain(|other| known.insert(other.clone()));
+        others
     }
 
     /// Of several values, the one whose first mention is the latest, with its place among the texts: what holds now,
@@ -276,6 +290,15 @@ mod tests {
         let outdated = FactMatcher::of_value(&fact, "T-7");
         assert!(outdated.is_in("it was T-7"));
         assert!(!outdated.is_in("it was T-12, number twelve"));
+    }
+
+    #[test]
+    fn beside_the_value_stand_its_aliases_and_what_the_expression_matched() {
+        let texts = ["see T-15 now", "nothing", "t-15"];
+        let beside = |matching, regex, value| FactMatcher::of_value(&fact(matching, regex), value).beside(value, texts);
+        assert_eq!(beside(MatchKind::Word, None, "T-12"), ["number twelve"]);
+        assert_eq!(beside(MatchKind::Regex, Some(r"T-1\d"), "T-12"), ["number twelve", "T-15", "t-15"]);
+        assert!(beside(MatchKind::Word, None, "T-7").is_empty(), "an outdated value has one spelling");
     }
 
     #[test]

@@ -147,6 +147,75 @@ describe('the page of a run', { skip }, () => {
     await cut.close();
   });
 
+  test('says that the file is cut off wherever it is cut off', async () => {
+    const text = readFileSync(run.page, 'utf8');
+    const places = { style: text.indexOf('.list {'), data: text.indexOf('id="data">') + 300, charts: text.indexOf('</figure>'), script: text.lastIndexOf('async function start') };
+    for (const [place, end] of Object.entries(places)) {
+      assert.ok(end > 0, place);
+      const broken = run.page.replace('report.html', `cut-in-${place}.html`);
+      writeFileSync(broken, text.slice(0, end));
+      const cut = await opened(broken, { ready: 'body > p:not([hidden])' });
+      assert.match(await cut.page.locator('body').innerText(), /the file is cut off before its end. chat-eval report writes it again/, place);
+      assert.ok(!(await cut.page.locator('body').innerText()).includes('Reading'), place);
+      // Half a style is none that the policy allows.
+      assert.deepEqual(place === 'style' ? [] : await cut.wrongs(), [], place);
+      await cut.close();
+    }
+  });
+
+  test('says that an address names a turn or a trial that is not there, or is not whole', async () => {
+    for (const [hash, words] of [
+      ['#name//default/builtin/2//1/99', 'The address names turn 99, which this conversation does not have: its last is turn 4.'],
+      ['#name//default/builtin/2//1/p1', 'The address names turn p1, which this conversation does not have: its last is turn 4.'],
+      ['#name//default/builtin/2//7', 'The address names trial 7, and this run has none of that number here: this is trial 1.'],
+      ['#name//default', 'The address is none of a conversation: it is not whole.'],
+    ]) {
+      const window = await opened(run.page, { hash });
+      assert.equal(await window.page.locator('#trouble').innerText(), words);
+      assert.ok(await window.page.evaluate(() => { const { top, bottom } = document.getElementById('trouble').getBoundingClientRect(); return top >= 0 && bottom <= innerHeight; }), hash);
+      if (hash.includes('builtin')) assert.equal(await window.page.locator('#transcript-title').innerText(), 'name');
+      await window.page.goto(`${window.page.url().split('#')[0]}#name//default/builtin/2//1/4`);
+      await window.page.locator('.turn.here[data-turn="4"]').waitFor();
+      assert.ok(!await window.page.locator('#trouble').isVisible());
+      assert.deepEqual(await window.wrongs(), []);
+      await window.close();
+    }
+  });
+
+  on('goes from match to match, through its own column and on to the next conversation', async (page) => {
+    const here = () => page.evaluate(() => {
+      const mark = document.querySelector('mark.here');
+      return mark === null ? null : [document.querySelector('#list a[aria-current] .label').textContent, mark.closest('.turn')?.dataset.turn ?? 'begin', mark.textContent];
+    });
+    const goes = async (key, to) => {
+      await page.keyboard.press(key);
+      await page.waitForFunction((to) => {
+        const mark = document.querySelector('mark.here');
+        return mark !== null && JSON.stringify([document.querySelector('#list a[aria-current] .label').textContent, mark.closest('.turn')?.dataset.turn ?? 'begin', mark.textContent]) === JSON.stringify(to);
+      }, to).catch(async (error) => { throw new Error(`${key}: ${JSON.stringify(await here())}, and not ${JSON.stringify(to)}`, { cause: error }); });
+      assert.ok(await page.evaluate(() => { const { top, bottom } = document.querySelector('mark.here').getBoundingClientRect(); return top >= 0 && bottom <= innerHeight; }));
+    };
+    await page.keyboard.press('/');
+    await page.keyboard.type('google');
+    // Without waiting for what is searched for to be applied.
+    await goes('Enter', ['window 2', '2', 'Google']);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'search', 'one can type on');
+    await goes('Enter', ['window full', '2', 'Google']);
+    await goes('Shift+Enter', ['window 2', '2', 'Google']);
+    await page.evaluate(() => document.activeElement.blur());
+    await goes('n', ['window full', '2', 'Google']);
+    await goes('n', ['window 2', '2', 'Google']);
+    assert.match(await page.locator('#said').innerText(), /That was the last match: here is the first/);
+    await goes('p', ['window full', '2', 'Google']);
+    await page.fill('#search', 'tutor');
+    await status(page, '1 of 4');
+    await page.keyboard.press('Enter');
+    await page.locator('#said', { hasText: 'It is found in names alone.' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('n');
+    await page.locator('#list a[aria-current][aria-label*="tutor"]').waitFor();
+  }, { hash: '#name//default/builtin/2//1' });
+
   test('a conversation that had no room shows no texts of another as its own', async () => {
     // Such a page has 64 MB of texts: here a line of a small one is written as it would be there.
     const without = (line) => {
@@ -226,6 +295,63 @@ describe('the page of a run', { skip }, () => {
     await page.goto(`file://${run.page}`);
     assert.match(await page.locator('noscript').innerText(), /summary\.md/);
     await context.close();
+  });
+});
+
+describe('what columns have of their own', { skip }, () => {
+  const on = (name, files, act, options) => test(name, async () => {
+    const run = played(files);
+    const window = await opened(run.page, options);
+    await act(window.page);
+    assert.deepEqual(await window.wrongs(), []);
+    await window.close();
+    run.remove();
+  });
+
+  const many = { 's/many.yaml': `model: builtin:echo\npersonas:\n${Array.from({ length: 500 }, (_, at) => `  - {name: p${at}, system: "Be ${at}."}\n`).join('')}turns: [{user: Hi}, {user: Ho}]\n` };
+  on('stand side by side eight at a time, and the others are a key away', many, async (page) => {
+    const shown = () => page.locator('.turn[data-turn="1"] .who').allTextContents();
+    const wide = () => page.evaluate(() => [document.documentElement.scrollWidth <= innerWidth, document.getElementById('transcript').scrollWidth]);
+    assert.deepEqual(await shown(), Array.from({ length: 8 }, (_, at) => `p${at}`));
+    const [fits, width] = await wide();
+    assert.ok(fits && width < 3000, String(width));
+    assert.ok(await page.evaluate(() => document.querySelectorAll('main :not(option)').length) < 700);
+    await page.keyboard.press('t');
+    await page.keyboard.press('c');
+    assert.deepEqual((await shown())[0], 'p8');
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.turn), '1', 'at the same turn');
+    await page.keyboard.press('C');
+    await page.keyboard.press('C');
+    await page.locator('#said', { hasText: 'There are no columns before these.' }).waitFor();
+    await page.click('#columns-on');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'columns-on');
+    assert.equal(await page.locator('#columns option:checked').innerText(), '9–16 of 500: p8 … p15');
+    await page.selectOption('#columns', { label: '497–500 of 500: p496 … p499' });
+    assert.deepEqual(await shown(), ['p496', 'p497', 'p498', 'p499']);
+    assert.ok(await page.locator('#columns-on').isDisabled());
+    // Whoever opens another sees it.
+    await page.goto(`${page.url().split('#')[0]}#many//p42/builtin%3Aecho/full//1/2`);
+    await page.locator('.turn.here[data-turn="2"]').waitFor();
+    assert.deepEqual(await page.locator('.turn.here .who').allTextContents(), Array.from({ length: 8 }, (_, at) => `p${at + 40}`));
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'p42, turn 2');
+  });
+
+  const history = { 's/history.yaml': 'model: builtin:echo\nmatrix: {city: [Lisbon, Oslo]}\nhistory: [{role: user, content: "I live in {{ city }}."}, {role: assistant, content: Nice.}]\nturns: [{user: Hi}]\n' };
+  on('have their own history where it differs', history, async (page) => {
+    const cells = await page.locator('.begin > .cell:has(.message.user)').allInnerTexts();
+    assert.deepEqual(cells.map((cell) => /(city=\w+)[^]*I live in (\w+)\./.exec(cell)?.slice(1)), [['city=Lisbon', 'Lisbon'], ['city=Oslo', 'Oslo']]);
+    await page.locator('.turn[data-turn="1"] .reply').nth(1).hover();
+    assert.deepEqual(await page.locator('.message.is-sent .text').allInnerTexts(), ['I live in Oslo.', 'Nice.', 'Hi']);
+  });
+
+  const aliases = { 's/alias.yaml': 'facts: {employer: {value: Google, aliases: [Alphabet], asks: [Where do I work]}}\nturns: [{user: I work at Alphabet.}, {user: "Where do I work?", expect: [{recalls: employer}]}]\n' };
+  on('underline a fact by its other names too', aliases, async (page) => {
+    assert.deepEqual(await page.locator('.turn u.fact').allInnerTexts(), ['Alphabet', 'Google']);
+  });
+
+  const skipped = { 's/skip.yaml': 'models: ["builtin", "builtin:echo"]\nturns: [{user: One., expect: [{contains: e, models: [builtin]}]}, {user: Two., expect: [{contains: Two}]}]\n' };
+  on('part where one fails, and not where one was not asked', skipped, async (page) => {
+    assert.deepEqual(await page.locator('.parting').evaluateAll((marks) => marks.map((mark) => mark.closest('.turn').dataset.turn)), ['2']);
   });
 });
 

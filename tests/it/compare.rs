@@ -285,6 +285,21 @@ fn what_cannot_be_compared_is_refused_with_a_way_out() {
     assert!(ran.stdout.contains("✗ other · default · turn 1 · contains \"rock\"\n    pass → fail"), "{}", ran.stdout);
 }
 
+#[test]
+fn windows_that_both_do_right_are_told_by_what_they_remember() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s/one.yaml", WINDOWS.replace("recalls", "retains_iff_visible"));
+    play(&sandbox, &["--model", "builtin"], 0);
+    let ran = sandbox.run(&["compare", "--by", "window", "--fail-on", "worse"]).expect(0);
+    let told = "window 1 against window full: of 1 variant, 1 changed in what was remembered\n\n\
+                changed in what was remembered (1)\n  one · default · builtin\n    \
+                turn 3 · retains_iff_visible name: retained → forgotten\n";
+    assert!(ran.stdout.contains(told), "{}", ran.stdout);
+    let page = sandbox.run(&["compare", "--by", "window", "--format", "markdown"]).expect(0).stdout;
+    let told = "#### `window 2` against `window full`\n\nof 1 variant, 1 changed in what was remembered\n";
+    assert!(page.contains(told), "{page}");
+}
+
 const WINDOWS: &str = "windows: [full, 1, 2]\nfacts: {name: Priya}\nturns:\n  - user: My name is Priya.\n  - user: I work here.\n  \
                        - user: What's my name?\n    expect: [{recalls: name}]\n";
 
@@ -302,40 +317,39 @@ fn the_variants_of_one_run_side_by_side() {
       full       1/1  100 %    21 to 100 %
       1          0/1    0 %      0 to 79 %  -100 points      1.00
       2          0/1    0 %      0 to 79 %  -100 points      1.00
+      no interval of the difference: it takes several scenarios, and there is 1 scenario
 
       window  words/reply  tokens sent  tokens reply
       full            2.0           67             9
       1          3.0 +50%      36 -46%       13 +44%
       2          3.0 +50%      58 -13%       13 +44%
 
-    1 against full: of 1 variant, 1 worse
+    window 1 against window full: of 1 variant, 1 worse
 
     worse (1)
     ✗ one · default · builtin · turn 3 · recalls name
         pass → fail; forgotten; none of the 2 messages sent has "Priya"
 
-      of 1 pair, 1 passed in full alone and 0 in 1 alone
+      of 1 pair, 1 passed in window full alone and 0 in window 1 alone
       too few changes to tell from luck (p = 1.00)
-      no interval of the difference: it takes several scenarios, and there is 1 scenario
 
-    2 against full: of 1 variant, 1 worse
+    window 2 against window full: of 1 variant, 1 worse
 
     worse (1)
     ✗ one · default · builtin · turn 3 · recalls name
         pass → fail; forgotten; none of the 4 messages sent has "Priya"
 
-      of 1 pair, 1 passed in full alone and 0 in 2 alone
+      of 1 pair, 1 passed in window full alone and 0 in window 2 alone
       too few changes to tell from luck (p = 1.00)
-      no interval of the difference: it takes several scenarios, and there is 1 scenario
 
     with no other window to compare with (1)
       alone · default · builtin
 
-    1 against full: of 1 variant, 1 worse
-    2 against full: of 1 variant, 1 worse
+    window 1 against window full: of 1 variant, 1 worse
+    window 2 against window full: of 1 variant, 1 worse
     "#);
     let ran = sandbox.run(&["compare", "--by", "window", "--base", "1", "latest", "--fail-on", "worse"]).expect(0);
-    assert!(ran.stdout.contains("full against 1: of 1 variant, 1 better"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("window full against window 1: of 1 variant, 1 better"), "{}", ran.stdout);
     sandbox.run(&["compare", "--by", "window", "--fail-on", "worse"]).expect(1);
 }
 

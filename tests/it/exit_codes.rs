@@ -237,8 +237,23 @@ fn trials_of_the_command_line_replace_those_of_the_file() {
 fn a_mark_on_trials_is_about_their_decision() {
     let marked = HELLO.replace("hello", "hello, known_failure: moody");
     for (rate, code) in [("0.8", 0), ("0.75", 1)] {
-        let (_, ran) = run(&good_but_once(), &format!("trials: 4\npass_rate: {rate}\n{marked}"), &[]);
-        ran.expect(code);
+        let (sandbox, ran) = run(&good_but_once(), &format!("trials: 4\npass_rate: {rate}\n{marked}"), &[]);
+        let ran = ran.expect(code);
+        // A row says of its trial what came of it; that the mark can go is said of all of them.
+        let mut verdicts = verdicts(&sandbox);
+        verdicts.sort();
+        assert_eq!(verdicts, ["known_failure", "pass", "pass", "pass"], "{rate}");
+        assert!(sandbox.read("results/latest/transcripts.csv").contains("Good day."));
+        let said = "passed in 3 of 4 trials: passes, and is marked as a known failure (moody): remove the mark";
+        let junit = sandbox.read("results/latest/junit.xml");
+        assert_eq!(
+            (junit.contains(said), junit.contains("<failure type=\"fail\"") || junit.contains("<failure message")),
+            (code == 1, code == 1),
+            "{junit}"
+        );
+        let told = ran.stdout.contains("passes, and is marked as a known failure (moody): remove the mark");
+        assert_eq!((told, ran.stdout.contains("passed in 3 of 4 trials")), (code == 1, code == 1), "{}", ran.stdout);
+        assert!(ran.stdout.contains("hello\": 3 of 4 passed"), "flaky: {}", ran.stdout);
     }
 }
 

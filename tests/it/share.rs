@@ -179,6 +179,33 @@ fn a_request_that_is_refused_is_refused_for_all_who_send_it() {
     assert_eq!(tables[0], tables[1]);
 }
 
+/// An outage hit whoever came later once more, and its row said so.
+#[test]
+fn a_call_that_fails_after_its_retries_has_failed_for_all_who_would_send_it_whoever_comes_later() {
+    let server = Server::start(|request| match request.last_user().as_str() {
+        "one" if request.messages().len() > 2 => Answer::error(503, "overloaded", "come back later"),
+        _ => Answer::text("Fine."),
+    });
+    let tables = ["1", "2", "64"].map(|concurrency| {
+        let sandbox = Sandbox::with_bot(&server.base_url());
+        let before = server.requests().len();
+        sandbox.write("s/one.yaml", SWEEP);
+        run(&sandbox, &["-j", concurrency, "--retries", "0"]).expect(3);
+        let failed = server.requests()[before..].iter().filter(|request| request.messages().len() == 3).count();
+        assert_eq!(failed, 1, "-j {concurrency}");
+        let rows = sandbox.rows("transcripts.csv");
+        let told: Vec<(&str, &str)> = rows
+            .iter()
+            .filter(|row| !row["error"].is_empty())
+            .map(|row| (row["window"].as_str(), row["source"].as_str()))
+            .collect();
+        assert_eq!(told, [("2", "live"), ("4", "shared"), ("full", "shared")], "-j {concurrency}");
+        sandbox.steady_tables()
+    });
+    assert_eq!(tables[0], tables[1]);
+    assert_eq!(tables[0], tables[2]);
+}
+
 #[test]
 fn what_the_journal_holds_is_shared_when_the_run_goes_on() {
     let is_mended = Arc::new(AtomicBool::new(false));

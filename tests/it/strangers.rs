@@ -86,6 +86,34 @@ fn a_pipe_in_the_place_of_another_file_is_named() {
 }
 
 #[test]
+fn a_pipe_or_device_in_the_place_of_a_scenario_is_named_and_nothing_is_sent() {
+    for make in [
+        |sandbox: &Sandbox| pipe(sandbox, "s/deep/z.yaml"),
+        |sandbox: &Sandbox| {
+            fs::create_dir(sandbox.path().join("s/deep")).unwrap();
+            symlink("/dev/zero", sandbox.path().join("s/deep/z.yaml")).unwrap();
+        },
+    ] {
+        let sandbox = sandbox();
+        make(&sandbox);
+        for command in ["check", "run"] {
+            let ran = sandbox.run(&[command, "s"]).expect(2);
+            let said = "error[unreadable]: `s/deep/z.yaml` cannot be read: it is a pipe or a device, and no file";
+            assert!(ran.stderr.contains(said), "{command}: {}", ran.stderr);
+        }
+        assert!(!sandbox.has("results"));
+        // What is passed over may be anything.
+        fs::rename(sandbox.path().join("s/deep/z.yaml"), sandbox.path().join("s/deep/_z.yaml")).unwrap();
+        sandbox.run(&["check", "s"]).expect(0);
+    }
+    // A folder of such a name is one like any other.
+    let sandbox = sandbox();
+    sandbox.write("s/more.yaml/two.yaml", SCENARIO);
+    let ran = sandbox.run(&["check", "s"]).expect(0);
+    assert!(ran.stdout.contains("2 "), "{}", ran.stdout);
+}
+
+#[test]
 fn a_link_that_leads_elsewhere_is_not_read() {
     let sandbox = sandbox();
     sandbox.write("secret", "---\n{}\n---\n# the key\n");

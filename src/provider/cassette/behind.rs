@@ -38,24 +38,114 @@ fn places(entry: &Entry) -> impl Iterator<Item = &Place> {
     std::iter::once(&entry.place).chain(&entry.also).filter(|place| !place.is_beside())
 }
 
+/// What was said in a turn whose reply later turns hear.
+struct Exchange<'a> {
+    user: &'a str,
+    /// The reply that is recorded.
+    before: &'a str,
+    /// The one that is recorded anew.
+    now: &'a str,
+}
+
 /// Whether a conversation of these turns finds all of its requests, with the replies that it hears now.
 fn is_replayed(turns: &BTreeMap<TurnId, &Entry>, new: &Cassette) -> bool {
-    let mut heard: HashMap<&str, &str> = HashMap::new();
+    let mut earlier: Vec<Exchange<'_>> = Vec::new();
     turns.iter().all(|(turn, entry)| {
-        let messages: Vec<WireMessage> = entry.messages.iter().map(|message| as_heard(message, &heard)).collect();
+        let messages = as_heard(&entry.messages, &earlier);
         let asked = Request { messages: &messages, ..entry.request() };
         let Some(reply) = new.reply(&asked.key(entry.occurrence)) else { return false };
         // Nobody hears what was said to a probe.
         if !turn.is_probe() {
-            heard.insert(&entry.reply.text, &reply.text);
+            let user = entry.messages.last().map_or("", |message| &message.content);
+            earlier.push(Exchange { user, before: &entry.reply.text, now: &reply.text });
         }
         true
     })
 }
 
-fn as_heard(message: &WireMessage, heard: &HashMap<&str, &str>) -> WireMessage {
-    match heard.get(message.content.as_str()) {
-        Some(now) if message.role == Role::Assistant => WireMessage { role: message.role, content: (*now).to_owned() },
-        _ => message.clone(),
+/// The messages of a request with the replies that are recorded anew. A recording does not say of which turn a message is: as
+/// windows keep the end of a history, that is told from there, by the reply and the question in front of it. Two turns may
+/// have been answered alike.
+fn as_heard(messages: &[WireMessage], mut earlier: &[Exchange<'_>]) -> Vec<WireMessage> {
+    let mut heard: Vec<WireMessage> = Vec::with_capacity(messages.len());
+    for (place, message) in messages.iter().enumerate().rev() {
+        let is_reply = |one: &Exchange<'_>| message.role == Role::Assistant && one.before == message.content;
+        let question = place.checked_sub(1).map(|before| messages[before].content.as_str());
+        let is_exchange = |one: &Exchange<'_>| is_reply(one) && question == Some(one.user);
+        // The window may have cut the question.
+        let found = earlier.iter().rposition(is_exchange).or_else(|| earlier.iter().rposition(is_reply));
+        heard.push(match found {
+            Some(at) => WireMessage { role: message.role, content: earlier[at].now.to_owned() },
+            None => message.clone(),
+        });
+        earlier = &earlier[..found.unwrap_or(earlier.len())];
+    }
+    heard.reverse();
+    heard
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+    use crate::provider::cassette::Recorded;
+
+    fn place(window: &str, turn: u32) -> Place {
+        Place {
+            case: String::new(),
+            persona: "default".to_owned(),
+            model: "m".to_owned(),
+            window: window.to_owned(),
+            vars: String::new(),
+            trial: 1,
+            turn: TurnId::Turn(turn),
+            triage: false,
+        }
+    }
+
+    /// A conversation of windows `full` and `9`, which send the same; each request has the last `most` messages of it.
+    fn shared(exchanges: &[(&str, &str)], most: usize) -> Cassette {
+        let mut list: Vec<WireMessage> = Vec::new();
+        Cassette::new((1..).zip(exchanges).map(|(turn, (user, reply))| {
+            list.push(WireMessage { role: Role::User, content: (*user).to_owned() });
+            let messages = list[list.len().saturating_sub(most)..].to_vec();
+            list.push(WireMessage { role: Role::Assistant, content: (*reply).to_owned() });
+            let key = Request { model: "m", messages: &messages, params: &Map::new(), trial: 1 }.key(1);
+            let reply = Recorded {
+                text: (*reply).to_owned(),
+                chunks: Vec::new(),
+                thinking: None,
+                finish_reason: None,
+                usage: None,
+                model: None,
+                fingerprint: None,
+            };
+            let (place, also) = (place("full", turn), vec![place("9", turn)]);
+            Entry { key, place, also, occurrence: 1, params: Map::new(), messages, reply }
+        }))
+    }
+
+    #[test]
+    fn turns_that_were_answered_alike_are_told_apart_where_they_are_answered_otherwise_now() {
+        let replaced = HashSet::from([place("full", 1).without_turn()]);
+        let said = |replies: [&'static str; 4]| -> Vec<(&'static str, &'static str)> {
+            ["one", "two", "three", "four"].into_iter().zip(replies).collect()
+        };
+        for most in [usize::MAX, 4, 3, 2] {
+            let old = shared(&said(["Noted.", "Noted.", "Fine.", "End."]), most);
+            for replies in [
+                ["First.", "Second.", "Fine.", "End."],
+                ["Noted.", "Second.", "Noted.", "End."],
+                ["Second.", "Noted.", "Third.", "Noted."],
+            ] {
+                let new = shared(&said(replies), most);
+                assert_eq!(left_behind(&old, &new, &replaced), [], "{replies:?}, the last {most}");
+            }
+        }
+        // What followed the old replies is all that is there.
+        let old = shared(&said(["Noted.", "Noted.", "Fine.", "End."]), usize::MAX);
+        let new = shared(&said(["First.", "Second.", "Fine.", "End."])[..2], usize::MAX);
+        assert_eq!(left_behind(&old, &new, &replaced), [place("9", 1).without_turn()]);
     }
 }

@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 
 use super::super::Flaky;
 use super::measures::{Measures, Sums};
-use super::outcomes::{Check, CheckId, Key, Names, Outcomes, Trial, Variant};
-use crate::model::{End, TurnId, VariantKey, Verdict};
+use super::outcomes::{Check, CheckId, Dimension, Key, Names, Outcomes, Trial, Variant};
+use crate::model::{End, Outcome, TurnId, VariantKey, Verdict};
 use crate::stats::{Cluster, Interval, Repeated, RepeatedRate, difference_interval, holm, mcnemar, wilson};
 
 /// One side of a contrast: those variants of a run that are compared, each by the names that its counterpart has too.
@@ -129,6 +129,41 @@ pub struct Change {
     pub checks: Vec<CheckChange>,
 }
 
+/// A check that came out alike on both sides, while something else became of its fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcomeChange {
+    /// What it asserts.
+    pub title: String,
+    /// Its turn.
+    pub turn: Option<TurnId>,
+    /// What became of the fact on the first side, in the first trial in which the sides differ.
+    pub base: Outcome,
+    /// The same of the second side.
+    pub new: Outcome,
+    /// In how many trials the sides differ.
+    pub trials: u32,
+}
+
+/// A variant whose verdicts are as they were, while something else became of facts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remembered {
+    /// Its names on the second side.
+    pub key: VariantKey,
+    /// How many trials are on both sides.
+    pub trials: u32,
+    /// The checks that tell it, in their order: at least one.
+    pub checks: Vec<OutcomeChange>,
+}
+
+/// Variants that are on both sides and of which nothing can be said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Undecided {
+    /// Those that have a verdict on one side.
+    pub on_one: u64,
+    /// Those that have it on neither.
+    pub on_both: u64,
+}
+
 /// A conversation that is on both sides and says nothing: on one of them it came to no end that is a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
@@ -154,6 +189,8 @@ pub struct Unshared {
 /// One side against another.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Contrast {
+    /// What the names of the sides are names of, where they are variants of one run.
+    pub by: Option<Dimension>,
     /// What the first side is called.
     pub base: String,
     /// What the second side is called.
@@ -180,10 +217,14 @@ pub struct Contrast {
     pub marked: Vec<VariantKey>,
     /// Variants that are decided alike, while single trials came out otherwise.
     pub wavering: Vec<VariantKey>,
+    /// Variants whose verdicts are as they were, while something else became of facts.
+    pub remembered: Vec<Remembered>,
     /// Variants of which nothing changed but words of replies.
     pub words: Vec<VariantKey>,
     /// Variants of which nothing changed.
     pub same: u64,
+    /// Variants of which nothing can be said: a conversation of theirs was not carried through.
+    pub undecided: Undecided,
     /// Flaky checks of the first side and of the second.
     pub flaky: [Vec<Flaky>; 2],
     /// Conversations that are in no pair.
@@ -309,11 +350,37 @@ impl Contrast {
             self.marked.push(key);
         } else if shared.has(|one, other| one.end != other.end) {
             self.wavering.push(key);
+        } else if let Some(remembered) = Remembered::of(&key, base, new, shared, names) {
+            self.remembered.push(remembered);
         } else if shared.has(|one, other| one.said != other.said) {
             self.words.push(key);
-        } else if ends.iter().all(|end| matches!(end, End::Passed | End::Failed)) {
-            self.same += 1;
+        } else {
+            match ends.map(|end| matches!(end, End::Passed | End::Failed)) {
+                [true, true] => self.same += 1,
+                [false, false] => self.undecided.on_both += 1,
+                _ => self.undecided.on_one += 1,
+            }
         }
+    }
+}
+
+impl Remembered {
+    fn of(key: &VariantKey, base: &Variant, new: &Variant, shared: &Shared<'_>, names: &Names) -> Option<Self> {
+        let of_base: HashMap<CheckId, &Check> = base.checks.iter().map(|check| (check.id(), check)).collect();
+        let is_decided = |number: u32| {
+            shared.pairs.iter().any(|(one, other)| one.number == number && one.is_decided() && other.is_decided())
+        };
+        let change = |check: &Check| {
+            let before: HashMap<u32, Outcome> = of_base.get(&check.id())?.outcomes.iter().copied().collect();
+            let pairs = check.outcomes.iter().filter_map(|(trial, new)| Some((*trial, *before.get(trial)?, *new)));
+            let mut changed = pairs.filter(|(trial, base, new)| base != new && is_decided(*trial));
+            let (_, base, new) = changed.next()?;
+            let trials = u32::try_from(changed.count()).unwrap_or(u32::MAX).saturating_add(1);
+            Some(OutcomeChange { title: names.text(check.title).to_owned(), turn: check.turn, base, new, trials })
+        };
+        let checks: Vec<OutcomeChange> = new.checks.iter().filter_map(change).collect();
+        let trials = u32::try_from(shared.pairs.len()).unwrap_or(u32::MAX);
+        (!checks.is_empty()).then(|| Self { key: key.clone(), trials, checks })
     }
 }
 

@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use super::super::Flaky;
-use super::contrast::{Change, CheckChange, Contrast, LeftOut, Pairs, ScenarioPairs, Unshared};
+use super::contrast::{
+    Change, CheckChange, Contrast, LeftOut, OutcomeChange, Pairs, Remembered, ScenarioPairs, Unshared,
+};
 use super::{Both, Comparison};
-use crate::model::{End, TurnId, VariantKey, Verdict, without_dust};
+use crate::model::{End, Outcome, TurnId, VariantKey, Verdict, without_dust};
 use crate::stats::{Interval, RepeatedRate};
 use crate::text::escape::json_line;
 
@@ -65,10 +67,12 @@ struct Wire<'a> {
     p: f64,
     p_holm: f64,
     same: u64,
+    undecided: WireUndecided,
     worse: Vec<WireChange<'a>>,
     better: Vec<WireChange<'a>>,
     wavering: &'a [VariantKey],
     marked: &'a [VariantKey],
+    remembered: Vec<WireRemembered<'a>>,
     words: &'a [VariantKey],
     scenarios: Vec<WireScenario<'a>>,
     measures: WireMeasures,
@@ -136,6 +140,40 @@ struct WireCheck<'a> {
     base: Option<Verdict>,
     new: Option<Verdict>,
     detail: &'a str,
+}
+
+#[derive(Serialize)]
+struct WireUndecided {
+    on_one: u64,
+    on_both: u64,
+}
+
+#[derive(Serialize)]
+struct WireRemembered<'a> {
+    #[serde(flatten)]
+    key: &'a VariantKey,
+    trials: u32,
+    checks: Vec<WireOutcome<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireOutcome<'a> {
+    title: &'a str,
+    turn: Option<TurnId>,
+    base: Outcome,
+    new: Outcome,
+    trials: u32,
+}
+
+fn remembered(one: &Remembered) -> WireRemembered<'_> {
+    let checks = one.checks.iter().map(|OutcomeChange { title, turn, base, new, trials }| WireOutcome {
+        title,
+        turn: *turn,
+        base: *base,
+        new: *new,
+        trials: *trials,
+    });
+    WireRemembered { key: &one.key, trials: one.trials, checks: checks.collect() }
 }
 
 fn changes(changes: &[Change]) -> Vec<WireChange<'_>> {
@@ -228,10 +266,12 @@ impl<'a> Wire<'a> {
             p: contrast.pairs.p(),
             p_holm: contrast.p_holm,
             same: contrast.same,
+            undecided: WireUndecided { on_one: contrast.undecided.on_one, on_both: contrast.undecided.on_both },
             worse: changes(&contrast.worse),
             better: changes(&contrast.better),
             wavering: &contrast.wavering,
             marked: &contrast.marked,
+            remembered: contrast.remembered.iter().map(remembered).collect(),
             words: &contrast.words,
             scenarios: contrast.scenarios.iter().map(scenario).collect(),
             measures: WireMeasures {

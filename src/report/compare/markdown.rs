@@ -3,7 +3,7 @@
 
 use super::super::Flaky;
 use super::super::wording::{grouped, several};
-use super::contrast::{Change, Contrast};
+use super::contrast::{Change, Contrast, LeftOut, Remembered};
 use super::rows::{self, Table};
 use super::wording::{self, ENOUGH_SCENARIOS, answer, deciding, parting, rests_on, verdicts};
 use super::{Comparison, Dimension};
@@ -16,6 +16,8 @@ pub const MARK: &str = "<!-- chat-eval compare -->";
 /// So many lines are shown of a list, and so many of one that is folded away.
 const SHOWN: usize = 20;
 const FOLDED: usize = 100;
+/// So many checks are named of one variant.
+const CHECKS: usize = 3;
 /// Names and reasons are cut behind so many characters.
 const NAME: usize = 120;
 const DETAIL: usize = 200;
@@ -31,22 +33,27 @@ pub fn render(comparison: &Comparison) -> String {
     let remarks: Vec<String> = comparison.remarks.iter().map(|remark| format!("- {}", code(remark, PAGE))).collect();
     page.push(&remarks.join("\n"));
     page.push(&table(&rows::rates(comparison)));
+    let alike = if several_sides { wording::rests_alike(&comparison.contrasts) } else { None };
+    if let Some(rests) = alike.as_ref().filter(|_| comparison.contrasts.iter().any(is_weak)) {
+        page.push(rests);
+    }
     let mut left_out = false;
     for contrast in &comparison.contrasts {
         let mut parts = Vec::new();
         if several_sides {
-            let sides = format!("{} against {}", code(&contrast.new, NAME), code(&contrast.base, NAME));
+            let [base, new] = wording::sides(contrast).map(|side| code(&side, NAME));
+            let sides = format!("{new} against {base}");
             parts.push(format!("#### {sides}\n\n{}", answer(contrast)));
         }
-        parts.push(luckily(contrast));
+        parts.push(luckily(contrast, alike.is_none()));
         parts.extend(lists(contrast, comparison.by));
         for part in parts {
             left_out |= !page.push(&part);
         }
     }
     left_out |= !page.push(&table(&rows::took(comparison)));
-    for contrast in &comparison.contrasts {
-        for part in below(contrast, comparison.by) {
+    for (place, contrast) in comparison.contrasts.iter().enumerate() {
+        for part in below(contrast, &comparison.contrasts[..place], comparison.by) {
             left_out |= !page.push(&part);
         }
     }
@@ -70,7 +77,7 @@ fn headline(comparison: &Comparison) -> String {
             let worse = contrasts.iter().filter(|contrast| !contrast.worse.is_empty()).count() as u64;
             let by = comparison.by.map_or("side", Dimension::as_str);
             let number = contrasts.len() as u64;
-            let base = contrasts.first().map_or_else(String::new, |contrast| code(&contrast.base, NAME));
+            let base = contrasts.first().map_or_else(String::new, |contrast| code(&wording::sides(contrast)[0], NAME));
             format!("### {sign} chat-eval compare: {} of {number} {by}s fail what {base} passes", grouped(worse))
         }
     }
@@ -88,13 +95,17 @@ fn runs(comparison: &Comparison) -> String {
     }
 }
 
-fn luckily(contrast: &Contrast) -> String {
+/// Whether the interval of the difference is to be taken with care, or is not there.
+fn is_weak(contrast: &Contrast) -> bool {
+    contrast.interval.is_none() || contrast.scenarios.len() < ENOUGH_SCENARIOS
+}
+
+fn luckily(contrast: &Contrast, is_rest_said: bool) -> String {
     let pairs = &contrast.pairs;
     if pairs.number() == 0 {
         return "No conversation was carried through on both sides: there are no rates.".to_owned();
     }
-    let is_weak = contrast.interval.is_none() || contrast.scenarios.len() < ENOUGH_SCENARIOS;
-    let rests = if is_weak { format!("  \n{}", rests_on(contrast)) } else { String::new() };
+    let rests = if is_rest_said && is_weak(contrast) { format!("  \n{}", rests_on(contrast)) } else { String::new() };
     let [counts, luck] = wording::changes(contrast, |name| code(name, NAME));
     format!("{counts}: **{luck}**{rests}")
 }
@@ -115,8 +126,25 @@ fn lists(contrast: &Contrast, by: Option<Dimension>) -> Vec<String> {
         changes("Better", '✓', &contrast.better),
         names("decided alike, with other trials failing", &contrast.wavering),
         names("decided otherwise by marks of known failures alone", &contrast.marked),
+        list(
+            "Changed in what was remembered",
+            contrast.remembered.len(),
+            SHOWN,
+            contrast.remembered.iter().map(|one| remembered(one, by)),
+        ),
         names("changed only in words", &contrast.words),
     ]
+}
+
+fn remembered(one: &Remembered, by: Option<Dimension>) -> String {
+    let checks = one.checks.iter().take(CHECKS).map(|check| {
+        let turn = check.turn.map_or_else(String::new, |turn| format!("{}, ", turn.named()));
+        format!("{turn}{}: {}", code(&check.title, NAME), wording::outcomes(check, one.trials))
+    });
+    let mut checks: Vec<String> = checks.collect();
+    let more = one.checks.len().saturating_sub(CHECKS) as u64;
+    checks.extend((more > 0).then(|| format!("and {}", several(more, "more check", "more checks"))));
+    format!("- {}: {}\n", named(&one.key, by), checks.join("; "))
 }
 
 fn change(change: &Change, sign: char, by: Option<Dimension>) -> Option<String> {
@@ -146,7 +174,7 @@ fn list(title: &str, number: usize, most: usize, lines: impl Iterator<Item = Str
 }
 
 /// What is looked up rather than read.
-fn below(contrast: &Contrast, by: Option<Dimension>) -> Vec<String> {
+fn below(contrast: &Contrast, before: &[Contrast], by: Option<Dimension>) -> Vec<String> {
     let mut parts = Vec::new();
     let (scenarios, changed) = rows::scenarios(contrast, FOLDED);
     if changed > 0 && contrast.scenarios.len() > 1 {
@@ -155,9 +183,12 @@ fn below(contrast: &Contrast, by: Option<Dimension>) -> Vec<String> {
     }
     let repeated = rows::repeated(contrast);
     if !repeated.rows.is_empty() {
-        parts.push(table(&repeated) + "\npass@k: at least one of k trials passes; pass^k: all of k trials pass\n");
+        let meaning = wording::repeated(before).map_or_else(String::new, |meaning| format!("\n{meaning}\n"));
+        parts.push(table(&repeated) + &meaning);
     }
-    for (side, flaky) in [&contrast.base, &contrast.new].into_iter().zip(&contrast.flaky) {
+    let sides = wording::sides(contrast);
+    let told = usize::from(wording::is_base_told(contrast, before));
+    for (side, flaky) in sides.iter().zip(&contrast.flaky).skip(told) {
         let line = |one: &Flaky| {
             let turn = one.turn.map_or_else(String::new, |turn| format!("{}, ", turn.named()));
             let (passed, all) = (grouped(one.passed), grouped(one.passed + one.failed));
@@ -166,12 +197,16 @@ fn below(contrast: &Contrast, by: Option<Dimension>) -> Vec<String> {
         let title = format!("Flaky in {}", code(side, NAME));
         parts.push(list(&title, flaky.len(), SHOWN, flaky.iter().map(line)));
     }
-    let left_out = contrast
-        .left_out
-        .iter()
-        .map(|one| format!("- {}, trial {}: {} → {}\n", named(&one.key, by), one.trial, one.base, one.new));
-    parts.push(list("Left out: no verdict on one side", contrast.left_out.len(), SHOWN, left_out));
-    for (side, alone) in [&contrast.base, &contrast.new].into_iter().zip(&contrast.unshared) {
+    for on_both in [false, true] {
+        let all: Vec<&LeftOut> =
+            contrast.left_out.iter().filter(|one| wording::is_on_neither(one) == on_both).collect();
+        let lines = all
+            .iter()
+            .map(|one| format!("- {}, trial {}: {} → {}\n", named(&one.key, by), one.trial, one.base, one.new));
+        let title = wording::left_out(on_both).replacen('l', "L", 1);
+        parts.push(list(&title, all.len(), SHOWN, lines));
+    }
+    for (side, alone) in sides.iter().zip(&contrast.unshared) {
         let names = alone.variants.iter().map(|key| format!("- {}\n", named(key, by)));
         parts.push(list(&format!("Only in {}", code(side, NAME)), alone.variants.len(), SHOWN, names));
     }

@@ -24,7 +24,9 @@ use crate::event::{Manifest, Record};
 use crate::stats::holm;
 use crate::text::nearest::nearest;
 
-pub use contrast::{Change, CheckChange, Contrast, LeftOut, Pairs, Rate, ScenarioPairs, Unshared};
+pub use contrast::{
+    Change, CheckChange, Contrast, LeftOut, OutcomeChange, Pairs, Rate, Remembered, ScenarioPairs, Undecided, Unshared,
+};
 pub use measures::{Both, Measures};
 pub use outcomes::Dimension;
 
@@ -211,6 +213,7 @@ impl Gathered {
         let corrected = holm(&contrasts.iter().map(|contrast| contrast.pairs.p()).collect::<Vec<_>>());
         for (contrast, p_holm) in contrasts.iter_mut().zip(corrected) {
             contrast.p_holm = p_holm;
+            contrast.by = Some(by);
         }
         Ok(Comparison { alone, ..self.comparison(Some(by), contrasts) })
     }

@@ -9,7 +9,7 @@ use super::super::VerdictCounts;
 use super::super::failure::title;
 use super::super::tally::is_broken;
 use crate::event::{CheckDone, Record, TurnDone};
-use crate::model::{End, Source, TurnId, VariantKey, Verdict};
+use crate::model::{End, Outcome, Source, TurnId, VariantKey, Verdict};
 use crate::stats::decide_over_trials;
 use crate::text::count::words;
 
@@ -115,6 +115,17 @@ pub(super) struct Trial {
     latencies: (u32, u32),
 }
 
+/// How a conversation ended as far as the bot is concerned: that a check held in spite of its mark fails an only trial, so that
+/// the mark goes, and is no failure of the bot's.
+fn end_of_bot(record: &Record) -> End {
+    let fails = || record.checks.iter().filter(|check| check.verdict == Verdict::Fail);
+    if record.end() != End::Failed || fails().next().is_none() || fails().any(|check| !check.holds_in_spite()) {
+        return record.end();
+    }
+    let is_unknown = record.checks.iter().any(|check| check.verdict == Verdict::Unknown);
+    if is_unknown { End::Errored } else { End::Passed }
+}
+
 /// What the replies of a conversation took. A sum is known only where each of its parts is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Took {
@@ -141,6 +152,8 @@ pub(super) struct Check {
     nth: u32,
     pub(super) trials: VerdictCounts,
     pub(super) is_marked: bool,
+    /// What became of its fact, by trial; of those alone in which that was decided.
+    pub(super) outcomes: Vec<(u32, Outcome)>,
     /// Why the first trial failed that did.
     pub(super) detail: Option<Box<str>>,
 }
@@ -239,7 +252,7 @@ impl Outcomes {
         variant.broken += u32::from(is_broken(record));
         variant.trials.push(trial);
         for check in &record.checks {
-            variant.add_check(check, names);
+            variant.add_check(check, record.begin.key.trial, names);
         }
     }
 
@@ -258,7 +271,7 @@ impl Outcomes {
         let place = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Trial {
             number: record.begin.key.trial,
-            end: record.end(),
+            end: end_of_bot(record),
             said: said.finish(),
             took,
             latencies: (place(from), place(self.latencies.len())),
@@ -289,7 +302,7 @@ impl Took {
 }
 
 impl Variant {
-    fn add_check(&mut self, done: &CheckDone, names: &mut Names) {
+    fn add_check(&mut self, done: &CheckDone, trial: u32, names: &mut Names) {
         let place = self.checks.binary_search_by_key(&done.index, |check| check.index).unwrap_or_else(|place| {
             let title = names.number(&title(done));
             // Checks of one turn stand one behind the other.
@@ -304,6 +317,7 @@ impl Variant {
                     nth: u32::try_from(nth).unwrap_or(u32::MAX),
                     trials: VerdictCounts::default(),
                     is_marked: false,
+                    outcomes: Vec::new(),
                     detail: None,
                 },
             );
@@ -312,6 +326,9 @@ impl Variant {
         let check = &mut self.checks[place];
         check.trials.count(done.verdict);
         check.is_marked |= done.known_failure.is_some();
+        if let Some(outcome) = done.retention.as_ref().and_then(|retention| retention.outcome) {
+            check.outcomes.push((trial, outcome));
+        }
         if matches!(done.verdict, Verdict::Fail | Verdict::KnownFailure) && check.detail.is_none() {
             check.detail = Some(done.detail.chars().take(DETAIL).collect());
         }

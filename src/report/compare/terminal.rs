@@ -5,7 +5,7 @@
 use super::super::Flaky;
 use super::super::paint::{self, Look, Tone};
 use super::super::wording::{grouped, one_line, several};
-use super::contrast::{Change, Contrast};
+use super::contrast::{Change, Contrast, LeftOut, Remembered};
 use super::rows::{self, Table};
 use super::wording::{self, answer, deciding, parting, rests_on, verdicts};
 use super::{Comparison, Dimension};
@@ -17,6 +17,8 @@ use crate::text::layout::{truncate, width, wrap};
 const SHOWN: usize = 20;
 const DETAIL_LINES: usize = 3;
 const INDENT: &str = "    ";
+/// So many checks are named of one variant.
+const CHECKS: usize = 3;
 /// A longer text does not fit on a terminal as it is opened.
 const SCREEN: usize = 24;
 /// No name in a table is cut below this.
@@ -28,21 +30,25 @@ pub fn render(comparison: &Comparison, look: Look) -> String {
     let several_sides = comparison.contrasts.len() > 1;
     let mut parts = vec![heading(comparison, look)];
     parts.push(paragraphs(&comparison.remarks, "! ", Tone::Uncertain, look));
+    let mut alike = None;
     if several_sides {
-        parts.extend([table(&rows::rates(comparison), look), table(&rows::took(comparison), look)]);
+        alike = wording::rests_alike(&comparison.contrasts);
+        let rests = lines(alike.iter().flat_map(|text| indented(text, "  ", look)));
+        parts.extend([table(&rows::rates(comparison), look) + &rests, table(&rows::took(comparison), look)]);
     }
-    for contrast in &comparison.contrasts {
+    for (place, contrast) in comparison.contrasts.iter().enumerate() {
+        let before = &comparison.contrasts[..place];
         parts.push(answered(contrast, several_sides, look));
         parts.extend(lists(contrast, comparison.by, look));
         if several_sides {
-            parts.push(luckily(contrast, look));
+            parts.push(luckily(contrast, alike.is_none(), look));
         } else {
-            parts.push(table(&rows::rates(comparison), look) + &luckily(contrast, look));
+            parts.push(table(&rows::rates(comparison), look) + &luckily(contrast, true, look));
             parts.push(table(&rows::took(comparison), look));
         }
         parts.push(by_scenario(contrast, look));
-        parts.push(repeated(contrast, look));
-        parts.push(flaky(contrast, comparison.by, look));
+        parts.push(repeated(contrast, before, look));
+        parts.push(flaky(contrast, before, comparison.by, look));
         parts.push(apart(contrast, comparison.by, look));
     }
     parts.push(alone(comparison, look));
@@ -75,7 +81,8 @@ fn heading(comparison: &Comparison, look: Look) -> String {
 
 fn answered(contrast: &Contrast, is_named: bool, look: Look) -> String {
     let sides = if is_named {
-        format!("{} against {}: ", one_line(&contrast.new), one_line(&contrast.base))
+        let [base, new] = wording::sides(contrast).map(|side| one_line(&side));
+        format!("{new} against {base}: ")
     } else {
         String::new()
     };
@@ -83,13 +90,14 @@ fn answered(contrast: &Contrast, is_named: bool, look: Look) -> String {
     lines(wrap(&text, look.width).iter().map(|line| look.paint(Tone::Heading, line)))
 }
 
-fn luckily(contrast: &Contrast, look: Look) -> String {
+fn luckily(contrast: &Contrast, is_rest_said: bool, look: Look) -> String {
     let pairs = &contrast.pairs;
     if pairs.number() == 0 {
         return lines(wrap("no conversation was carried through on both sides: there are no rates", look.width));
     }
     let [counts, luck] = wording::changes(contrast, one_line);
-    lines([counts, luck, rests_on(contrast)].iter().flat_map(|text| indented(text, "  ", look)))
+    let rests = is_rest_said.then(|| rests_on(contrast));
+    lines([Some(counts), Some(luck), rests].iter().flatten().flat_map(|text| indented(text, "  ", look)))
 }
 
 fn lists(contrast: &Contrast, by: Option<Dimension>, look: Look) -> Vec<String> {
@@ -106,8 +114,22 @@ fn lists(contrast: &Contrast, by: Option<Dimension>, look: Look) -> Vec<String> 
         changes("better", &contrast.better, Verdict::Pass),
         names("decided alike, with other trials failing", &contrast.wavering),
         names("decided otherwise by marks of known failures alone", &contrast.marked),
+        remembered(&contrast.remembered, by, look),
         names("changed only in words", &contrast.words),
     ]
+}
+
+fn remembered(all: &[Remembered], by: Option<Dimension>, look: Look) -> String {
+    let shown = all.iter().take(SHOWN).flat_map(|one| {
+        let checks = one.checks.iter().take(CHECKS).flat_map(|check| {
+            let what = one_line(&wording::check(check.turn, &check.title));
+            indented(&format!("{what}: {}", wording::outcomes(check, one.trials)), INDENT, look)
+        });
+        let more = one.checks.len().saturating_sub(CHECKS) as u64;
+        let more = (more > 0).then(|| format!("{INDENT}and {}", several(more, "more check", "more checks")));
+        indented(&named(&one.key, by), "  ", look).into_iter().chain(checks).chain(more).collect::<Vec<_>>()
+    });
+    listed("changed in what was remembered", shown, all.len(), look)
 }
 
 fn listed(title: &str, shown: impl Iterator<Item = String>, number: usize, look: Look) -> String {
@@ -157,18 +179,19 @@ fn by_scenario(contrast: &Contrast, look: Look) -> String {
     table(&rows, look) + &rest
 }
 
-fn repeated(contrast: &Contrast, look: Look) -> String {
+fn repeated(contrast: &Contrast, before: &[Contrast], look: Look) -> String {
     let rows = rows::repeated(contrast);
     if rows.rows.is_empty() {
         return String::new();
     }
-    let meaning = "pass@k: at least one of k trials passes; pass^k: all of k trials pass";
-    table(&rows, look) + &lines(indented(meaning, "  ", look))
+    let meaning = wording::repeated(before);
+    table(&rows, look) + &lines(meaning.into_iter().flat_map(|meaning| indented(meaning, "  ", look)))
 }
 
-fn flaky(contrast: &Contrast, by: Option<Dimension>, look: Look) -> String {
+fn flaky(contrast: &Contrast, before: &[Contrast], by: Option<Dimension>, look: Look) -> String {
     let mut text = String::new();
-    for (side, flaky) in [&contrast.base, &contrast.new].into_iter().zip(&contrast.flaky) {
+    let told = usize::from(wording::is_base_told(contrast, before));
+    for (side, flaky) in wording::sides(contrast).iter().zip(&contrast.flaky).skip(told) {
         let line = |one: &Flaky| {
             let check = one_line(&wording::check(one.turn, &one.title));
             let (passed, all) = (grouped(one.passed), grouped(one.passed + one.failed));
@@ -182,12 +205,17 @@ fn flaky(contrast: &Contrast, by: Option<Dimension>, look: Look) -> String {
 
 /// What is in no pair.
 fn apart(contrast: &Contrast, by: Option<Dimension>, look: Look) -> String {
-    let left_out = contrast.left_out.iter().take(SHOWN).flat_map(|one| {
-        let trial = if one.trial > 1 { format!(" · trial {}", one.trial) } else { String::new() };
-        indented(&format!("{}{trial}: {} → {}", named(&one.key, by), one.base, one.new), "  ", look)
-    });
-    let mut text = listed("left out: no verdict on one side", left_out, contrast.left_out.len(), look);
-    for (side, alone) in [&contrast.base, &contrast.new].into_iter().zip(&contrast.unshared) {
+    let mut text = String::new();
+    for on_both in [false, true] {
+        let all: Vec<&LeftOut> =
+            contrast.left_out.iter().filter(|one| wording::is_on_neither(one) == on_both).collect();
+        let shown = all.iter().take(SHOWN).flat_map(|one| {
+            let trial = if one.trial > 1 { format!(" · trial {}", one.trial) } else { String::new() };
+            indented(&format!("{}{trial}: {} → {}", named(&one.key, by), one.base, one.new), "  ", look)
+        });
+        text += &listed(wording::left_out(on_both), shown, all.len(), look);
+    }
+    for (side, alone) in wording::sides(contrast).iter().zip(&contrast.unshared) {
         let names = alone.variants.iter().take(SHOWN).flat_map(|key| indented(&named(key, by), "  ", look));
         text += &listed(&format!("only in {}", one_line(side)), names, alone.variants.len(), look);
         let further = alone.conversations > alone.variants.len() as u64;

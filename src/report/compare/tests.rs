@@ -1,9 +1,9 @@
 //! The pure comparison, on records made by hand.
 
 use super::super::paint::Look;
-use super::super::sample::{check, ended, key, manifest, record, turn};
+use super::super::sample::{check, ended, key, manifest, record, retention, turn};
 use super::*;
-use crate::model::{End, TurnId, Verdict};
+use crate::model::{End, Outcome, TurnId, Verdict};
 use crate::text::layout::width;
 
 /// A conversation of one turn with one check for each verdict; it ends as they say.
@@ -155,7 +155,120 @@ fn a_mark_makes_nothing_worse_and_one_that_can_go_is_better() {
         let found = between(&base, &new);
         let told = (found.worse.len(), found.better.len(), found.marked.len());
         assert_eq!(told, (worse, better, by_marks), "{:?} and {:?}", base[0].checks, new[0].checks);
+        // The bot did better where a mark can go: no pair says otherwise.
+        let lost = u64::from(base[0].end() == End::Passed && new == unmarked(Fail));
+        assert_eq!(found.pairs.worsened, lost, "{:?} and {:?}", base[0].checks, new[0].checks);
     }
+}
+
+#[test]
+fn a_marked_check_that_holds_in_one_of_several_trials_is_no_failure_on_any_side() {
+    use Verdict::{Fail, KnownFailure, Pass};
+    // As it was written before, and as it is written.
+    for held in [Fail, Pass] {
+        let with = |passed: u32| -> Vec<Record> {
+            let mut records = trials(4, 0, 0.5);
+            for (record, number) in records.iter_mut().zip(1..) {
+                let verdict = if number <= passed { held } else { KnownFailure };
+                (record.checks[0].verdict, record.checks[0].known_failure) = (verdict, Some("moody".into()));
+                ended(record, if verdict == Fail { End::Failed } else { End::Passed });
+            }
+            records
+        };
+        let contrast = between(&with(0), &with(1));
+        let told = (contrast.worse.len(), contrast.better.len(), contrast.wavering.len(), contrast.same);
+        assert_eq!(told, (0, 0, 0, 1), "{held:?}");
+        assert_eq!((contrast.pairs.worsened, contrast.pairs.improved), (0, 0), "{held:?}");
+        assert_eq!((contrast.flaky[1][0].passed, contrast.flaky[1][0].failed), (1, 3), "{held:?}");
+        assert_eq!(between(&with(1), &with(3)).better.len(), 1, "{held:?}: three of four reach the rate");
+    }
+}
+
+/// A conversation whose check on the fact passes, whatever became of it.
+fn remembering(outcome: Outcome) -> Record {
+    let mut record = record(0, "a");
+    turn(&mut record, "What's my name?", &format!("{outcome:?}"));
+    retention(&mut record, "retains_iff_visible", outcome, Verdict::Pass);
+    ended(&mut record, End::Passed);
+    record
+}
+
+#[test]
+fn a_fact_that_is_forgotten_now_is_no_matter_of_words_though_the_check_passes() {
+    use Outcome::{Forgotten, Retained};
+    let trial = |number: u32, outcome: Outcome| {
+        let mut record = remembering(outcome);
+        (record.begin.key.trial, record.begin.trials) = (number, 3);
+        record
+    };
+    let side = |outcomes: [Outcome; 3]| (1..).zip(outcomes).map(|(number, one)| trial(number, one)).collect::<Vec<_>>();
+    let contrast = between(&side([Retained; 3]), &side([Retained, Forgotten, Forgotten]));
+    assert_eq!((contrast.remembered.len(), contrast.words.len(), contrast.same), (1, 0, 0));
+    let change = &contrast.remembered[0].checks[0];
+    assert_eq!((change.base, change.new, change.trials, change.turn), (Retained, Forgotten, 2, Some(TurnId::Turn(1))));
+    assert_eq!(wording::answer(&contrast), "of 1 variant, 1 changed in what was remembered");
+    let comparison =
+        gathered(&[&side([Retained; 3]), &side([Retained, Forgotten, Forgotten])]).between(None, 0).unwrap();
+    let text = terminal::render(&comparison, Look { width: 80, is_coloured: false, is_ascii: false });
+    let told = "changed in what was remembered (1)\n  a · default · builtin\n    turn 1 · retains_iff_visible name: retained → forgotten in 2 of 3 trials\n";
+    assert!(text.contains(told), "{text}");
+    let page = markdown::render(&comparison);
+    let told = "#### Changed in what was remembered (1)\n\n- `a · default · builtin`: turn 1, `retains_iff_visible name`: retained → forgotten in 2 of 3 trials\n";
+    assert!(page.contains(told), "{page}");
+    let json: serde_json::Value = serde_json::from_str(&json::render(&comparison).unwrap()).unwrap();
+    assert_eq!(
+        json["contrasts"][0]["remembered"][0]["checks"][0],
+        serde_json::json!({"title": "retains_iff_visible name", "turn": 1, "base": "retained", "new": "forgotten", "trials": 2})
+    );
+    // What the bot says otherwise of the same fact is words.
+    assert_eq!(between(&side([Forgotten; 3]), &side([Forgotten; 3])).same, 1);
+}
+
+#[test]
+fn what_has_a_verdict_on_neither_side_is_told_from_what_has_it_on_one() {
+    use Verdict::{Pass, Unknown};
+    let base = [conversation(0, "a", "", &[Unknown]), conversation(1, "b", "Hello", &[Pass])];
+    let new = [conversation(0, "a", "", &[Unknown]), conversation(1, "b", "", &[Unknown])];
+    let contrast = between(&base, &new);
+    assert_eq!(contrast.undecided, Undecided { on_one: 1, on_both: 1 });
+    let said = "of 2 variants, 1 without a verdict on one side, 1 without a verdict on either side";
+    assert_eq!(wording::answer(&contrast), said);
+    let comparison = gathered(&[&base, &new]).between(None, 0).unwrap();
+    let text = terminal::render(&comparison, Look { width: 80, is_coloured: false, is_ascii: false });
+    for told in ["left out: no verdict on one side (1)\n  b ·", "left out: no verdict on either side (1)\n  a ·"] {
+        assert!(text.contains(told), "{text}");
+    }
+    let page = markdown::render(&comparison);
+    for told in ["Left out: no verdict on one side (1)\n\n- `b ·", "Left out: no verdict on either side (1)\n\n- `a ·"]
+    {
+        assert!(page.contains(told), "{page}");
+    }
+}
+
+#[test]
+fn what_is_so_of_the_first_side_is_said_once_however_many_are_set_against_it() {
+    let mut run = Vec::new();
+    for window in ["1", "2", "full"] {
+        for mut record in trials(4, 3, 0.5) {
+            key(&mut record).window = window.into();
+            run.push(record);
+        }
+    }
+    let comparison = gathered(&[&run]).within(Dimension::Window, Some("full"), 0).unwrap();
+    let text = terminal::render(&comparison, Look { width: 100, is_coloured: false, is_ascii: false });
+    let page = markdown::render(&comparison);
+    for (said, times) in [
+        ("laky in window full", 1),
+        ("laky in window 1", 1),
+        ("laky in window 2", 1),
+        ("no interval of the difference", 1),
+        ("pass@k: at least one of k", 1),
+        ("window 2 against window full", 2),
+    ] {
+        assert_eq!(text.matches(said).count(), times, "{said}\n{text}");
+        assert_eq!(page.replace('`', "").matches(said).count(), 1, "{said}\n{page}");
+    }
+    assert!(text.contains("0 passed in window full alone and 0 in window 1 alone"), "{text}");
 }
 
 #[test]

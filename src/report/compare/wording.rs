@@ -1,9 +1,9 @@
 //! How a comparison's numbers are worded for people who are no statisticians: what they allow one to say, and no more.
 
 use super::super::wording::{grouped, several, time_of_ms, vars_in_words};
-use super::contrast::{Change, CheckChange, Contrast, Pairs, Rate};
+use super::contrast::{Change, CheckChange, Contrast, LeftOut, OutcomeChange, Pairs, Rate};
 use super::{Both, Dimension};
-use crate::model::{TurnId, VariantKey, Verdict};
+use crate::model::{End, TurnId, VariantKey, Verdict};
 use crate::stats::Interval;
 
 /// From so many changes on, all of them one way, the test's p can be below 0.05.
@@ -97,10 +97,10 @@ pub(super) fn measure(both: Both, is_base: bool, word: impl Fn(f64) -> String) -
 
 /// `of 23 pairs, 2 passed in base alone and 1 in new alone`, and whether that may be luck.
 pub(super) fn changes(contrast: &Contrast, name: impl Fn(&str) -> String) -> [String; 2] {
+    let [base, new] = sides(contrast).map(|side| name(&side));
     let pairs = &contrast.pairs;
     let number = several(pairs.number(), "pair", "pairs");
     let (worsened, improved) = (grouped(pairs.worsened), grouped(pairs.improved));
-    let (base, new) = (name(&contrast.base), name(&contrast.new));
     let counts = format!("of {number}, {worsened} passed in {base} alone and {improved} in {new} alone");
     [counts, luck(pairs, contrast.p_holm)]
 }
@@ -121,6 +121,48 @@ pub(super) fn rests_on(contrast: &Contrast) -> String {
     }
 }
 
+/// What the sides are called in a sentence: of a window the label alone would be a number.
+pub(super) fn sides(contrast: &Contrast) -> [String; 2] {
+    [&contrast.base, &contrast.new].map(|name| match contrast.by {
+        Some(Dimension::Window) => format!("window {name}"),
+        _ => name.clone(),
+    })
+}
+
+/// What all of several intervals rest on, where that is the same: it is said once.
+pub(super) fn rests_alike(contrasts: &[Contrast]) -> Option<String> {
+    let mut each = contrasts.iter().filter(|contrast| contrast.pairs.number() > 0).map(rests_on);
+    let first = each.next()?;
+    each.all(|other| other == first).then_some(first)
+}
+
+/// Whether the flaky checks of the first side were named by one of the contrasts before.
+pub(super) fn is_base_told(contrast: &Contrast, before: &[Contrast]) -> bool {
+    before.iter().any(|before| before.base == contrast.base && before.flaky[0] == contrast.flaky[0])
+}
+
+/// What the rates of several tries are; none where that was said before.
+pub(super) fn repeated(before: &[Contrast]) -> Option<&'static str> {
+    let is_first = before.iter().all(|contrast| contrast.repeated.is_empty());
+    is_first.then_some("pass@k: at least one of k trials passes; pass^k: all of k trials pass")
+}
+
+/// `forgets name: retained → forgotten`, and in how many trials.
+pub(super) fn outcomes(change: &OutcomeChange, trials: u32) -> String {
+    let of_trials = if trials > 1 { format!(" in {} of {trials} trials", change.trials) } else { String::new() };
+    format!("{} → {}{of_trials}", change.base, change.new)
+}
+
+/// The heading of conversations that are in no pair, by whether they have a verdict on neither side.
+pub(super) const fn left_out(on_both: bool) -> &'static str {
+    if on_both { "left out: no verdict on either side" } else { "left out: no verdict on one side" }
+}
+
+/// Whether a conversation has a verdict on neither side.
+pub(super) fn is_on_neither(one: &LeftOut) -> bool {
+    [one.base, one.new].iter().all(|end| !matches!(end, End::Passed | End::Failed))
+}
+
 /// What became of the variants, in one line.
 pub(super) fn answer(contrast: &Contrast) -> String {
     let counts = [
@@ -128,13 +170,13 @@ pub(super) fn answer(contrast: &Contrast) -> String {
         (contrast.better.len(), "better"),
         (contrast.wavering.len(), "with other trials failing"),
         (contrast.marked.len(), "with other marks"),
+        (contrast.remembered.len(), "changed in what was remembered"),
         (contrast.words.len(), "changed only in words"),
     ];
-    let said: u64 = counts.iter().map(|(number, _)| *number as u64).sum::<u64>() + contrast.same;
     let rest = [
         (contrast.same, "the same"),
-        // A conversation of theirs was not carried through, so there is nothing to be said of them.
-        (contrast.variants - said, "without a verdict on one side"),
+        (contrast.undecided.on_one, "without a verdict on one side"),
+        (contrast.undecided.on_both, "without a verdict on either side"),
     ];
     let all = counts.map(|(number, word)| (number as u64, word)).into_iter().chain(rest);
     let words: Vec<String> =

@@ -90,8 +90,8 @@ function checkOf([asserted, verdict, detail, fact], place) {
 
 function factOf(fact) {
   if (fact === null) return null;
-  const [name, value, visible, distance, outcome] = fact;
-  return { name, value, visible, distance, outcome };
+  const [name, value, visible, distance, outcome, spellings] = fact;
+  return { name, value, visible, distance, outcome, spellings };
 }
 
 function addConversation(conversation) {

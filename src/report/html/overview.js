@@ -36,15 +36,23 @@ function hasCome(variant, word) {
   return variant.conversations.some((one) => one.checks.some((check) => check.fact?.outcome === word));
 }
 
+/** Whether something was said in a turn that is such. */
+function hasTextOfTurn({ user, reply, rare }, is) {
+  return is(user) || is(reply) || is(rare.thinking) || is(rare.pinned) || is(rare.error);
+}
+
+/** Whether something was said or asserted in a conversation that is such. */
+function hasText({ system, history, error, turns, checks }, is) {
+  return is(system) || is(error) || history.some((message) => is(message.content)) || turns.some((turn) => hasTextOfTurn(turn, is))
+    || checks.some((check) => is(title(check)) || is(check.detail));
+}
+
 /** Whether every pattern is found somewhere in a variant. */
 function hasTexts(variant, query) {
   return query.every((pattern) => {
     const has = (text) => typeof text === 'string' && text.search(pattern) >= 0;
     if (variant.names.some(has) || variant.group.tags.some(has)) return true;
-    return variant.conversations.some((one) => has(one.system) || has(one.error)
-      || one.history.some((message) => has(message.content))
-      || one.turns.some((turn) => has(turn.user) || has(turn.reply) || has(turn.rare.error))
-      || one.checks.some((check) => has(title(check)) || has(check.detail)));
+    return variant.conversations.some((one) => hasText(one, has));
   });
 }
 
@@ -157,9 +165,9 @@ function cellElement(variant, places) {
   const [passed, known] = [count('pass'), count('known_failure')];
   const asked = verdicts.length - known - count('skip');
   const checks = verdicts.length === 0 ? 'no checks' : `${passed}/${asked}${known > 0 ? ` ~${known}` : ''}`;
-  const trials = conversations.length > 1 ? ` ×${conversations.length}` : '';
+  const trials = conversations.length > 1 ? ` · ${conversations.filter((one) => one.end === 'passed').length}/${conversations.length} trials` : '';
   const shown = label(names, places.length > 0 ? places : names[2] === 'default' ? [3, 4] : [2, 3, 4]);
-  const said = `${inWords(end)}: ${label(names, [0, 1, 2, 3, 4, 5])}; checks ${checks}`;
+  const said = `${inWords(end)}: ${label(names, [0, 1, 2, 3, 4, 5])}; checks ${checks}${trials}`;
   return make(`a.cell.is-${end}`, {
     href: address(names, conversations[0].trial),
     title: said,

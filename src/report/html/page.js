@@ -4,18 +4,28 @@ function say(text) {
   document.getElementById('said').textContent = text;
 }
 
+/** Says it to those too who see the page, for a moment. */
+function tell(text) {
+  const said = document.getElementById('said');
+  say(text);
+  said.classList.remove('hidden');
+  clearTimeout(tell.ends);
+  tell.ends = setTimeout(() => said.classList.add('hidden'), 4000);
+}
+
 function complain(text) {
   const trouble = document.getElementById('trouble');
   trouble.textContent = text;
   trouble.hidden = false;
+  trouble.scrollIntoView({ block: 'nearest' });
 }
 
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
-    say('The address is copied.');
+    tell('The address is copied.');
   } catch {
-    say('The address is in the address bar.');
+    tell('The address is in the address bar.');
   }
 }
 
@@ -28,9 +38,15 @@ function showSums() {
   const { totals } = tail;
   const sums = document.getElementById('sums');
   const put = (number, word, end) => sums.append(make('li', {}, end === undefined ? null : sign(end, false), make('b', {}, number), ` ${word}`));
-  const all = Object.values(totals.conversations).reduce((sum, number) => sum + number, 0);
-  put(grouped(all), all === 1 ? 'conversation' : 'conversations');
-  for (const [word, number] of Object.entries(totals.conversations)) if (number > 0 || word === 'passed') put(grouped(number), word, word);
+  const sum = (counts) => Object.values(counts).reduce((all, number) => all + number, 0);
+  const ends = (counts) => Object.entries(counts).filter(([word, number]) => number > 0 || word === 'passed');
+  const [all, variants] = [sum(totals.conversations), sum(tail.variants)];
+  // Of several trials some may fail: what the run came to is what its variants did.
+  const isRepeated = variants < all;
+  if (isRepeated) put(grouped(variants), variants === 1 ? 'variant' : 'variants');
+  else put(grouped(all), all === 1 ? 'conversation' : 'conversations');
+  for (const [word, number] of ends(isRepeated ? tail.variants : totals.conversations)) put(grouped(number), word, word);
+  if (isRepeated) put(grouped(all), `conversations: ${ends(totals.conversations).map(([word, number]) => `${grouped(number)} ${word}`).join(', ')}`);
   if (totals.not_begun > 0) put(grouped(totals.not_begun), 'not begun');
   if (tail.failed_snapshots > 0) put(grouped(tail.failed_snapshots), tail.failed_snapshots === 1 ? 'snapshot failed' : 'snapshots failed', 'failed');
   if (tail.pending_snapshots > 0) put(grouped(tail.pending_snapshots), 'waiting for review', 'unknown');
@@ -55,11 +71,16 @@ function showSums() {
 /** Opens what the address names. Gives whether it names something that is there. */
 function openAddress() {
   const parts = location.hash.slice(1).split('/');
-  if (parts.length < 7) return false;
+  // Without a slash it is one of the page's own places, or none.
+  if (parts.length < 2) return false;
   let names;
   try {
     names = parts.map(decodeURIComponent);
   } catch {
+    names = [];
+  }
+  if (names.length < 7) {
+    complain('The address is none of a conversation: it is not whole.');
     return false;
   }
   const variant = run.variants.find((one) => one.names.every((name, place) => name === names[place]));
@@ -68,11 +89,16 @@ function openAddress() {
     return false;
   }
   document.getElementById('trouble').hidden = true;
-  const [trial, turn] = [Number(names[6]), names[7] === undefined ? undefined : turnOfText(names[7])];
+  const conversation = variant.conversations.find((one) => String(one.trial) === names[6]);
+  const { trial, turns, isWhole } = conversation ?? variant.conversations[0];
   if (view.variant !== variant || view.trial !== trial) openTranscript(variant, trial);
   choose(variant);
-  if (turn === undefined || !goToTurn(turn)) bringUp();
+  const isThere = names[7] === undefined || goToTurn(turnOfText(names[7])) || !isWhole;
+  if (conversation === undefined) complain(`The address names trial ${names[6]}, and this run has none of that number here: this is trial ${trial}.`);
+  else if (!isThere) complain(`The address names turn ${names[7]}, which this conversation does not have: ${turns.length === 0 ? 'none was played' : `its last is ${turnInWords(turns.at(-1).turn)}`}.`);
+  else if (found.seek === 0 && names[7] === undefined) bringUp();
   say(`${label(variant.names, [0, 1, 2, 3, 4, 5])}: ${variant.end}`);
+  if (found.seek !== 0) enter(found.seek);
   return true;
 }
 
@@ -94,7 +120,13 @@ function step(by, isWanted = () => true) {
       return;
     }
   }
-  say(by > 0 ? 'There is no further one.' : 'There is none before it.');
+  tell(by > 0 ? 'There is no further one.' : 'There is none before it.');
+}
+
+/** Whoever searches wants the next match, and else the next that did not pass. */
+function stepToWanted(by) {
+  if (overview.query.length > 0) stepMatch(by);
+  else step(by, (variant) => variant.end !== 'passed');
 }
 
 function stepTurn(by) {
@@ -109,8 +141,10 @@ const KEYS = {
   '?': () => document.getElementById('keys').showModal(),
   j: () => step(1),
   k: () => step(-1),
-  n: () => step(1, (variant) => variant.end !== 'passed'),
-  p: () => step(-1, (variant) => variant.end !== 'passed'),
+  n: () => stepToWanted(1),
+  p: () => stepToWanted(-1),
+  c: () => stepColumns(1),
+  C: () => stepColumns(-1),
   t: () => stepTurn(1),
   T: () => stepTurn(-1),
 };
@@ -153,14 +187,33 @@ function startTheme() {
 function startSearch() {
   const search = document.getElementById('search');
   let waiting = 0;
+  const apply = () => {
+    clearTimeout(waiting);
+    overview.filter.text = search.value;
+    return applyFilters();
+  };
   search.addEventListener('input', () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => { overview.filter.text = search.value; applyFilters(); }, 120);
+    // What is cleared is cleared at once: whatever key comes next.
+    if (search.value.trim() === '') apply();
+    else waiting = setTimeout(apply, 120);
+  });
+  search.addEventListener('keydown', async (event) => {
+    if (event.key !== 'Enter' || event.isComposing) return;
+    event.preventDefault();
+    if (overview.filter.text !== search.value) await apply();
+    stepMatch(event.shiftKey ? -1 : 1);
   });
   document.addEventListener('filtered', () => {
     // What is searched for is marked in the transcript too.
     const query = overview.query.join(' ');
-    if (view.variant !== null && query !== view.query) openTranscript(view.variant, view.trial);
+    if (view.variant !== null && query !== view.query) {
+      const [from, turn] = [view.from, document.querySelector('.turn.here')?.dataset.turn];
+      const hasKeyboard = document.getElementById('transcript').contains(document.activeElement);
+      openTranscript(view.variant, view.trial, view.by, from);
+      if (turn !== undefined && hasKeyboard) goToTurn(turnOfText(turn));
+      else if (turn !== undefined) view.rows.get(turnOfText(turn))?.classList.add('here');
+    }
     view.query = query;
     if (view.variant !== null) choose(view.variant);
   });

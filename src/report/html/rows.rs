@@ -15,7 +15,7 @@ use super::Around;
 use crate::event::{Begin, CheckDone, Manifest, Record, Retention, Shard, SnapshotNote, TurnDone, WireMessage};
 use crate::model::{End, Outcome, Source, TurnId, Verdict, Visibility};
 use crate::report::files::RunTotals;
-use crate::report::{Tally, VerdictCounts};
+use crate::report::{EndCounts, Tally, VerdictCounts};
 
 /// What the run is.
 #[derive(Serialize)]
@@ -52,6 +52,8 @@ pub(super) struct Left {
 #[derive(Serialize)]
 pub(super) struct Tail {
     totals: RunTotals,
+    /// Variants by how they ended, their checks decided over their trials.
+    variants: EndCounts,
     #[serde(skip_serializing_if = "Option::is_none")]
     wall_ms: Option<u128>,
     /// The share of the whole history's tokens that the windows saved.
@@ -67,6 +69,7 @@ impl Tail {
         let count = |is: fn(&SnapshotNote) -> bool| around.snapshots.iter().filter(|note| is(note)).count();
         Self {
             totals: RunTotals::of(around.totals),
+            variants: around.totals.variants,
             wall_ms: around.wall.map(|wall| wall.as_millis()),
             saved: around.totals.usage.saved(),
             failed_snapshots: count(|note| note.is_failure),
@@ -166,9 +169,10 @@ struct Check<'a>(Said<Asserted<'a>>, Verdict, &'a str, Option<Fact<'a>>);
 #[derive(Serialize)]
 struct Asserted<'a>(Option<TurnId>, &'a str, Option<&'a str>, &'a str, u32, Option<&'a str>);
 
-/// The fact's name and value, where it was visible, how far away its last mention was, and what became of it.
+/// The fact's name and value, where it was visible, how far away its last mention was, what became of it, and what else than the
+/// value counted as it.
 #[derive(Serialize)]
-struct Fact<'a>(&'a str, &'a str, Visibility, Option<u32>, Option<Outcome>);
+struct Fact<'a>(&'a str, &'a str, Visibility, Option<u32>, Option<Outcome>, &'a [String]);
 
 /// Writes conversations, and knows the last one that was written whole.
 #[derive(Debug, Default)]
@@ -227,8 +231,8 @@ impl Rows {
 
     fn check<'a>(&self, check: &'a CheckDone, place: usize, is_whole: bool) -> Check<'a> {
         let is_again = self.has(|before| Some(asserted(before.checks.get(place)?) == asserted(check)));
-        let fact = |Retention { fact, value, visible, distance, outcome, .. }: &'a Retention| {
-            Fact(fact, value, *visible, *distance, *outcome)
+        let fact = |Retention { fact, value, visible, distance, outcome, spellings, .. }: &'a Retention| {
+            Fact(fact, value, *visible, *distance, *outcome, spellings)
         };
         let detail = if is_whole { check.detail.as_str() } else { "" };
         let (turn, key, name, expected, line, known) = asserted(check);

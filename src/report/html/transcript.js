@@ -3,6 +3,8 @@
 
 const view = {
   variant: null, trial: 1, by: undefined, query: '',
+  all: [], // the variants that may stand side by side
+  from: 0, // the first of them that does
   columns: [], // {variant, conversation, label, messages, places, shown, facts}
   rows: new Map(), // turn -> its element
   waiting: new Map(), // element -> what fills it
@@ -10,6 +12,8 @@ const view = {
 
 /** Longer replies are shown from their beginning, with a button for the rest. */
 const LONGEST = 8000;
+/** So many variants stand side by side at once. */
+const COLUMNS = 8;
 /** In longer conversations turns are made as they come near the screen. */
 const AT_ONCE = 24;
 
@@ -34,7 +38,8 @@ function beside(variant, place) {
 function columnOf(variant, by) {
   const conversation = variant.conversations.find((one) => one.trial === view.trial) ?? variant.conversations[0];
   const messages = messagesOf(conversation);
-  const values = [...new Set(conversation.checks.map((check) => check.fact?.value ?? '').filter((value) => value.trim() !== ''))];
+  const spellings = conversation.checks.flatMap(({ fact }) => (fact === null ? [] : [fact.value, ...fact.spellings]));
+  const values = [...new Set(spellings.filter((value) => value.trim() !== ''))];
   return {
     variant, conversation, messages,
     label: by === null ? label(variant.names, [2, 3, 4]) : nameInWords(variant.names, by) || '–',
@@ -44,15 +49,16 @@ function columnOf(variant, by) {
   };
 }
 
-/** Opens a conversation, with those beside it. */
-function openTranscript(variant, trial, by = view.by) {
+/** Opens a conversation, with those beside it: `from` is the first of them that is shown, where another than usual is wanted. */
+function openTranscript(variant, trial, by = view.by, from = undefined) {
   const choices = [2, 3, 4, 5].filter((place) => beside(variant, place).length > 1);
   const isOf = choices.includes(by) || by === null;
   view.variant = variant;
   view.trial = trial;
   const shownBy = isOf ? by : choices[0] ?? null;
-  const variants = shownBy === null ? [variant] : beside(variant, shownBy);
-  view.columns = variants.map((one) => columnOf(one, shownBy));
+  view.all = shownBy === null ? [variant] : beside(variant, shownBy);
+  view.from = from ?? Math.floor(view.all.indexOf(variant) / COLUMNS) * COLUMNS;
+  view.columns = view.all.slice(view.from, view.from + COLUMNS).map((one) => columnOf(one, shownBy));
   view.rows.clear();
   view.waiting.clear();
   nearby.disconnect();
@@ -78,9 +84,41 @@ function heading(variant, shownBy, choices) {
     make('div', {}, title, make('p.sub', {}, label(names, fixed), group.path === '' ? null : make('span.path', {}, group.path))),
     make('div.controls', {},
       choices.length === 0 ? null : make('label', {}, 'side by side: ', by),
+      columnsChoice(shownBy),
       trials,
       make('button', { type: 'button', onclick: () => step(-1), title: 'k' }, '‹ previous'),
       make('button', { type: 'button', onclick: () => step(1), title: 'j' }, 'next ›')));
+}
+
+/** Which columns are shown, and a way to the others, where there are more than stand side by side. */
+function columnsChoice(shownBy) {
+  const { all, from } = view;
+  if (all.length <= COLUMNS) return null;
+  const name = (variant) => nameInWords(variant.names, shownBy) || '–';
+  const starts = Array.from({ length: Math.ceil(all.length / COLUMNS) }, (_, page) => page * COLUMNS);
+  const options = starts.map((start) => {
+    const shown = all.slice(start, start + COLUMNS);
+    return make('option', { value: start, selected: start === from }, `${start + 1}–${start + shown.length} of ${grouped(all.length)}: ${name(shown[0])} … ${name(shown.at(-1))}`);
+  });
+  const select = make('select', { id: 'columns', onchange: () => showColumns(Number(select.value), 'columns') }, ...options);
+  const button = (id, by, text, key) => make('button', { type: 'button', id, title: key, disabled: starts.includes(from + by) ? null : true, onclick: () => showColumns(from + by, id) }, text);
+  return make('span.columns', { role: 'group', 'aria-label': 'Columns' }, button('columns-back', -COLUMNS, '‹', 'C'), make('label', {}, 'columns ', select), button('columns-on', COLUMNS, '›', 'c'));
+}
+
+/** Shows the columns from one on, at the turn at hand. `id` names the control that has the keyboard. */
+function showColumns(from, id = undefined) {
+  const turn = document.activeElement?.closest?.('.turn')?.dataset.turn;
+  openTranscript(view.variant, view.trial, view.by, from);
+  if (turn !== undefined) goToTurn(turnOfText(turn));
+  const control = id === undefined ? null : document.getElementById(id);
+  (control?.disabled ? document.getElementById('columns') : control)?.focus({ preventScroll: true });
+  say(`columns ${from + 1} to ${from + view.columns.length} of ${view.all.length}`);
+}
+
+function stepColumns(by) {
+  const from = view.from + by * COLUMNS;
+  if (from >= 0 && from < view.all.length) showColumns(from);
+  else tell(by > 0 ? 'There are no further columns.' : 'There are no columns before these.');
 }
 
 function legend() {
@@ -91,26 +129,34 @@ function legend() {
     ...(view.columns.some(({ facts }) => facts.length > 0) ? [make('u.fact', {}, 'Underlined'), ': a fact, wherever its value stands.'] : []));
 }
 
-/** System prompts, and messages that stand before turn 1. */
+/** System prompts, messages that stand before turn 1, and what else is to be said of whole conversations: once where it is the same in all columns. */
 function beginnings() {
   const part = make('div.row.begin', {});
-  const several = new Set(view.columns.map(({ conversation }) => conversation.system)).size > 1;
-  for (const column of several || view.columns.length === 1 ? view.columns : [view.columns[0]]) {
-    const { conversation } = column;
-    const all = several ? [column] : view.columns;
-    const cell = make(`div.cell${several ? '' : '.across'}`, {});
-    if (several) cell.append(who(column));
-    if (!conversation.isWhole) cell.append(make('p.error', {}, 'What was said has no room on this page: it is in transcripts.csv and in the journal.'));
-    else if (conversation.system === null) cell.append(make('p.quiet', {}, 'No system prompt is sent.'));
-    else cell.append(shownMessage(all, 'system', make('details.message.system', { open: conversation.system.length < 400 }, make('summary', {}, 'system prompt'), body(conversation.system, column))));
-    if (conversation.error !== null) cell.append(make('p.error', {}, conversation.error));
-    part.append(cell);
-  }
-  const history = view.columns[0].conversation.history;
-  history.forEach(({ role, content }, place) => {
-    part.append(make('div.across', {}, shownMessage(view.columns, `h${place + 1}`, message(role, `before turn 1 · ${role}`, content, view.columns[0]))));
-  });
+  const put = (said, shown) => {
+    const several = new Set(view.columns.map(({ conversation }) => JSON.stringify(said(conversation)))).size > 1;
+    if (!several) return part.append(make('div.cell.across', {}, ...shown(view.columns)));
+    return view.columns.forEach((column, place) => part.append(make('div.cell', { 'data-column': place }, who(column), ...shown([column]))));
+  };
+  put(({ isWhole, system }) => [isWhole, system], systemShown);
+  if (view.columns.some(({ conversation }) => conversation.history.length > 0)) put(({ history }) => history, historyShown);
+  if (view.columns.some(({ conversation }) => conversation.error !== null)) put(({ error }) => error, errorShown);
   return part;
+}
+
+function systemShown([column, ...others]) {
+  const { isWhole, system } = column.conversation;
+  if (!isWhole) return [make('p.error', {}, 'What was said has no room on this page: it is in transcripts.csv and in the journal.')];
+  if (system === null) return [make('p.quiet', {}, 'No system prompt is sent.')];
+  const element = make('details.message.system', { open: system.length < 400 }, make('summary', {}, 'system prompt'), body(system, column));
+  return [shownMessage([column, ...others], 'system', element)];
+}
+
+function historyShown([column, ...others]) {
+  return column.conversation.history.map(({ role, content }, place) => shownMessage([column, ...others], `h${place + 1}`, message(role, `before turn 1 · ${role}`, content, column)));
+}
+
+function errorShown([{ conversation: { error } }]) {
+  return error === null ? [] : [make('p.error', {}, ...marked(error, [], overview.query))];
 }
 
 /** Probes stand behind the turns. */
@@ -140,11 +186,18 @@ function turnRows() {
   });
 }
 
-/** Whether the columns that have checks on this turn do not agree: in their verdict, or in what became of facts. */
+/** Whether the columns in which checks of this turn were asked do not agree: in their verdict, or in what became of a fact. */
 function isParting(number) {
-  const words = view.columns.map(({ conversation }) => conversation.checks.filter((check) => check.turn === number)).filter((checks) => checks.length > 0)
-    .map((checks) => [VERDICTS.find((verdict) => checks.some((check) => check.verdict === verdict)), ...checks.map((check) => check.fact?.outcome ?? '')].join(' ').trim());
-  return new Set(words).size > 1;
+  const asked = view.columns.map(({ conversation }) => conversation.checks.filter((check) => check.turn === number && check.verdict !== 'skip'));
+  const verdicts = asked.filter((checks) => checks.length > 0).map((checks) => VERDICTS.find((verdict) => checks.some((check) => check.verdict === verdict)));
+  const outcomes = new Map();
+  for (const check of asked.flat()) {
+    if (check.fact === null || check.fact.outcome === null) continue;
+    const before = outcomes.get(title(check));
+    if (before !== undefined && before !== check.fact.outcome) return true;
+    outcomes.set(title(check), check.fact.outcome);
+  }
+  return new Set(verdicts).size > 1;
 }
 
 function turnParts(number, isFirstParting) {
@@ -178,7 +231,7 @@ function replyParts(column, turn) {
   if (turn.rare.thinking !== undefined) parts.push(make('details.thinking', {}, make('summary', {}, 'what the model thought'), body(turn.rare.thinking, column)));
   if (turn.reply !== null) parts.push(shownMessage(turn.rare.pinned === undefined ? [column] : [], `a${turn.turn}`, message('assistant', 'reply', turn.reply, column)));
   if (turn.rare.pinned !== undefined) parts.push(shownMessage([column], `a${turn.turn}`, message('assistant', 'what later turns see instead (pinned)', turn.rare.pinned, column)));
-  if (turn.rare.error !== undefined) parts.push(make('p.error', {}, 'The call failed: ', turn.rare.error));
+  if (turn.rare.error !== undefined) parts.push(make('p.error', {}, 'The call failed: ', ...marked(turn.rare.error, [], overview.query)));
   parts.push(make('p.facts', {}, measures(turn)));
   const checks = conversation.checks.filter((check) => check.turn === turn.turn);
   if (checks.length > 0) parts.push(make('div.chips', {}, ...checks.map((check) => chip(check, variant))));
@@ -217,7 +270,7 @@ function body(text, column) {
   if (text.length <= LONGEST) show(text);
   else {
     show(text.slice(0, LONGEST));
-    element.append('… ', make('button.quiet', { type: 'button', onclick: () => show(text) }, `show all ${grouped(text.length)} characters`));
+    element.append('… ', make('button.quiet.more', { type: 'button', onclick: () => show(text) }, `show all ${grouped(text.length)} characters`));
   }
   return text.trim() === '' ? make('p.quiet', {}, 'empty') : element;
 }
@@ -267,8 +320,8 @@ function chip(check, variant) {
   ].filter((part) => part !== '').join(', ');
   const lines = [detail, known === null ? '' : `known failure: ${known}`, evidence].filter((text) => text !== '');
   return make(`details.chip.is-${verdict}`, { open: verdict === 'fail' || verdict === 'unknown' },
-    make('summary', {}, sign(verdict), make('span', {}, title(check)), ...outcome),
-    ...lines.map((text) => make('p', {}, text)), where === '' ? null : make('p.path', {}, where));
+    make('summary', {}, sign(verdict), make('span', {}, ...marked(title(check), [], overview.query)), ...outcome),
+    ...lines.map((text) => make('p', {}, ...marked(text, [], overview.query))), where === '' ? null : make('p.path', {}, where));
 }
 
 /** Checks on the whole transcript. */
@@ -276,7 +329,7 @@ function wholeChecks() {
   const checks = view.columns.map(({ conversation }) => conversation.checks.filter((check) => check.turn === null));
   const strays = view.columns.map(({ conversation }) => conversation.checks.filter((check) => check.turn !== null && !conversation.turns.some((turn) => turn.turn === check.turn)));
   return [['whole transcript', checks], ['checks of turns that are not here', strays]].filter(([, each]) => each.some((one) => one.length > 0)).map(([called, each]) => make('section.turn', {}, make('div.turn-head', {}, make('h3', {}, called)),
-    make('div.row', {}, ...view.columns.map((column, place) => make('div.cell', {}, who(column), make('div.chips', {}, ...each[place].map((check) => chip(check, column.variant))))))));
+    make('div.row', {}, ...view.columns.map((column, place) => make('div.cell', { 'data-column': place }, who(column), make('div.chips', {}, ...each[place].map((check) => chip(check, column.variant))))))));
 }
 
 /** Shows what a turn was sent while somebody points at its cell or has the focus in it. */
@@ -321,9 +374,9 @@ function goToTurn(number) {
   return true;
 }
 
-/** Holds a turn at the top of the screen while those above it are made, which are taller or lower than the room that was kept
+/** Holds an element where it is on the screen, a turn at its top, while turns above it are made, which are taller or lower than the room that was kept
     for them, until nothing moves any more or the reader moves the page. */
-function stay(row) {
+function stay(row, block = 'start') {
   view.stopStaying?.();
   let still = 0;
   const moves = ['wheel', 'touchmove', 'pointerdown', 'keydown'];
@@ -335,11 +388,11 @@ function stay(row) {
   const hold = () => {
     if (still > 20 || !row.isConnected) return stop();
     const before = row.getBoundingClientRect().top;
-    row.scrollIntoView({ block: 'start', behavior: 'instant' });
+    row.scrollIntoView({ block, behavior: 'instant' });
     still = Math.abs(row.getBoundingClientRect().top - before) < 1 ? still + 1 : 0;
     requestAnimationFrame(hold);
   };
-  row.scrollIntoView({ block: 'start', behavior: 'instant' });
+  row.scrollIntoView({ block, behavior: 'instant' });
   requestAnimationFrame(() => {
     // The key that led here is no move of the reader's.
     if (still === 0) moves.forEach((move) => addEventListener(move, stop, { passive: true }));

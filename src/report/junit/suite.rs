@@ -8,7 +8,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestRerun, TestSuite, XmlString};
 
 use super::super::Tally;
-use super::super::failure::{Failure, title};
+use super::super::failure::{Failure, detail, title};
 use super::super::tally::{Decided, is_broken};
 use super::super::wording::{grouped, one_line, several};
 use crate::event::{CheckDone, Record, SnapshotNote, TurnDone};
@@ -125,7 +125,8 @@ impl Gathered {
             case.latency_ms += own.and_then(|turn| turn.latency_ms).unwrap_or(0.0);
             let is_kept = |verdict: Verdict| case.runs.iter().filter(|run| run.verdict == verdict).count();
             let most = match check.verdict {
-                Verdict::Pass => 0,
+                // It is shown where the decision is that the mark can go.
+                Verdict::Pass => usize::from(check.holds_in_spite()),
                 // Of these one is shown.
                 Verdict::Skip | Verdict::KnownFailure => 1,
                 Verdict::Fail | Verdict::Unknown => TRIALS_IN_FULL,
@@ -180,11 +181,20 @@ impl Case {
             0 | 1 => String::new(),
             all => format!("{word} in {} of {}: ", grouped(number), several(all, "trial", "trials")),
         };
-        let wrong = |run: &Run| matches!(run.verdict, Verdict::Fail | Verdict::Unknown);
+        let is_marked = self.mark.is_some();
+        let wrong = |run: &Run| {
+            matches!(run.verdict, Verdict::Fail | Verdict::Unknown) || is_marked && run.verdict == Verdict::Pass
+        };
         match decided.verdict {
             Verdict::Pass => {
                 let mut status = TestCaseStatus::success();
                 status.add_reruns(self.runs.into_iter().filter(wrong).map(rerun));
+                status
+            }
+            Verdict::Fail if trials.fail == 0 => {
+                let (said, runs) = (of_trials(trials.pass, "passed"), self.runs.into_iter().filter(wrong));
+                let mut status = non_success(NonSuccessKind::Failure, Verdict::Pass, &said, runs);
+                status.set_type(Verdict::Fail.as_str());
                 status
             }
             Verdict::Fail => {
@@ -306,14 +316,15 @@ pub(super) fn not_begun(conversations: u64) -> TestSuite {
 }
 
 fn run(record: &Record, check: &CheckDone, turn: Option<&TurnDone>) -> Run {
-    let detail = lines(&check.detail, TEXT_MOST, "");
+    let reason = detail(check);
+    let why = lines(&reason, TEXT_MOST, "");
     let exchange = turn.map(exchange).unwrap_or_default();
     let place = format!("{}:{}", flat(&one_line(&record.begin.file)), check.line);
-    let parts = [detail, exchange, place].into_iter().filter(|part| !part.is_empty());
+    let parts = [why, exchange, place].into_iter().filter(|part| !part.is_empty());
     Run {
         trial: record.begin.key.trial,
         verdict: check.verdict,
-        message: message(&check.detail),
+        message: message(&reason),
         text: parts.collect::<Vec<_>>().join("\n\n") + "\n",
     }
 }

@@ -73,7 +73,7 @@ impl Stage<'_> {
         }
     }
 
-    async fn ask_once<K: Eq + Hash + Clone>(
+    async fn ask_once<K: Eq + Hash>(
         &self,
         cells: &Cells<K>,
         key: K,

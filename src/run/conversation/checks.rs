@@ -17,7 +17,7 @@ impl Stage<'_> {
         if self.conversation.so_far.has(&done) {
             return Ok(());
         }
-        if done.verdict == Verdict::Fail {
+        if done.verdict == Verdict::Fail || done.holds_in_spite() {
             self.steering.check_failed(&done);
         }
         self.outlet.tell(Event::Check(Box::new(done)))
@@ -89,7 +89,7 @@ impl Stage<'_> {
         asserted: (&str, String),
         decision: Decision,
     ) -> CheckDone {
-        let (verdict, detail) = under_mark(self.mark(check), decision.verdict, decision.detail);
+        let (verdict, detail) = under_mark(self.mark(check), self.conversation.trials, decision.verdict, decision.detail);
         let is_open = verdict == Verdict::Skip;
         self.open.extend(is_open.then_some(self.verdicts.len()));
         let done = self.done(turn, check, asserted, verdict, detail);
@@ -154,10 +154,14 @@ pub(in crate::run) fn numbered(script: &Script, persona: usize) -> Vec<&Check> {
     asked.flat_map(|(number, turn)| checks_of(script, persona, number, turn)).collect()
 }
 
-/// The verdict under a `known_failure` mark.
-fn under_mark(mark: Option<&str>, verdict: Verdict, detail: String) -> (Verdict, String) {
+/// The verdict under a `known_failure` mark. Whether it is time for the mark to go is decided over all trials: that one of several
+/// held is no failure.
+fn under_mark(mark: Option<&str>, trials: u32, verdict: Verdict, detail: String) -> (Verdict, String) {
     match (mark, verdict) {
         (Some(_), Verdict::Fail) => (Verdict::KnownFailure, detail),
+        (Some(why), Verdict::Pass) if trials > 1 => {
+            (Verdict::Pass, format!("passes, and is marked as a known failure ({why})"))
+        }
         (Some(why), Verdict::Pass) => {
             (Verdict::Fail, format!("passes, and is marked as a known failure ({why}): remove the mark"))
         }
