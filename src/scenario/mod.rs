@@ -5,6 +5,7 @@ mod captures;
 pub mod decode;
 mod fillers;
 mod header;
+pub mod import;
 mod matrix;
 mod read_check;
 mod read_fact;

@@ -1,0 +1,86 @@
+//! Whatever is imported, the scenario says exactly that.
+
+use std::ops::ControlFlow;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::Script;
+
+fn settings(format: Format, replies: Replies) -> Settings {
+    Settings { format, replies, file: "chats".to_owned(), stem: "chats".to_owned(), limit: None }
+}
+
+fn made(settings: &Settings, input: &str) -> (Vec<Made>, Outcome) {
+    let mut made = Vec::new();
+    let outcome = import(settings, &mut input.as_bytes(), &NoFiles, &mut |file| {
+        made.push(file);
+        ControlFlow::Continue(())
+    });
+    (made, outcome)
+}
+
+fn script(made: &Made) -> Arc<Script> {
+    let source = Arc::new(SourceFile { path: "s.yaml".to_owned(), text: made.text.clone() });
+    let (scenario, wrong) = load(&source, "s", &NoFiles);
+    assert!(wrong.is_empty(), "{wrong:?}\n{}", made.text);
+    scenario.unwrap().script(0, 0).unwrap()
+}
+
+/// Texts that people write, and texts that look like YAML, templates or something for a terminal.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "[ \\t\\n\\r]{0,3}",
+        "\\PC{0,8}",
+        prop::sample::select(vec![
+            "{{", "}}", "{%", "%}", "{#", "#}", "{", "}", "{% raw %}", "{% endraw %}", "{%- endraw -%}", "endraw", "{{ name }}",
+            ": ", " #", "- ", "'", "\"", "\\", "|", ">", "---\n", "...\n", "&a", "*a", "!tag", "%YAML", "null", "true", "1.10",
+            "\u{1b}[31m", "\0", "\u{7f}", "\u{85}", "\u{2028}", "\u{feff}", "\u{202e}", "\u{fffe}", "\u{e000}", "👩\u{200d}💻",
+            "\r\n", "\n\n", "\n ", " \n", "\t\n", "\n\t", "word", "Two words. ", "é", "日本",
+        ]).prop_map(str::to_owned),
+        any::<char>().prop_map(String::from),
+    ];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+fn filled() -> impl Strategy<Value = String> {
+    hostile().prop_map(|text| if text.trim().is_empty() { format!("{text}x") } else { text })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn a_scenario_says_what_its_conversation_said(
+        system in filled(), texts in prop::collection::vec((filled(), filled()), 1..4), is_canned in any::<bool>()
+    ) {
+        let mut messages = vec![serde_json::json!({"role": "system", "content": system})];
+        for (user, reply) in &texts {
+            messages.push(serde_json::json!({"role": "user", "content": user}));
+            messages.push(serde_json::json!({"role": "assistant", "content": reply}));
+        }
+        let line = serde_json::json!({"id": texts[0].1, "messages": messages}).to_string();
+        let replies = if is_canned { Replies::Canned } else { Replies::Live };
+        let (made, outcome) = made(&settings(Format::OpenaiChat, replies), &line);
+        prop_assert!(outcome.diagnostics.is_empty(), "{:?}", outcome.diagnostics);
+        let script = script(&made[0]);
+        prop_assert_eq!(&*script.personas[0].system, system.as_str(), "{}", made[0].text);
+        prop_assert_eq!(script.turns.len(), texts.len());
+        for (at, (turn, (user, reply))) in script.turns.iter().zip(&texts).enumerate() {
+            prop_assert_eq!(&*turn.user, user.as_str(), "{}", made[0].text);
+            let canned = (is_canned && at + 1 < texts.len()).then_some(reply.as_str());
+            prop_assert_eq!(turn.reply.as_deref(), canned, "{}", made[0].text);
+        }
+    }
+
+    #[test]
+    fn a_line_of_an_imported_file_shows_all_that_is_in_it(text in hostile()) {
+        let line = serde_json::json!({"messages": [
+            {"role": "user", "content": "Hi"}, {"role": "assistant", "content": text, "name": text}]});
+        let (made, _) = made(&settings(Format::OpenaiChat, Replies::Live), &line.to_string());
+        for file in &made {
+            prop_assert_eq!(crate::text::escape::visible(&file.text), file.text.as_str());
+            prop_assert!(script(file).turns[0].reply.is_none());
+        }
+    }
+}
