@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::console::Color;
+use super::import_args::ImportArgs;
 use super::output::Format;
 use crate::event::Shard;
 use crate::model::Window;
@@ -107,6 +108,8 @@ pub enum Command {
     /// Show what changed in the snapshots since a git revision, as Markdown for a pull request; exits 0 whether anything
     /// did or not
     Diff(DiffArgs),
+    /// Make scenarios of conversations that another tool has; says what cannot be carried over, and overwrites nothing
+    Import(ImportArgs),
     /// Write a first scenario with its accepted snapshots, a config file and a CI workflow; overwrites nothing
     Init(InitArgs),
 }

@@ -13,6 +13,7 @@ mod exit;
 mod git;
 mod gone;
 mod history;
+mod import_args;
 mod limits;
 mod missing;
 mod models;
@@ -25,6 +26,7 @@ mod runs;
 mod signals;
 mod snapshots;
 mod sources;
+mod staged;
 mod unreferenced;
 
 use std::process::ExitCode;
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => commands::compare::compare(&args, &console),
         Command::Merge(args) => commands::merge::merge(&args, &cli.global, &console),
         Command::Diff(args) => commands::diff::diff(&args, &console),
+        Command::Import(args) => commands::import::import(&args, &console),
         Command::Init(args) => commands::init::init(&args, &console),
     };
     with_output(exit, !console.is_cut_off()).into()

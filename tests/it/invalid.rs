@@ -12,14 +12,15 @@ use chat_eval::diagnostic::Code;
 use crate::support::sandbox::{Ran, Sandbox};
 use crate::support::server::Server;
 
-/// Codes whose inputs are made by tests, below and in `cassettes.rs`: too large, no text, or a matter of the file system.
-const MADE: [Code; 6] = [
+/// Codes whose inputs are made by tests, below, in `cassettes.rs` and in `import.rs`: too large, no text, or a matter of the file system.
+const MADE: [Code; 7] = [
     Code::MissingPath,
     Code::Unreadable,
     Code::FileTooLarge,
     Code::NotUtf8,
     Code::TooManyCases,
     Code::UnusableCassette,
+    Code::InvalidImport,
 ];
 
 /// Codes that only `run` gives: `check` needs no keys, calls nobody and spends nothing.

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use crate::support::sandbox::Sandbox;
 
-const COMMANDS: [&str; 8] = ["run", "check", "review", "report", "compare", "merge", "diff", "init"];
+const COMMANDS: [&str; 9] = ["run", "check", "review", "report", "compare", "merge", "diff", "import", "init"];
 
 fn file(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);

@@ -72,7 +72,12 @@ pub fn read(importer: &mut Importer<'_>, input: &mut dyn BufRead, files: &dyn Fi
             if several {
                 draft.hint = format!("{} {label}", draft.hint);
             }
-            importer.add(draft);
+            if draft.turns.is_empty() {
+                // Why nothing of it is there has to be told elsewhere.
+                importer.outcome.left_out.append(&mut draft.left_out);
+            } else {
+                importer.add(draft);
+            }
         }
     }
 }
