@@ -16,7 +16,7 @@ pub type Failure = Box<dyn Error>;
 /// The windows of the sweep over BFCL's conversations, in exchanges.
 pub const WINDOWS: [usize; 5] = [5, 10, 20, 50, 120];
 /// How many turns of the customer's conversation are played live.
-pub const LIVE: usize = 15;
+pub const LIVE: usize = 10;
 const NEUTRAL: &str = "Noted.";
 
 /// Makes all scenarios below `out`; gives what of the data is not in them, a line each.
@@ -246,7 +246,7 @@ fn colours(number: usize, script: &Script) -> String {
     let entries = vec![
         ("name", verbatim(json!(format!("goodai-colours-{number}")))),
         ("tags", verbatim(json!(["goodai", "memory"]))),
-        ("windows", verbatim(json!(["full", 6, 2]))),
+        ("windows", verbatim(json!(["full", 9, 2]))),
         ("snapshot", verbatim(json!("off"))),
         ("facts", verbatim(json!({"favourite_colour": {"value": present, "outdated": outdated}}))),
         ("turns", verbatim(turns(script, vec![question]))),
@@ -265,7 +265,7 @@ fn names(number: usize, script: &Script) -> String {
     let entries = vec![
         ("name", verbatim(json!(format!("goodai-names-{number}")))),
         ("tags", verbatim(json!(["goodai", "memory"]))),
-        ("windows", verbatim(json!(["full", 6, 2]))),
+        ("windows", verbatim(json!(["full", 9, 2]))),
         ("snapshot", verbatim(json!("off"))),
         ("facts", verbatim(facts)),
         ("turns", verbatim(turns(script, vec![question]))),

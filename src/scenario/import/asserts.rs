@@ -195,7 +195,99 @@ fn list(value: Option<&Json>, variables: &Json, item: impl Fn(&str) -> Yaml) -> 
 
 /// The items of a text with commas between them; one in quotes may have commas itself.
 fn commas(text: &str) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let first = reader.records().next().and_then(Result::ok);
-    first.iter().flatten().map(str::to_owned).collect()
+    let (mut items, mut item, mut is_quoted) = (Vec::new(), String::new(), false);
+    for character in text.chars() {
+        match character {
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => items.push(std::mem::take(&mut item)),
+            _ => item.push(character),
+        }
+    }
+    items.push(item);
+    items.iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What an assertion means, as one line of YAML a check, whether this build knows the check or not.
+    fn meant(assert: &Json) -> Result<String, String> {
+        let kind = assert["type"].as_str().unwrap();
+        let checks = check(kind, assert, &json!({"name": "Priya", "deep": {"er": 7}}))?;
+        let shown = checks.into_iter().map(|check| match check {
+            Yaml::Map(parts) => document("", &parts).trim().replace('\n', "\\n"),
+            other => panic!("{other:?}"),
+        });
+        Ok(shown.collect::<Vec<_>>().join(" & "))
+    }
+
+    #[test]
+    fn assertions_mean_what_they_meant() {
+        for (assert, expected) in [
+            (json!({"type": "contains", "value": "{{name}}"}), "contains:\\n  text: Priya\\n  case: true"),
+            (json!({"type": "icontains", "value": "{{ deep.er }} up"}), "contains: \"7 up\""),
+            (json!({"type": "not-icontains", "value": "no"}), "not_contains: \"no\""),
+            (json!({"type": "icontains-any", "value": "a, \"b, c\",,d"}), "contains_any:\\n  - a\\n  - \"b, c\"\\n  - d"),
+            (json!({"type": "icontains-all", "value": ["one", 2]}), "contains:\\n  - one\\n  - \"2\""),
+            (json!({"type": "not-icontains-all", "value": ["one"]}), "not:\\n  contains: [one]"),
+            (json!({"type": "equals", "value": 42}), "equals: \"42\""),
+            (json!({"type": "starts-with", "value": "Dear"}), "starts_with: Dear"),
+            (json!({"type": "not-regex", "value": "^a+$"}), "not_matches: \"^a+$\""),
+            (json!({"type": "is-json"}), "json: true"),
+            (json!({"type": "is-json", "value": {"type": "object"}}), "json_schema:\\n  type: object"),
+            (json!({"type": "word-count", "value": {"min": 2, "max": 9}}), "min_words: 2 & max_words: 9"),
+            (json!({"type": "word-count", "value": 5}), "min_words: 5 & max_words: 5"),
+            (json!({"type": "latency", "threshold": 500}), "max_latency_ms: 500"),
+            (json!({"type": "cost", "threshold": 0.002}), "max_cost_usd: 0.002"),
+            (json!({"type": "llm-rubric", "value": "is kind to {{name}}"}), "judge: is kind to Priya"),
+            (
+                json!({"type": "similar", "value": "Hi there", "threshold": 0.8}),
+                "similar:\\n  to: Hi there\\n  min: 0.8\\n  by: embedding",
+            ),
+        ] {
+            assert_eq!(meant(&assert).as_deref(), Ok(expected), "{assert}");
+        }
+    }
+
+    #[test]
+    fn what_means_something_else_is_left_out_with_its_reason() {
+        let none = json!({});
+        for (assert, reason) in [
+            (json!({"type": "python", "value": "x"}), "there is no check for it"),
+            (json!({"type": "contains"}), "it has no value"),
+            (json!({"type": "contains", "value": "{{ who }}"}), "`who` has no value"),
+            (json!({"type": "contains", "value": "{% if a %}b{% endif %}"}), "`{% if a %}b{% endif %}` is not understood"),
+            (json!({"type": "contains", "value": "file://a.txt"}), "its value is in another file"),
+            (json!({"type": "contains", "value": " "}), "is empty"),
+            (json!({"type": "contains", "value": "a", "transform": "output.b"}), "`transform` changes what is looked at"),
+            (json!({"type": "contains", "value": "a", "weight": 0}), "a weight of 0"),
+            (json!({"type": "regex", "value": "(?=a)"}), "is no regular expression"),
+            (json!({"type": "latency"}), "it has no `threshold`"),
+            (json!({"type": "equals", "value": {"a": 1}}), "its value is no text"),
+            (json!({"type": "assert-set", "threshold": 0.5, "assert": []}), "there is no check for it"),
+            (json!({}), "the assertion `unknown`"),
+        ] {
+            let carried = assertion(&assert, &none, "tests[0].assert[0]");
+            assert_eq!(carried.checks, []);
+            assert!(carried.left_out[0].1.contains(reason), "{assert}: {carried:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_an_assertion_is_named() {
+        let assert = json!({"type": "icontains", "value": "a", "weight": 2, "metric": "tone", "threshold": 0.5});
+        let carried = assertion(&assert, &json!({}), "a");
+        assert_eq!(carried.left_out.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["a.weight", "a.threshold"]);
+        let check = Yaml::Map(vec![
+            Part::Entry("contains".into(), Yaml::text("a")),
+            Part::Entry("name".into(), Yaml::text("tone")),
+        ]);
+        assert_eq!(carried.checks, [check]);
+        let set = json!({"type": "assert-set", "assert": [{"type": "icontains", "value": "a"}, {"type": "webhook"}]});
+        let carried = assertion(&set, &json!({}), "a");
+        assert_eq!((carried.checks.len(), carried.left_out[0].0.as_str()), (1, "a.assert[1]"));
+    }
 }

@@ -56,7 +56,11 @@ pub struct Draft {
 impl Draft {
     /// Notes what does not stand in it.
     pub fn leave_out(&mut self, path: impl Into<String>, what: impl Into<String>) {
-        self.left_out.push(LeftOut { path: path.into(), what: what.into() });
+        let left_out = LeftOut { path: path.into(), what: what.into() };
+        // What all turns have in common is left out of each, and said once; a long list is not gone through each time.
+        if !self.left_out.iter().rev().take(64).any(|known| *known == left_out) {
+            self.left_out.push(left_out);
+        }
     }
 
     /// The file. `maker` is the command that makes it.

@@ -175,7 +175,7 @@ fn prompts(importer: &mut Importer<'_>, node: Option<&Json>, files: &dyn Files) 
 
 /// The text of a prompt, which may be in another file.
 fn prompt_text(raw: &str, files: &dyn Files) -> Result<String, String> {
-    let is_path = !raw.contains('\n') && [".txt", ".json", ".yaml", ".yml", ".md"].iter().any(|end| raw.ends_with(end));
+    let is_path = !raw.contains(char::is_whitespace) && [".txt", ".json", ".yaml", ".yml", ".md"].iter().any(|end| raw.ends_with(end));
     let Some(path) = raw.strip_prefix("file://").or_else(|| Some(raw).filter(|_| is_path)) else {
         return Ok(raw.to_owned());
     };

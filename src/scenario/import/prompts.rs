@@ -137,3 +137,61 @@ fn message(message: &Json) -> Result<(String, Template), String> {
         _ => Err("it has a message that is not `{role, content}` with a text".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn filled(text: &str) -> Result<(Option<String>, Vec<String>, String), String> {
+        let prompt = prompt(text)?;
+        let fill = |template: &Template| template.fill(&json!({"q": "Say \"hi\"\n", "who": {"name": "Ann"}})).0;
+        let history = prompt.history.iter().map(|(_, text)| fill(text)).collect();
+        Ok((prompt.system.as_ref().map(fill), history, fill(&prompt.user)))
+    }
+
+    #[test]
+    fn prompts_are_texts_or_messages_in_json_or_yaml() {
+        let said = |system: Option<&str>, history: &[&str], user: &str| {
+            Ok((system.map(str::to_owned), history.iter().map(|&text| text.to_owned()).collect(), user.to_owned()))
+        };
+        for (text, expected) in [
+            ("Answer {{q}} for {{ who.name }}.", said(None, &[], "Answer Say \"hi\"\n for Ann.")),
+            (r#"[{"role": "user", "content": "{{ q | dump }}"}]"#, said(None, &[], "Say \"hi\"\n")),
+            (r#"[{"role": "user", "content": {{ q | dump }}}]"#, said(None, &[], "Say \"hi\"\n")),
+            (
+                "- role: system\n  content: Be {{ who.name }}\n- role: user\n  content: {{q}}\n",
+                said(Some("Be Ann"), &[], "Say \"hi\"\n"),
+            ),
+            (
+                r#"[{"role": "system", "content": "S"}{% for c in _conversation %}, {"role": "user", "content": "{{ c.input }}"},
+                {"role": "assistant", "content": "{{ c.output }}"}{% endfor %}, {"role": "user", "content": [{"type": "input_text", "text": "{{ q }}"}]}]"#,
+                said(Some("S"), &[], "Say \"hi\"\n"),
+            ),
+            (
+                r#"[{"role": "user", "content": "A"}, {"role": "assistant", "content": "B"}, {"role": "user", "content": "C"}]"#,
+                said(None, &["A", "B"], "C"),
+            ),
+        ] {
+            assert_eq!(filled(text), expected, "{text}");
+        }
+        for (text, reason) in [
+            ("{% if q %}{{ q }}{% endif %}", "`{% if q %}{{ q }}{% endif %}` is not understood"),
+            ("{% for c in _conversation %}{{ c.prompt }}{% endfor %}{{ q }}", "is not understood"),
+            ("[{{ messages }}", "its messages are no JSON"),
+            ("[]", "it has no messages"),
+            (r#"[{"role": "system", "content": "S"}]"#, "its last message is not the user's"),
+            (r#"[{"role": "user"}]"#, "it has a message that is not"),
+            ("\u{e000}", "it has characters of private use"),
+        ] {
+            assert!(filled(text).unwrap_err().contains(reason), "{text}: {:?}", filled(text));
+        }
+    }
+
+    #[test]
+    fn a_variable_without_a_value_is_named() {
+        let template = Template::new("{{ a }} and {{ b.c }}").unwrap();
+        assert_eq!(template.fill(&json!({"a": 1})), ("1 and ".to_owned(), vec!["b.c".to_owned()]));
+    }
+}

@@ -84,3 +84,64 @@ proptest! {
         }
     }
 }
+
+/// What `messages` become: the persona, the history, and the turns with what was replied.
+fn arranged(messages: &[(&str, &str)]) -> (Option<String>, Vec<String>, Vec<(String, Option<String>)>, Vec<String>) {
+    let said = messages.iter().enumerate().map(|(at, (by, text))| messages::Said {
+        by: match *by {
+            "s" => messages::Speaker::System,
+            "u" => messages::Speaker::User,
+            _ => messages::Speaker::Assistant,
+        },
+        text: (*text).to_owned(),
+        path: at.to_string(),
+    });
+    let mut draft = Draft::default();
+    messages::arrange(said.collect(), Replies::Canned, &mut draft);
+    let history = draft.history.into_iter().map(|(_, text)| text).collect();
+    let turns = draft.turns.into_iter().map(|turn| (turn.user, turn.recorded)).collect();
+    (draft.persona, history, turns, draft.left_out.into_iter().map(|left_out| left_out.path).collect())
+}
+
+#[test]
+fn messages_out_of_turn_are_kept_or_named() {
+    let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    let turn = |user: &str, reply: Option<&str>| (user.to_owned(), reply.map(str::to_owned));
+    let system = |text: &str| Some(text.to_owned());
+    for (messages, expected) in [
+        (
+            vec![("s", "A"), ("s", "B"), ("a", "Hi"), ("u", "1"), ("a", "2")],
+            (system("A\n\nB"), owned(&["Hi"]), vec![turn("1", Some("2"))], owned(&["1"])),
+        ),
+        (
+            vec![("u", "1"), ("u", "2"), ("a", "3"), ("a", "4"), ("s", "late")],
+            (None, vec![], vec![turn("1", None), turn("2", Some("3\n\n4"))], owned(&["1", "3", "4"])),
+        ),
+        (
+            vec![("u", " "), ("a", "to what?"), ("u", "1"), ("a", ""), ("a", "2")],
+            (None, vec![], vec![turn("1", Some("2"))], owned(&["0", "1"])),
+        ),
+    ] {
+        assert_eq!(arranged(&messages), expected, "{messages:?}");
+    }
+}
+
+#[test]
+fn a_text_of_several_lines_is_a_block_and_one_of_words_is_bare() {
+    let yaml = |text: &str| yaml_text::document("", &[yaml_text::Part::Entry("k".into(), yaml_text::Yaml::text(text))]);
+    for (text, expected) in [
+        ("Hi there.", "k: Hi there.\n"),
+        ("Hello!", "k: Hello!\n"),
+        ("off", "k: \"off\"\n"),
+        ("12", "k: \"12\"\n"),
+        ("a: b", "k: \"a: b\"\n"),
+        ("a\n\nb", "k: |-\n  a\n\n  b\n"),
+        ("a\n  b\n", "k: |\n  a\n    b\n"),
+        ("a\r\nb", "k: \"a\\r\\n\\\n  b\"\n"),
+        ("a\n b\u{200d}", "k: \"a\\n\\\n  \\ b\\u200D\"\n"),
+        ("{{ x }}", "k: \"{% raw %}{{ x }}{% endraw %}\"\n"),
+        ("{% endraw %}", "k: \"{{ '{%' }} endraw %}\"\n"),
+    ] {
+        assert_eq!(yaml(text), expected, "{text:?}");
+    }
+}

@@ -12,6 +12,11 @@ use crate::text::escape::visible;
 /// The most blanks that a level is indented by, and the only number.
 const STEP: usize = 2;
 
+/// The longest list on one line.
+const MAX_ROW: usize = 60;
+/// Words that mean something else than themselves, to our reader or to another.
+const WORDS: [&str; 11] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"];
+
 /// A value to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Yaml {
@@ -110,6 +115,10 @@ fn value_behind(out: &mut String, value: &Yaml, indent: usize) {
             map(out, parts, indent + STEP);
         }
         Yaml::List(items) => {
+            if let Some(row) = row(items) {
+                out.push_str(&format!(" {row}\n"));
+                return;
+            }
             out.push('\n');
             list(out, items, indent + STEP);
         }
@@ -118,6 +127,19 @@ fn value_behind(out: &mut String, value: &Yaml, indent: usize) {
             scalar_behind(out, scalar, indent + STEP);
         }
     }
+}
+
+/// A list of a few words and numbers on one line.
+fn row(items: &[Yaml]) -> Option<String> {
+    let words: Option<Vec<&str>> = items
+        .iter()
+        .map(|item| match item {
+            Yaml::Bare(word) => Some(word.as_str()),
+            Yaml::Text(text) | Yaml::Template(text) if is_word(text) && !text.ends_with(',') => Some(text),
+            _ => None,
+        })
+        .collect();
+    words.map(|words| format!("[{}]", words.join(", "))).filter(|row| row.len() <= MAX_ROW)
 }
 
 fn list(out: &mut String, items: &[Yaml], indent: usize) {
@@ -191,8 +213,19 @@ fn block_mark(text: &str) -> Option<&'static str> {
     is_block.then(|| if text.ends_with('\n') { "|" } else { "|-" })
 }
 
-/// Whether a text is a sentence that YAML takes for nothing else.
+/// Whether a text is one word that YAML takes for nothing else.
+fn is_word(text: &str) -> bool {
+    let bare = text.trim_end_matches(['.', '!', '?', ',']);
+    bare.starts_with(|c: char| c.is_ascii_alphabetic())
+        && bare.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+        && !WORDS.contains(&bare.to_lowercase().as_str())
+}
+
+/// Whether a text is a sentence, or a word, that YAML takes for nothing else.
 fn is_plain(text: &str) -> bool {
+    if is_word(text) {
+        return true;
+    }
     text.starts_with(char::is_alphabetic)
         && text.contains(' ')
         && !text.ends_with([' ', ':'])
@@ -243,10 +276,7 @@ fn is_hidden(character: char) -> bool {
 
 /// A key: a name stands as it is, all else in quotes.
 fn key_text(key: &str) -> Cow<'_, str> {
-    let is_name = key.starts_with(|c: char| c.is_ascii_alphabetic())
-        && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
-        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&key.to_lowercase().as_str());
-    if is_name {
+    if is_word(key) && !key.ends_with(['.', '!', '?', ',']) {
         return key.into();
     }
     let mut out = String::new();
