@@ -133,7 +133,12 @@ fn fact(question: &Question) -> (String, Json) {
 }
 
 fn probe(question: &Question) -> Json {
-    json!({"user": question.question, "expect": [{"retains_iff_visible": question.fact}]})
+    let mut check = json!({"retains_iff_visible": question.fact});
+    // `Name one of …` is a question to people and language models, and none to `builtin`.
+    if !question.question.contains('?') {
+        check["needs_model"] = json!(true);
+    }
+    json!({"user": question.question, "expect": [check]})
 }
 
 fn bfcl(data: &Path, out: &Path, who: &str) -> Result<Vec<String>, Failure> {
@@ -198,7 +203,8 @@ fn goodai_script(path: &Path) -> Result<Script, Failure> {
     let json: Json = serde_json::from_str(&read(path)?)?;
     let is_question = json["is_question"].as_array().cloned().unwrap_or_default();
     let script = texts(&json["script"]);
-    let (asked, said): (Vec<_>, Vec<_>) = script.into_iter().zip(is_question).partition(|(_, is_asked)| *is_asked == true);
+    let (asked, said): (Vec<_>, Vec<_>) =
+        script.into_iter().zip(is_question).partition(|(_, is_asked)| *is_asked == true);
     let words = |pairs: Vec<(String, Json)>| pairs.into_iter().map(|(text, _)| text).collect();
     Ok(Script { said: words(said), asked: words(asked), expected: texts(&json["expected_responses"]) })
 }
@@ -236,7 +242,8 @@ fn colours(number: usize, script: &Script) -> String {
         }
     }
     // Which value holds is told from where each is first stated: one that was left and comes back has to be named.
-    let comes_back = said.iter().position(|colour| *colour == present) < said.iter().rposition(|colour| *colour != present);
+    let comes_back =
+        said.iter().position(|colour| *colour == present) < said.iter().rposition(|colour| *colour != present);
     let check = if comes_back {
         json!({"retains_iff_visible": {"fact": "favourite_colour", "value": present}, "needs_model": true})
     } else {
@@ -259,8 +266,7 @@ fn names(number: usize, script: &Script) -> String {
     let name = |at: usize| format!("name_{}", at + 1);
     let fact = |(at, value): (usize, &String)| (name(at), json!({"value": value, "asks": ["all of the names"]}));
     let facts = Json::Object(script.expected.iter().enumerate().map(fact).collect());
-    let checks: Vec<Json> =
-        (0..script.expected.len()).map(|at| json!({"retains_iff_visible": name(at)})).collect();
+    let checks: Vec<Json> = (0..script.expected.len()).map(|at| json!({"retains_iff_visible": name(at)})).collect();
     let question = json!({"user": script.asked[0], "expect": checks});
     let entries = vec![
         ("name", verbatim(json!(format!("goodai-names-{number}")))),
@@ -314,8 +320,10 @@ fn deepeval(data: &Path, out: &Path) -> Result<(), Failure> {
         let turns = golden_turns(golden)?;
         let last = turns.iter().rposition(|turn| turn["role"] == "user").ok_or("a golden without a user")?;
         let message = |turn: &Json| json!({"role": turn["role"], "content": turn["content"]});
-        let comment = format!("DeepEval: the last user message of a golden, behind all that was said before.\nWanted: {}",
-            text(&golden["expected_outcome"]));
+        let comment = format!(
+            "DeepEval: the last user message of a golden, behind all that was said before.\nWanted: {}",
+            text(&golden["expected_outcome"])
+        );
         let mut entries = vec![
             ("name", verbatim(json!(format!("deepeval-{}", at + 1)))),
             ("description", Yaml::Template(text(&golden["scenario"]))),

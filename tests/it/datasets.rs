@@ -36,8 +36,8 @@ fn is_in(text: &str, answers: &[String]) -> bool {
         let answer: Vec<char> = answer.to_lowercase().chars().collect();
         (0..text.len().saturating_sub(answer.len() - 1)).any(|at| {
             let end = at + answer.len();
-            let stands_alone =
-                (at == 0 || !text[at - 1].is_alphanumeric()) && text.get(end).is_none_or(|next| !next.is_alphanumeric());
+            let stands_alone = (at == 0 || !text[at - 1].is_alphanumeric())
+                && text.get(end).is_none_or(|next| !next.is_alphanumeric());
             text[at..end] == answer[..] && (is_phrase || stands_alone)
         })
     })
@@ -63,6 +63,10 @@ fn what_a_window_keeps_of_a_published_conversation_follows_from_the_text_alone()
                 assert!(left_out.iter().any(|line| line.contains(&format!("{:?}", question.question))), "{question:?}");
                 continue;
             };
+            if !question.question.contains('?') {
+                assert_eq!(question.fact, "q6", "the only one that is no question to `builtin`");
+                continue;
+            }
             said_once += usize::from(mentions.len() == 1);
             assert!(!is_in(&question.question, &question.answers), "{question:?}");
             for window in make::WINDOWS {
@@ -78,7 +82,7 @@ fn what_a_window_keeps_of_a_published_conversation_follows_from_the_text_alone()
             }
         }
     }
-    assert_eq!((cells, rows.len(), said_once), (255, 255, 35));
+    assert_eq!((cells, rows.len(), said_once), (250, 250, 35));
     // The sweep tells windows apart: each but the largest forgets something of the longer conversation.
     assert!(outcomes.contains(&("customer", 50, "forgotten")) && !outcomes.contains(&("customer", 120, "forgotten")));
     // A reader that never knows fails wherever the window shows the answer.
@@ -91,7 +95,8 @@ fn what_a_window_keeps_of_a_published_conversation_follows_from_the_text_alone()
 #[test]
 fn every_command_of_the_page_on_data_sets_does_what_it_says() {
     let Some(data) = data() else { return };
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/datasets.md")).expect("the page");
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/datasets.md")).expect("the page");
     let sandbox = Sandbox::new();
     made(&sandbox, &data);
     let block = Regex::new("(?s)```sh\n(.*?)```").unwrap();
@@ -153,7 +158,8 @@ fn a_changing_fact_a_list_and_a_standing_instruction_are_told_from_one_another()
     assert_eq!(names("full"), ["Gary", "Mitchel", "Melvin", "Michael", "Conal"]);
     assert_eq!(names("9"), ["Michael", "Conal"]);
     assert_eq!(names("2"), Vec::<String>::new());
-    let colour = rows.iter().find(|row| row["scenario"] == "goodai-colours-1" && row["window"] == "full").expect("a row");
+    let colour =
+        rows.iter().find(|row| row["scenario"] == "goodai-colours-1" && row["window"] == "full").expect("a row");
     assert_eq!((colour["value"].as_str(), colour["outcome"].as_str()), ("Purple", "retained"));
     // A bot that names an earlier colour has what is out of date.
     let stale = Server::saying("It is Brown.");

@@ -61,7 +61,7 @@ fn canned_replies_leave_one_call_a_conversation_which_is_sent_the_recording() {
             said("user", "How do I get there?"),
         ]
     );
-    assert_eq!(requests[0].body["temperature"], 0);
+    assert_eq!(requests[0].body["temperature"].as_f64(), Some(0.0));
 }
 
 #[test]
@@ -221,8 +221,11 @@ fn the_conversations_of_promptfoo_become_scenarios_with_their_assertions() {
     }
     assert_eq!(sandbox.files("imported"), ["promptfooconfig-books.yaml", "promptfooconfig-names.yaml"]);
     sandbox.run(&["run", "imported"]).expect(0);
-    let checks: Vec<String> =
-        sandbox.rows("checks.csv").into_iter().map(|row| format!("{} {} {}", row["turn"], row["check"], row["verdict"])).collect();
+    let checks: Vec<String> = sandbox
+        .rows("checks.csv")
+        .into_iter()
+        .map(|row| format!("{} {} {}", row["turn"], row["check"], row["verdict"]))
+        .collect();
     for check in ["1 contains_any pass", "1 max_words pass", "1 min_words pass", "2 contains pass", "2 not pass"] {
         assert!(checks.iter().any(|there| there == check), "{check}: {checks:?}");
     }
@@ -235,7 +238,8 @@ fn the_conversations_of_promptfoo_become_scenarios_with_their_assertions() {
 fn a_run_of_ours_becomes_scenarios_again() {
     let server = Server::saying("=1+1");
     let sandbox = Sandbox::with_bot(&server.base_url());
-    let scenario = "trials: 2\nwindows: [2, full]\nturns: [{user: Hi}, {filler: 1}, {user: '+Bye'}]\nprobes: [{user: Really?}]\n";
+    let scenario =
+        "trials: 2\nwindows: [2, full]\nturns: [{user: Hi}, {filler: 1}, {user: '+Bye'}]\nprobes: [{user: Really?}]\n";
     sandbox.write("scenarios/talk.yaml", scenario);
     sandbox.run(&["run", "scenarios"]).expect(0);
     let table = sandbox.run_folder().join("transcripts.csv");
@@ -248,8 +252,10 @@ fn a_run_of_ours_becomes_scenarios_again() {
     let file = sandbox.read("canned/transcripts-talk.yaml");
     assert!(file.contains("window:\n  exchanges: 2\n") && file.contains("reply: \"=1+1\""), "{file}");
     let before = server.requests().len();
-    sandbox.run(&["run", "live", "canned"]).expect(0);
-    let asked: Vec<String> = server.requests()[before..].iter().map(super::support::server::Request::last_user).collect();
+    sandbox.run(&["run", "live"]).expect(0);
+    sandbox.run(&["run", "canned"]).expect(0);
+    let asked: Vec<String> =
+        server.requests()[before..].iter().map(super::support::server::Request::last_user).collect();
     let count = |text: &str| asked.iter().filter(|asked| *asked == text).count();
     // Canned, the probe alone is asked.
     assert_eq!((count("Hi"), count("+Bye"), count("Really?")), (1, 1, 5), "{asked:?}");

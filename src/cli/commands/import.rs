@@ -120,7 +120,8 @@ fn not_written(error: NotStaged, console: &Console) -> Exit {
             if places.len() > MAX_NAMED {
                 console.error(&format!("and {} more", places.len() - MAX_NAMED));
             }
-            console.error("help: nothing was written; `-o DIR` takes another folder, and `--force` replaces such files");
+            console
+                .error("help: nothing was written; `-o DIR` takes another folder, and `--force` replaces such files");
             Exit::BadInput
         }
         NotStaged::Failed(place, error) => {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::super::load;
 use super::NoFiles;
 use super::prompts::Template;
 use super::yaml_text::{Part, Yaml, document};
-use super::super::load;
 use crate::diagnostic::SourceFile;
 
 /// Keys beside `type`, `value` and `threshold` that change nothing of what is asserted.
@@ -230,7 +230,10 @@ mod tests {
             (json!({"type": "contains", "value": "{{name}}"}), "contains:\\n  text: Priya\\n  case: true"),
             (json!({"type": "icontains", "value": "{{ deep.er }} up"}), "contains: \"7 up\""),
             (json!({"type": "not-icontains", "value": "no"}), "not_contains: \"no\""),
-            (json!({"type": "icontains-any", "value": "a, \"b, c\",,d"}), "contains_any:\\n  - a\\n  - \"b, c\"\\n  - d"),
+            (
+                json!({"type": "icontains-any", "value": "a, \"b, c\",,d"}),
+                "contains_any:\\n  - a\\n  - \"b, c\"\\n  - d",
+            ),
             (json!({"type": "icontains-all", "value": ["one", 2]}), "contains:\\n  - one\\n  - \"2\""),
             (json!({"type": "not-icontains-all", "value": ["one"]}), "not:\\n  contains: [one]"),
             (json!({"type": "equals", "value": 42}), "equals: \"42\""),
@@ -259,10 +262,16 @@ mod tests {
             (json!({"type": "python", "value": "x"}), "there is no check for it"),
             (json!({"type": "contains"}), "it has no value"),
             (json!({"type": "contains", "value": "{{ who }}"}), "`who` has no value"),
-            (json!({"type": "contains", "value": "{% if a %}b{% endif %}"}), "`{% if a %}b{% endif %}` is not understood"),
+            (
+                json!({"type": "contains", "value": "{% if a %}b{% endif %}"}),
+                "`{% if a %}b{% endif %}` is not understood",
+            ),
             (json!({"type": "contains", "value": "file://a.txt"}), "its value is in another file"),
             (json!({"type": "contains", "value": " "}), "is empty"),
-            (json!({"type": "contains", "value": "a", "transform": "output.b"}), "`transform` changes what is looked at"),
+            (
+                json!({"type": "contains", "value": "a", "transform": "output.b"}),
+                "`transform` changes what is looked at",
+            ),
             (json!({"type": "contains", "value": "a", "weight": 0}), "a weight of 0"),
             (json!({"type": "regex", "value": "(?=a)"}), "is no regular expression"),
             (json!({"type": "latency"}), "it has no `threshold`"),
@@ -280,7 +289,10 @@ mod tests {
     fn what_stands_beside_an_assertion_is_named() {
         let assert = json!({"type": "icontains", "value": "a", "weight": 2, "metric": "tone", "threshold": 0.5});
         let carried = assertion(&assert, &json!({}), "a");
-        assert_eq!(carried.left_out.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["a.weight", "a.threshold"]);
+        assert_eq!(
+            carried.left_out.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(),
+            ["a.weight", "a.threshold"]
+        );
         let check = Yaml::Map(vec![
             Part::Entry("contains".into(), Yaml::text("a")),
             Part::Entry("name".into(), Yaml::text("tone")),

@@ -5,10 +5,10 @@ use std::io::BufRead;
 
 use serde_json::{Map, Value as Json};
 
+use super::Importer;
 use super::draft::Draft;
 use super::json_stream::{Origin, lines};
 use super::messages::{Said, Speaker, arrange};
-use super::Importer;
 
 const HELP: &str = "a line has one conversation: {\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}; `jq -c .` makes such lines";
 /// Sampling parameters of a request that scenarios have too, with the ranges that they allow.
@@ -80,7 +80,11 @@ fn read_message(draft: &mut Draft, message: Json, path: String) -> Result<Option
             draft.leave_out(path, format!("a message of the role `{role}`; a scenario calls no tools"));
             return Ok(None);
         }
-        _ => return Err(format!("`{path}` has the role `{role}`, and roles are system, developer, user, assistant, tool")),
+        _ => {
+            return Err(format!(
+                "`{path}` has the role `{role}`, and roles are system, developer, user, assistant, tool"
+            ));
+        }
     };
     for (key, value) in &fields {
         let is_nothing = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
@@ -103,7 +107,9 @@ fn content_text(draft: &mut Draft, content: Json, path: &str) -> Result<String, 
         Json::Null => return Ok(String::new()),
         Json::String(text) => return Ok(text),
         Json::Array(parts) => parts,
-        other => return Err(format!("`{path}.content` must be a text or a list of parts, and this is {}", kind(&other))),
+        other => {
+            return Err(format!("`{path}.content` must be a text or a list of parts, and this is {}", kind(&other)));
+        }
     };
     let mut texts = Vec::new();
     for (at, part) in parts.into_iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Scenarios from what people have: conversations in other tools' files.
 //!
-//! A reader for each format finds the conversations and makes a [`Draft`] of each; [`Importer`] gives it a name, writes its
+//! A reader for each format finds the conversations and makes a [`Draft`] of each; an importer gives it a name, writes its
 //! file, and reads that once more: what leaves here passes `check`. Whatever a scenario cannot say is named with its place.
 //! Pure: lines come in through a reader, files go out through a function.
 

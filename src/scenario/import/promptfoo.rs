@@ -52,7 +52,8 @@ pub fn read(importer: &mut Importer<'_>, input: &mut dyn BufRead, files: &dyn Fi
         match key.as_str() {
             "prompts" | "tests" | "defaultTest" | "description" | "$schema" => {}
             "providers" | "targets" => {
-                importer.leave_out(key, format!("{}; models are named by `chat-eval.yaml` and `--model`", models(value)));
+                importer
+                    .leave_out(key, format!("{}; models are named by `chat-eval.yaml` and `--model`", models(value)));
             }
             "scenarios" => importer.leave_out(key, "tests that promptfoo multiplies"),
             _ => importer.leave_out(key, format!("the setting `{key}`")),
@@ -175,7 +176,8 @@ fn prompts(importer: &mut Importer<'_>, node: Option<&Json>, files: &dyn Files) 
 
 /// The text of a prompt, which may be in another file.
 fn prompt_text(raw: &str, files: &dyn Files) -> Result<String, String> {
-    let is_path = !raw.contains(char::is_whitespace) && [".txt", ".json", ".yaml", ".yml", ".md"].iter().any(|end| raw.ends_with(end));
+    let is_path = !raw.contains(char::is_whitespace)
+        && [".txt", ".json", ".yaml", ".yml", ".md"].iter().any(|end| raw.ends_with(end));
     let Some(path) = raw.strip_prefix("file://").or_else(|| Some(raw).filter(|_| is_path)) else {
         return Ok(raw.to_owned());
     };
@@ -198,10 +200,12 @@ fn tests(importer: &mut Importer<'_>, node: Option<&Json>, files: &dyn Files) ->
         match item {
             Json::Object(fields) => tests.push(Test { path, fields }),
             Json::String(name) => match test_file(&name, files) {
-                Ok(inner) => tests.extend(inner.into_iter().enumerate().map(|(inner, fields)| Test {
-                    path: format!("{path}[{inner}]"),
-                    fields,
-                })),
+                Ok(inner) => tests.extend(
+                    inner
+                        .into_iter()
+                        .enumerate()
+                        .map(|(inner, fields)| Test { path: format!("{path}[{inner}]"), fields }),
+                ),
                 Err(reason) => importer.leave_out(path, format!("tests in another file: {reason}")),
             },
             _ => importer.leave_out(path, "a test that is no map"),

@@ -21,9 +21,8 @@ fn regex(expression: &str) -> Regex {
     Regex::new(expression).expect("an expression")
 }
 
-static LOOP: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?s)\{%-?\s*for\s+\w+\s+in\s+_conversation\s*-?%\}(.*?)\{%-?\s*endfor\s*-?%\}")
-});
+static LOOP: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?s)\{%-?\s*for\s+\w+\s+in\s+_conversation\s*-?%\}(.*?)\{%-?\s*endfor\s*-?%\}"));
 static QUOTED: LazyLock<Regex> =
     LazyLock::new(|| regex(r#"("?)\{\{-?\s*([\w.]+)\s*\|\s*(?:dump|tojson)\s*(?:\|\s*safe\s*)?-?\}\}("?)"#));
 static PLACE: LazyLock<Regex> = LazyLock::new(|| regex(r"\{\{-?\s*([\w.]+)\s*(?:\|\s*(?:safe|trim)\s*)?-?\}\}"));
@@ -112,7 +111,9 @@ pub fn prompt(text: &str) -> Result<Prompt, String> {
     let mut prompt = Prompt { system: None, history: Vec::new(), user, is_conversation, is_one_text: false };
     for (role, text) in said {
         match role.as_str() {
-            "system" | "developer" if prompt.system.is_none() && prompt.history.is_empty() => prompt.system = Some(text),
+            "system" | "developer" if prompt.system.is_none() && prompt.history.is_empty() => {
+                prompt.system = Some(text)
+            }
             "user" => prompt.history.push((Role::User, text)),
             "assistant" => prompt.history.push((Role::Assistant, text)),
             _ => return Err(format!("it has a message of the role `{role}` amid the others")),

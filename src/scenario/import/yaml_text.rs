@@ -135,7 +135,7 @@ fn row(items: &[Yaml]) -> Option<String> {
         .iter()
         .map(|item| match item {
             Yaml::Bare(word) => Some(word.as_str()),
-            Yaml::Text(text) | Yaml::Template(text) if is_word(text) && !text.ends_with(',') => Some(text),
+            Yaml::Text(text) | Yaml::Template(text) if is_word(text) && !text.ends_with(',') => Some(text.as_str()),
             _ => None,
         })
         .collect();
@@ -256,11 +256,8 @@ fn quoted(out: &mut String, text: &str, indent: usize) {
             }
             _ if is_hidden(character) => {
                 let number = u32::from(character);
-                let written = if number <= 0xffff {
-                    write!(out, "\\u{number:04X}")
-                } else {
-                    write!(out, "\\U{number:08X}")
-                };
+                let written =
+                    if number <= 0xffff { write!(out, "\\u{number:04X}") } else { write!(out, "\\U{number:08X}") };
                 debug_assert!(written.is_ok(), "a string takes all");
             }
             _ => out.push(character),
