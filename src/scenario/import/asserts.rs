@@ -230,10 +230,7 @@ mod tests {
             (json!({"type": "contains", "value": "{{name}}"}), "contains:\\n  text: Priya\\n  case: true"),
             (json!({"type": "icontains", "value": "{{ deep.er }} up"}), "contains: \"7 up\""),
             (json!({"type": "not-icontains", "value": "no"}), "not_contains: \"no\""),
-            (
-                json!({"type": "icontains-any", "value": "a, \"b, c\",,d"}),
-                "contains_any:\\n  - a\\n  - \"b, c\"\\n  - d",
-            ),
+            (json!({"type": "icontains-any", "value": "a, \"b, c\",,d"}), "contains_any:\\n  - a\\n  - b, c\\n  - d"),
             (json!({"type": "icontains-all", "value": ["one", 2]}), "contains:\\n  - one\\n  - \"2\""),
             (json!({"type": "not-icontains-all", "value": ["one"]}), "not:\\n  contains: [one]"),
             (json!({"type": "equals", "value": 42}), "equals: \"42\""),

@@ -40,7 +40,10 @@ impl Template {
         }
         let marked = PLACE.replace_all(text, |found: &Captures<'_>| format!("{OPEN}{}{CLOSE}", &found[1]));
         match REST.find(&marked) {
-            Some(rest) => Err(format!("`{}` is not understood", rest.as_str().trim_end())),
+            Some(rest) => {
+                let rest = rest.as_str().trim_end().replace(OPEN, "{{ ").replace(CLOSE, " }}");
+                Err(format!("`{rest}` is not understood"))
+            }
             None => Ok(Self(marked.into_owned())),
         }
     }
