@@ -311,7 +311,8 @@ fn deepeval(data: &Path, out: &Path) -> Result<(), Failure> {
     let mut rows = String::new();
     for golden in &goldens {
         let row = json!({"name": golden["scenario"], "messages": golden_turns(golden)?});
-        rows.push_str(&format!("{row}\n"));
+        rows.push_str(&row.to_string());
+        rows.push('\n');
     }
     // These are for `import`.
     write(out, "deepeval/goldens.jsonl", &rows)?;

@@ -25,7 +25,7 @@ fn piped(sandbox: &Sandbox, arguments: &[&str], input: &str) -> Ran {
 fn shown(sandbox: &Sandbox, ran: &Ran, folder: &str) -> String {
     let files = sandbox.files(folder);
     let files = files.iter().map(|file| format!("=== {folder}/{file}\n{}", sandbox.read(&format!("{folder}/{file}"))));
-    format!("{}--- standard error\n{}\n{}", ran.stdout, ran.stderr, files.collect::<String>())
+    format!("{}--- standard error\n{}\n{}", ran.stdout, ran.stderr, files.collect::<Vec<_>>().concat())
 }
 
 #[test]

@@ -128,8 +128,8 @@ fn step_yaml(step: &Step, is_canned: bool) -> Yaml {
     match &step.recorded {
         Some(reply) if is_canned => parts.push(Part::Entry("reply".into(), Yaml::text(reply))),
         Some(reply) => {
-            let lines: String = reply.lines().map(|line| format!("  {line}\n")).collect();
-            parts.push(Part::Comment(format!("recorded reply:\n{lines}")));
+            let lines: Vec<String> = reply.lines().map(|line| format!("  {line}")).collect();
+            parts.push(Part::Comment(format!("recorded reply:\n{}", lines.join("\n"))));
         }
         None => {}
     }

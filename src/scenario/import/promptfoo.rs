@@ -288,11 +288,11 @@ fn turn(draft: &mut Draft, prompt: &Prompt, defaults: &Defaults, test: &Test) {
     }
     let variables = Json::Object(variables);
     let mut fill = |template: &Template| {
-        let (text, missing) = template.fill(&variables);
+        let (filled, missing) = template.fill(&variables);
         for name in missing {
             draft.leave_out(path, format!("`{name}` has no value, and is empty"));
         }
-        text
+        filled
     };
     let system = prompt.system.as_ref().map(&mut fill).filter(|text| !text.trim().is_empty());
     let history: Vec<_> = prompt.history.iter().map(|(role, text)| (*role, fill(text))).collect();

@@ -115,7 +115,7 @@ pub fn prompt(text: &str) -> Result<Prompt, String> {
     for (role, text) in said {
         match role.as_str() {
             "system" | "developer" if prompt.system.is_none() && prompt.history.is_empty() => {
-                prompt.system = Some(text)
+                prompt.system = Some(text);
             }
             "user" => prompt.history.push((Role::User, text)),
             "assistant" => prompt.history.push((Role::Assistant, text)),

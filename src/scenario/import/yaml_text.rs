@@ -116,7 +116,9 @@ fn value_behind(out: &mut String, value: &Yaml, indent: usize) {
         }
         Yaml::List(items) => {
             if let Some(row) = row(items) {
-                out.push_str(&format!(" {row}\n"));
+                out.push(' ');
+                out.push_str(&row);
+                out.push('\n');
                 return;
             }
             out.push('\n');
