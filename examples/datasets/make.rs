@@ -1,5 +1,5 @@
-//! From the files of four published data sets to scenarios: BFCL's memory track, MT-Bench, GoodAI's long-term-memory scripts,
-//! DeepEval's goldens. The data stays where it is; what is made of it goes into a folder of its own.
+//! From the files of four published data sets to scenarios: BFCL's memory track, MT-Bench, `GoodAI`'s long-term-memory scripts,
+//! `DeepEval`'s goldens. The data stays where it is; what is made of it goes into a folder of its own.
 
 use std::error::Error;
 use std::fs;
@@ -82,7 +82,7 @@ pub struct Question {
     /// The name of its fact.
     pub fact: String,
     /// The question.
-    pub question: String,
+    pub text: String,
     /// What it may be answered with, the first of them the one that is named.
     pub answers: Vec<String>,
 }
@@ -102,7 +102,7 @@ pub fn bfcl_data(data: &Path, who: &str) -> Result<(Vec<String>, Vec<Question>),
         let answer = accepted.iter().find(|answer| answer["id"] == row["id"]).ok_or("a question without an answer")?;
         questions.push(Question {
             fact: format!("q{}", text(&row["id"]).rsplit('-').next().unwrap_or_default()),
-            question: text(&row["question"][0][0]["content"]),
+            text: text(&row["question"][0][0]["content"]),
             answers: texts(&answer["ground_truth"]),
         });
     }
@@ -122,7 +122,7 @@ fn stands(question: &Question, texts: &[String]) -> bool {
 }
 
 fn fact(question: &Question) -> (String, Json) {
-    let mut fact = json!({"value": question.answers[0], "asks": [question.question]});
+    let mut fact = json!({"value": question.answers[0], "asks": [question.text]});
     if question.answers.len() > 1 {
         fact["aliases"] = json!(question.answers[1..]);
     }
@@ -135,10 +135,10 @@ fn fact(question: &Question) -> (String, Json) {
 fn probe(question: &Question) -> Json {
     let mut check = json!({"retains_iff_visible": question.fact});
     // `Name one of …` is a question to people and language models, and none to `builtin`.
-    if !question.question.contains('?') {
+    if !question.text.contains('?') {
         check["needs_model"] = json!(true);
     }
-    json!({"user": question.question, "expect": [check]})
+    json!({"user": question.text, "expect": [check]})
 }
 
 fn bfcl(data: &Path, out: &Path, who: &str) -> Result<Vec<String>, Failure> {
@@ -182,7 +182,7 @@ fn bfcl(data: &Path, out: &Path, who: &str) -> Result<Vec<String>, Failure> {
         }
     }
     let line = |question: Question| {
-        format!("bfcl {who}: {:?}: no turn has the answer {:?} word for word", question.question, question.answers)
+        format!("bfcl {who}: {:?}: no turn has the answer {:?} word for word", question.text, question.answers)
     };
     Ok(unknown.into_iter().map(line).collect())
 }
@@ -192,7 +192,7 @@ fn mt_bench(data: &Path, out: &Path) -> Result<(), Failure> {
     write(out, "mt-bench/mt-bench.yaml", include_str!("mt-bench.yaml"))
 }
 
-/// What GoodAI's scripts are made of.
+/// What `GoodAI`'s scripts are made of.
 struct Script {
     said: Vec<String>,
     asked: Vec<String>,
@@ -229,9 +229,9 @@ fn turns(script: &Script, asked: Vec<Json>) -> Json {
 /// A fact that changes: what was said last holds.
 fn colours(number: usize, script: &Script) -> String {
     let colour = |said: &String| {
-        let words = said.split(|c: char| !c.is_alphabetic());
+        let mut words = said.split(|c: char| !c.is_alphabetic());
         let is_colour = |word: &&str| word.starts_with(char::is_uppercase) && !["My", "The"].contains(word);
-        words.filter(is_colour).next_back().unwrap_or_default().to_owned()
+        words.rfind(is_colour).unwrap_or_default().to_owned()
     };
     let said: Vec<String> = script.said.iter().map(colour).collect();
     let present = script.expected[0].clone();

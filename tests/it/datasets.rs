@@ -60,15 +60,15 @@ fn what_a_window_keeps_of_a_published_conversation_follows_from_the_text_alone()
         for question in &questions {
             let mentions: Vec<usize> = (0..turns.len()).filter(|at| is_in(&turns[*at], &question.answers)).collect();
             let Some(last) = mentions.last() else {
-                assert!(left_out.iter().any(|line| line.contains(&format!("{:?}", question.question))), "{question:?}");
+                assert!(left_out.iter().any(|line| line.contains(&format!("{:?}", question.text))), "{question:?}");
                 continue;
             };
-            if !question.question.contains('?') {
+            if !question.text.contains('?') {
                 assert_eq!(question.fact, "q6", "the only one that is no question to `builtin`");
                 continue;
             }
             said_once += usize::from(mentions.len() == 1);
-            assert!(!is_in(&question.question, &question.answers), "{question:?}");
+            assert!(!is_in(&question.text, &question.answers), "{question:?}");
             for window in make::WINDOWS {
                 // The question is the last of the window's exchanges, so one fewer of the history is whole.
                 let is_kept = last + window > turns.len();

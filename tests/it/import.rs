@@ -171,7 +171,7 @@ const PROMPT: &str = r#"[
   {"role": "user", "content": {{ question | dump }}}
 ]"#;
 
-const PROMPTFOO: &str = r##"
+const PROMPTFOO: &str = r#"
 description: Memory
 prompts: ["file://prompts/chat.json", "file://prompts/chat.py"]
 providers: [openai:gpt-4o-mini, {id: anthropic:claude}]
@@ -198,7 +198,7 @@ tests:
       - {type: llm-rubric, value: is friendly}
       - {type: equals, value: 42, weight: 0}
   - vars: {question: [a, b]}
-"##;
+"#;
 
 #[test]
 fn the_conversations_of_promptfoo_become_scenarios_with_their_assertions() {
