@@ -69,6 +69,7 @@ Examples:
   chat-eval compare previous latest              what got worse between two runs
   chat-eval diff origin/main                     what changed in the snapshots, for a pull request
   chat-eval review                               decide on snapshots that are new or differ
+  chat-eval import openai-chat chats.jsonl       scenarios of conversations that you have
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
 

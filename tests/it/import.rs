@@ -195,7 +195,6 @@ tests:
     assert:
       - {type: contains, value: "{{name}}", metric: knows the name}
       - {type: not-contains-all, value: [Anna, Ben]}
-      - {type: llm-rubric, value: is friendly}
       - {type: equals, value: 42, weight: 0}
   - vars: {question: [a, b]}
 "#;
@@ -214,7 +213,7 @@ fn the_conversations_of_promptfoo_become_scenarios_with_their_assertions() {
         "tests[0].metadata.owner",
         "tests[1].assert[1]: the assertion `javascript`",
         "tests[1].assert[2]: the assertion `regex`",
-        "tests[2].assert[3]: the assertion `equals`: a weight of 0",
+        "tests[2].assert[2]: the assertion `equals`: a weight of 0",
         "tests[3].vars.question: promptfoo multiplies the test",
     ] {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
