@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::console::Color;
+use super::import_args::ImportArgs;
 use super::judged_args::{MutateArgs, RecheckArgs};
 use super::output::Format;
 use super::selection::{PlanArgs, Selection};
@@ -70,6 +71,7 @@ Examples:
   chat-eval compare previous latest              what got worse between two runs
   chat-eval diff origin/main                     what changed in the snapshots, for a pull request
   chat-eval review                               decide on snapshots that are new or differ
+  chat-eval import openai-chat chats.jsonl       scenarios of conversations that you have
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
 
@@ -116,6 +118,8 @@ pub enum Command {
     /// Show what changed in the snapshots since a git revision, as Markdown for a pull request; exits 0 whether anything
     /// did or not
     Diff(DiffArgs),
+    /// Make scenarios of conversations that another tool has; says what cannot be carried over, and overwrites nothing
+    Import(ImportArgs),
     /// Write a first scenario with its accepted snapshots, a config file and a CI workflow; overwrites nothing
     Init(InitArgs),
 }

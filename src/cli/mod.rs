@@ -14,6 +14,7 @@ mod exit;
 mod git;
 mod gone;
 mod history;
+mod import_args;
 mod judged;
 mod judged_args;
 mod judges;
@@ -31,6 +32,7 @@ mod selection;
 mod signals;
 mod snapshots;
 mod sources;
+mod staged;
 mod unreferenced;
 
 use std::process::ExitCode;
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Mutate(args) => commands::mutate::mutate(&args, &console),
         Command::Merge(args) => commands::merge::merge(&args, &cli.global, &console),
         Command::Diff(args) => commands::diff::diff(&args, &console),
+        Command::Import(args) => commands::import::import(&args, &console),
         Command::Init(args) => commands::init::init(&args, &console),
     };
     with_output(exit, !console.is_cut_off()).into()

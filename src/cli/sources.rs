@@ -235,6 +235,13 @@ fn read_all(reader: impl Read, path: &str) -> Result<String, Unread> {
     })
 }
 
+/// The files of a folder, by names that do not lead out of it.
+#[must_use]
+pub fn beside(folder: &Path) -> impl Files {
+    let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() };
+    Folder { root: folder.clone(), folder }
+}
+
 /// The files that a scenario names.
 struct Folder {
     /// The scenario's own folder.

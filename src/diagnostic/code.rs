@@ -184,6 +184,10 @@ codes! {
     /// Two cases of one name.
     DuplicateCase = "duplicate-case",
 
+    // What is made into scenarios.
+    /// A file to import that is not of its format.
+    InvalidImport = "invalid-import",
+
     // Models and the config.
     /// A model that may not be used here.
     UnknownModel = "unknown-model",

@@ -5,6 +5,7 @@ mod captures;
 pub mod decode;
 mod fillers;
 mod header;
+pub mod import;
 pub mod lint;
 mod matrix;
 mod needs;

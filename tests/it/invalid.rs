@@ -12,10 +12,9 @@ use chat_eval::diagnostic::Code;
 use crate::support::sandbox::{Ran, Sandbox};
 use crate::support::server::Server;
 
-/// Codes whose inputs are made by tests, below, in `cassettes.rs`, in `controls.rs` and in `lint.rs`: too large, no text, a matter of the file
-/// system, or
-/// nothing that keeps a run from being played.
-const MADE: [Code; 13] = [
+/// Codes whose inputs are made by tests, below, in `cassettes.rs`, in `controls.rs`, in `import.rs` and in `lint.rs`: too large, no text, a
+/// matter of the file system, or nothing that keeps a run from being played.
+const MADE: [Code; 14] = [
     Code::CanNeverPass,
     Code::OnlyByReply,
     Code::AnswerInQuestion,
@@ -29,6 +28,7 @@ const MADE: [Code; 13] = [
     Code::TooManyCases,
     Code::UnusableCassette,
     Code::CannotFail,
+    Code::InvalidImport,
 ];
 
 /// Codes that only `run` gives: `check` needs no keys, calls nobody, starts nothing and spends nothing.

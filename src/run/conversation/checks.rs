@@ -89,7 +89,8 @@ impl Stage<'_> {
         asserted: (&str, String),
         decision: Decision,
     ) -> CheckDone {
-        let (verdict, detail) = under_mark(self.mark(check), self.conversation.trials, decision.verdict, decision.detail);
+        let (verdict, detail) =
+            under_mark(self.mark(check), self.conversation.trials, decision.verdict, decision.detail);
         let is_open = verdict == Verdict::Skip;
         self.open.extend(is_open.then_some(self.verdicts.len()));
         let done = self.done(turn, check, asserted, verdict, detail);
