@@ -119,7 +119,7 @@ impl TranscriptView<'_> {
                 Found { holds: found.holds.map(|holds| holds == *wanted), ..found }
             }
             TranscriptKind::MaxTotalCostUsd(limit) => self.total_cost(*limit),
-            TranscriptKind::Judge(_) | TranscriptKind::Run(_) if self.ended_before.is_some() => self.not_played(),
+            TranscriptKind::Judge(_) | TranscriptKind::Run(_) if self.ended_before.is_some() => not_played(),
             TranscriptKind::Judge(check) => Found::of(outside::judge(check, self.gathered.get(&0))),
             TranscriptKind::Run(_) => Found::of(outside::program(self.gathered.get(&0))),
             TranscriptKind::Not(inner) => {
@@ -359,7 +359,9 @@ mod tests {
     }
 
     fn decided(kind: &TranscriptKind, exchanges: &[Exchange], ended_before: Option<u32>) -> (Verdict, Option<TurnId>) {
-        let view = TranscriptView { system: None, history: &[], exchanges, ended_before, facts: &[] };
+        let gathered = HashMap::new();
+        let view =
+            TranscriptView { system: None, history: &[], exchanges, ended_before, facts: &[], gathered: &gathered };
         let decision = decide_transcript(kind, &view);
         (decision.verdict, decision.decided_at)
     }

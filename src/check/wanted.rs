@@ -36,7 +36,12 @@ impl Wanted {
 #[must_use]
 pub fn is_on_reply(kind: &CheckKind) -> bool {
     match kind {
-        CheckKind::Sent(_) | CheckKind::FinishReason(_) => false,
+        CheckKind::Sent(_)
+        | CheckKind::FinishReason(_)
+        | CheckKind::MaxLatencyMs(_)
+        | CheckKind::MaxTtftMs(_)
+        | CheckKind::MaxTokensSent(_)
+        | CheckKind::MaxCostUsd(_) => false,
         CheckKind::Not(inner) => is_on_reply(inner),
         _ => true,
     }
@@ -46,8 +51,15 @@ pub fn is_on_reply(kind: &CheckKind) -> bool {
 #[must_use]
 pub fn wanted(kind: &CheckKind, reply: &str, evidence: Option<&Retention>) -> Wanted {
     match kind {
-        // What somebody else makes of a reply is not known of another.
-        CheckKind::Sent(_) | CheckKind::FinishReason(_) | CheckKind::Judge(_) | CheckKind::Run(_) => Wanted::NOTHING,
+        // What somebody else makes of a reply is not known of another, and what the call took is no matter of the reply.
+        CheckKind::Sent(_)
+        | CheckKind::FinishReason(_)
+        | CheckKind::Judge(_)
+        | CheckKind::Run(_)
+        | CheckKind::MaxLatencyMs(_)
+        | CheckKind::MaxTtftMs(_)
+        | CheckKind::MaxTokensSent(_)
+        | CheckKind::MaxCostUsd(_) => Wanted::NOTHING,
         CheckKind::MinWords(_) => Wanted::AMOUNT,
         CheckKind::Recalls(_) => Wanted::FACT,
         CheckKind::RetainsIffVisible(_) if evidence.is_some_and(|found| found.visible.is_visible()) => Wanted::FACT,
@@ -63,7 +75,10 @@ pub fn wanted(kind: &CheckKind, reply: &str, evidence: Option<&Retention>) -> Wa
         | CheckKind::EndsWith(_)
         | CheckKind::Matches(_)
         | CheckKind::Asks(true)
-        | CheckKind::Json(true) => Wanted::WORDS,
+        | CheckKind::Json(true)
+        | CheckKind::JsonSchema(_)
+        | CheckKind::JsonPath(..)
+        | CheckKind::Similar(_) => Wanted::WORDS,
         CheckKind::NotContains(_)
         | CheckKind::NotContainsAny(_)
         | CheckKind::NotMatches(_)
@@ -155,7 +170,7 @@ fn first(texts: &[Text]) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{TurnView, decide};
+    use crate::check::{Measured, TurnView, decide};
     use crate::model::{Admits, FactRef, Message, Origin, Pattern, Reply, Role, TurnId, Verdict, Visibility};
 
     fn texts(texts: &[&str]) -> Vec<Text> {
@@ -174,6 +189,7 @@ mod tests {
             facts: &[],
             system: None,
             tokens_sent: None,
+            measured: Measured::default(),
             gathered: None,
         };
         decide(kind, &view).verdict
@@ -241,6 +257,7 @@ mod tests {
             recalled: Some(recalled),
             outcome: None,
             carrier: None,
+            spellings: Vec::new(),
         };
         let fact = || FactRef { fact: 0, value: None };
         let (seen, unseen) = (evidence(Visibility::User, true), evidence(Visibility::No, false));

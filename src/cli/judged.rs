@@ -91,6 +91,7 @@ impl Past {
             judge: config.judge.model.clone(),
             votes: config.judge.votes.unwrap_or(1),
             params: config.judge.params.clone(),
+            embedding: config.embedding.clone().map(|name| (name, run::nobody())),
             seed: earlier.ok().and_then(|(args, _)| args.seed).unwrap_or_default(),
             programs: None,
         };
@@ -118,7 +119,7 @@ impl Past {
 fn own_paths(manifest: &Manifest) -> Result<Vec<PathBuf>, String> {
     let (args, global) = earlier::command_line(earlier::plan_arguments(manifest))?;
     if !args.paths.is_empty() {
-        return Ok(args.paths);
+        return Ok(args.paths.clone());
     }
     // The folder beside its config: of one that the run named nothing but its place is used.
     let folder = match &global.config {

@@ -101,6 +101,8 @@ mod tests {
             trial: 1,
             turn: TurnId::Turn(turn),
             triage: false,
+            judge: None,
+            embedding: None,
         }
     }
 

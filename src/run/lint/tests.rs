@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::check::{self, TurnView};
+use crate::check::{self, Measured, TurnView};
 use crate::diagnostic::Code;
 use crate::model::{
     Check, CheckKind, Fact, FactRef, MatchKind, Message, Origin, Persona, Position, Reply, Role, Script, Turn, TurnId,
@@ -106,6 +106,7 @@ fn script(system: &str, history: &[(bool, usize)], turns: &[(usize, Option<&str>
         turns: turns.iter().map(|(said, reply)| turn(*said, *reply)).collect(),
         probes: probes.iter().map(|said| turn(*said, None)).collect(),
         each_reply: Vec::new(),
+        transcript_checks: Vec::new(),
     }
 }
 
@@ -142,6 +143,8 @@ fn play(script: &Script, window: Window, model: Builtin) -> Vec<Played> {
                 facts: &script.facts,
                 system: system.as_ref(),
                 tokens_sent: None,
+                measured: Measured::default(),
+                gathered: None,
             };
             let decided = turn.checks.iter().map(|check| {
                 let decision = check::decide(&check.kind, &view);
