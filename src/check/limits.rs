@@ -82,7 +82,11 @@ pub(super) fn max_tokens_sent(limit: u64, measured: &Measured) -> Finding {
     #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
     let score = Some(tokens as f64);
     let note = measured.is_estimated.then_some(estimate);
-    Finding { score, note: note.map(Into::into), ..Finding::new(tokens <= limit, format!("{tokens} token{plural} sent{mark}")) }
+    Finding {
+        score,
+        note: note.map(Into::into),
+        ..Finding::new(tokens <= limit, format!("{tokens} token{plural} sent{mark}"))
+    }
 }
 
 pub(super) fn max_cost_usd(limit: f64, measured: &Measured, reply: &Reply) -> Finding {
