@@ -359,9 +359,8 @@ mod tests {
     }
 
     fn decided(kind: &TranscriptKind, exchanges: &[Exchange], ended_before: Option<u32>) -> (Verdict, Option<TurnId>) {
-        let gathered = HashMap::new();
-        let view =
-            TranscriptView { system: None, history: &[], exchanges, ended_before, facts: &[], gathered: &gathered };
+        let gathered = &HashMap::new();
+        let view = TranscriptView { system: None, history: &[], exchanges, ended_before, facts: &[], gathered };
         let decision = decide_transcript(kind, &view);
         (decision.verdict, decision.decided_at)
     }

@@ -182,12 +182,12 @@ impl Shelf {
             kept.map(|kept| kept.scenario).collect()
         };
         let said = recorded(&|cassette| cassette.has_model(model));
-        let judged = recorded(&|cassette| cassette.has_judge(model));
-        let embedded = recorded(&|cassette| cassette.has_embedding(model));
+        let verdicts = recorded(&|cassette| cassette.has_judge(model));
+        let numbers = recorded(&|cassette| cassette.has_embedding(model));
         let mut asked = plan.conversations.iter().filter(|planned| plan.model(planned) == model);
         asked.all(|planned| said.contains(&planned.scenario))
-            && judges.judged_by(model).all(|scenario| judged.contains(&scenario))
-            && judges.embedded_by(model).all(|scenario| embedded.contains(&scenario))
+            && judges.judged_by(model).all(|scenario| verdicts.contains(&scenario))
+            && judges.embedded_by(model).all(|scenario| numbers.contains(&scenario))
     }
 
     /// What the conversations of each scenario replay, or record, by its index in the plan. `earlier` is the journal of a run

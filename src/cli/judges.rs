@@ -32,7 +32,7 @@ impl Judges {
     pub fn new(plan: &Plan, config: &Config) -> Result<Self, Vec<Diagnostic>> {
         let mut judges = Self::default();
         let mut wrong = Vec::new();
-        let (planned, judged) = played(plan, config);
+        let (planned, on_models) = played(plan, config);
         for index in planned {
             let scenario = &plan.scenarios[index as usize];
             for (own, position) in &scenario.needs.judges {
@@ -51,7 +51,7 @@ impl Judges {
                     Err(unknown) => wrong.push(place(unknown)),
                     Ok(ProviderConfig::Builtin(_)) if own.is_none() => {}
                     Ok(ProviderConfig::Builtin(_)) => wrong.push(place(no_judge(name))),
-                    Ok(_) if judged.contains(&index) => {
+                    Ok(_) if on_models.contains(&index) => {
                         judges.judges.entry(name.clone()).or_default().entry(index).or_insert(*position);
                     }
                     Ok(_) => {}
@@ -64,7 +64,7 @@ impl Judges {
 
     /// Adds the model that makes embeddings, where one is needed.
     fn add_embeddings(&mut self, plan: &Plan, config: &Config) -> Vec<Diagnostic> {
-        let (planned, judged) = played(plan, config);
+        let (planned, on_models) = played(plan, config);
         let needs = planned.into_iter().flat_map(|index| {
             plan.scenarios[index as usize].needs.embeddings.iter().map(move |position| (index, *position))
         });
@@ -79,7 +79,7 @@ impl Judges {
             });
             return wrong.collect();
         };
-        let needs = needs.into_iter().filter(|(index, _)| judged.contains(index)).rev();
+        let needs = needs.into_iter().filter(|(index, _)| on_models.contains(index)).rev();
         let places: Places = needs.collect();
         self.embedding = (!places.is_empty()).then(|| (name.clone(), places));
         Vec::new()
