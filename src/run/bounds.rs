@@ -100,6 +100,7 @@ pub struct VariantBound {
 
 /// Why something has no bound, or less is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a remark of its own")]
 pub struct Remarks {
     /// A scenario for a live model sets no `max_tokens`.
     pub has_no_longest_reply: bool,
@@ -336,7 +337,11 @@ impl<'p> Played<'p> {
             } else {
                 let window = self.plan.window(self.planned);
                 let Ok(choice) = window::choose(window, system.as_ref(), &history, &user, &count) else {
-                    if number.is_probe() { continue } else { break }
+                    // No other probe hangs on what one cannot send.
+                    if number.is_probe() {
+                        continue;
+                    }
+                    break;
                 };
                 let chosen = choice.history.iter().map(|at| history[*at].clone());
                 let request: Vec<Message> = system.iter().cloned().chain(chosen).chain([user.clone()]).collect();

@@ -110,7 +110,7 @@ fn positions_are_right_behind_a_byte_order_mark_and_with_carriage_returns() {
     4 |     expct: []
       |     ^^^^^ did you mean `expect`?
       |
-      = help: known are `user`, `reply`, `id`, `expect`, `capture` and `filler`
+      = help: known are `user`, `reply`, `id`, `expect`, `capture`, `allow` and `filler`
 
     2 errors; nothing was sent
     ");

@@ -89,15 +89,13 @@ pub fn render(lines: &[Line], total: &Bound, remarks: Remarks, look: Look) -> St
     }
     if lines.len() > shown.len() {
         let more = several((lines.len() - shown.len()) as u64, "variant", "variants");
-        page += &format!("  … and {more} more; `--format json` has them all\n");
+        page.extend(["  … and ", &more, " more; `--format json` has them all\n"]);
     }
     if lines.len() > 1 {
         page += &row(&|column| column.cells[shown.len()].clone(), Tone::Heading);
     }
-    page += &format!("\n{}\n", says(total));
-    for remark in words(remarks, total) {
-        page += &format!("{remark}\n");
-    }
+    page.extend(["\n", &says(total), "\n"]);
+    page.extend(words(remarks, total).into_iter().map(|remark| remark + "\n"));
     no_command(&look.spell(&page)).into_owned()
 }
 

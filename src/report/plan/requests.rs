@@ -44,17 +44,17 @@ pub fn conversation(line: &Line, turns: &[TurnOutline], depth: Depth, look: Look
         };
         let orphan = turn.orphan.map(|orphan| format!("orphan {orphan}")).unwrap_or_default();
         let mut facts = turn.facts.iter().map(|fact| format!("{}: {}", one_line(&fact.name), fact_words(fact)));
-        let mut first = format!("{name:<11}{list}");
-        let blank = room.saturating_sub(width(list));
-        first += &format!("{}   {orphan:<9}", " ".repeat(blank));
+        let blank = " ".repeat(room.saturating_sub(width(list)));
+        let mut first = format!("{name:<11}{list}{blank}   {orphan:<9}");
         let place = width(&first) + 3;
         let has_room = place + 30 <= look.width;
         if has_room {
-            first += &facts.next().map(|fact| format!("   {fact}")).unwrap_or_default();
+            first.extend(facts.next().map(|fact| format!("   {fact}")));
         }
-        page += &format!("{}\n", first.trim_end());
+        page += first.trim_end();
+        page.push('\n');
         let indent = if has_room { " ".repeat(place) } else { INDENT.to_owned() };
-        facts.for_each(|fact| page += &format!("{indent}{fact}\n"));
+        page.extend(facts.map(|fact| format!("{indent}{fact}\n")));
         let is_new = |message: &&MessageOutline| match message.message.origin {
             Origin::History(_) => turn.number == TurnId::Turn(1),
             Origin::User(number) | Origin::Reply(number) => turn.number == TurnId::Turn(number),

@@ -127,7 +127,10 @@ fn play(script: &Script, window: Window, model: Builtin) -> Vec<Played> {
         if reply.is_none() {
             let tokens = |message: &Message| count(&message.content) + 4;
             let Ok(choice) = choose(window, system.as_ref(), &history, &user, &tokens) else {
-                if number.is_probe() { continue } else { break }
+                if number.is_probe() {
+                    continue;
+                }
+                break;
             };
             let chosen = choice.history.iter().map(|at| history[*at].clone());
             let sent: Vec<Message> = system.iter().cloned().chain(chosen).chain([user.clone()]).collect();

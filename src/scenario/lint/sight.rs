@@ -50,6 +50,7 @@ struct Carriers {
 }
 
 /// What can be seen of a fact with one question.
+#[expect(clippy::struct_excessive_bools, reason = "each is seen by itself")]
 pub struct Sight<'f> {
     outline: &'f Outline<'f>,
     asked: &'f Asked<'f>,
@@ -147,8 +148,9 @@ impl<'s> Facts<'s> {
         });
         let stated = places.enumerate().filter_map(|(index, place)| Some((place?, index)));
         let latest = stated.reduce(|best, next| if next.0 > best.0 { next } else { best });
-        let values = std::iter::once(&fact.value).chain(&fact.outdated);
-        values.cloned().nth(latest.map_or(0, |(_, index)| index))
+        let mut values = std::iter::once(&fact.value).chain(&fact.outdated);
+        let (_, index) = latest.unwrap_or_default();
+        values.nth(index).cloned()
     }
 
     fn first_statements(&self, index: usize, fact: &Fact) -> Rc<Vec<Option<usize>>> {
