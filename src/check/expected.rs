@@ -57,7 +57,7 @@ pub fn expected_of_transcript(kind: &TranscriptKind, facts: &[Fact]) -> String {
         | TranscriptKind::Never(throughout)
         | TranscriptKind::Eventually(throughout) => {
             let Throughout { kind, from, until } = throughout;
-            let from = (*from > 1).then(|| format!(", from {from}")).unwrap_or_default();
+            let from = if *from > 1 { format!(", from {from}") } else { String::new() };
             let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
             format!("{} {}{from}{until}", kind.key(), expected(kind, facts))
         }

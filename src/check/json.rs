@@ -16,9 +16,9 @@ const PLACE: usize = 120;
 const SHOWN: usize = 300;
 
 /// The reply as JSON, or what is to be said where it is none.
-fn parse(reply: &Reply) -> Result<Value, Finding> {
+fn parse(reply: &Reply) -> Result<Value, Box<Finding>> {
     serde_json::from_str(unfenced(reply.text.trim()))
-        .map_err(|error| unless_cut(reply, false, false, format!("the reply is not JSON: {error}")))
+        .map_err(|error| unless_cut(reply, false, false, format!("the reply is not JSON: {error}")).into())
 }
 
 fn too_much(what: &str) -> Finding {
@@ -28,7 +28,7 @@ fn too_much(what: &str) -> Finding {
 pub(super) fn json_schema(schema: &Schema, reply: &Reply) -> Finding {
     let document = match parse(reply) {
         Ok(document) => document,
-        Err(found) => return found,
+        Err(found) => return *found,
     };
     if json_work::of_schema(schema.value(), &document).is_none_or(|work| work > MOST) {
         return too_much("the schema");
@@ -51,7 +51,7 @@ fn first_error(schema: &Schema, document: &Value) -> String {
 pub(super) fn json_path(path: &JsonPath, wanted: &Value, reply: &Reply) -> Finding {
     let document = match parse(reply) {
         Ok(document) => document,
-        Err(found) => return found,
+        Err(found) => return *found,
     };
     if json_work::of_path(path.as_str(), &document) > MOST {
         return too_much("the path");

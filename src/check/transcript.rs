@@ -80,6 +80,11 @@ impl Found {
     }
 }
 
+/// What is left open by turns that were not played.
+fn not_played() -> Found {
+    Found { is_skipped: true, ..Found::new(None, None, "the conversation ended before its last turn".to_owned()) }
+}
+
 /// Decides one check on a transcript. The verdict may be `skip` too.
 #[must_use]
 pub fn decide_transcript(kind: &TranscriptKind, view: &TranscriptView<'_>) -> Decision {
@@ -104,7 +109,7 @@ impl TranscriptView<'_> {
             TranscriptKind::Eventually(throughout) => {
                 let never = self.throughout(throughout, true);
                 match never.holds {
-                    Some(true) => self.in_the_last(throughout, never),
+                    Some(true) => self.in_the_last(throughout, &never.detail),
                     holds => Found { holds: holds.map(|holds| !holds), ..never },
                 }
             }
@@ -114,7 +119,7 @@ impl TranscriptView<'_> {
                 Found { holds: found.holds.map(|holds| holds == *wanted), ..found }
             }
             TranscriptKind::MaxTotalCostUsd(limit) => self.total_cost(*limit),
-            TranscriptKind::Judge(_) | TranscriptKind::Run(_) if self.ended_before.is_some() => self.not_played(),
+            TranscriptKind::Judge(_) | TranscriptKind::Run(_) if self.ended_before.is_some() => not_played(),
             TranscriptKind::Judge(check) => Found::of(outside::judge(check, self.gathered.get(&0))),
             TranscriptKind::Run(_) => Found::of(outside::program(self.gathered.get(&0))),
             TranscriptKind::Not(inner) => {
@@ -122,11 +127,6 @@ impl TranscriptView<'_> {
                 Found { holds: found.holds.map(|holds| !holds), ..found }
             }
         }
-    }
-
-    /// What is left open by turns that were not played.
-    fn not_played(&self) -> Found {
-        Found { is_skipped: true, ..Found::new(None, None, "the conversation ended before its last turn".to_owned()) }
     }
 
     /// Whether each reply of a stretch passes a check, or with `is_unwanted` fails it.
@@ -162,7 +162,7 @@ impl TranscriptView<'_> {
                 };
                 Found::new(false, Some(turn), detail)
             }
-            _ if !is_played => self.not_played(),
+            _ if !is_played => not_played(),
             (None, Some((turn, detail)), _) => Found::new(None, Some(turn), format!("turn {turn}: {detail}")),
             (None, None, Some(detail)) if passed_over == replies => {
                 Found { is_skipped: true, ..Found::new(None, None, detail) }
@@ -180,12 +180,12 @@ impl TranscriptView<'_> {
     }
 
     /// That nothing of the stretch passes the check, shown by its last reply.
-    fn in_the_last(&self, throughout: &Throughout, never: Found) -> Found {
-        let last = self.exchanges.iter().rev().find(|exchange| throughout.has(exchange.turn));
-        let detail = last.map_or(never.detail.clone(), |last| {
-            format!("{}; turn {}: {}", never.detail, last.turn, self.find_in(last, &throughout.kind).detail)
-        });
-        Found { holds: Some(false), at: last.map(|last| last.turn), detail, ..never }
+    fn in_the_last(&self, throughout: &Throughout, never: &str) -> Found {
+        let Some(last) = self.exchanges.iter().rev().find(|exchange| throughout.has(exchange.turn)) else {
+            return Found::new(false, None, never.to_owned());
+        };
+        let found = self.find_in(last, &throughout.kind).detail;
+        Found::new(false, Some(last.turn), format!("{never}; turn {}: {found}", last.turn))
     }
 
     /// What a check on a reply finds in a turn.
@@ -231,7 +231,7 @@ impl TranscriptView<'_> {
             return Found::new(true, last.map(|(_, turn)| turn), format!("the replies have {all} in this order"));
         };
         if self.ended_before.is_some() {
-            return self.not_played();
+            return not_played();
         }
         let missing = quote(&missing.text, SHOWN);
         let (at, detail) = match last {
@@ -274,7 +274,7 @@ impl TranscriptView<'_> {
             }
         }
         match (unknown, skipped) {
-            _ if self.ended_before.is_some() => self.not_played(),
+            _ if self.ended_before.is_some() => not_played(),
             (Some((turn, why)), _) => Found::new(None, Some(turn), format!("turn {turn}: {why}")),
             (None, Some((turn, why))) => {
                 Found { is_skipped: true, ..Found::new(None, Some(turn), format!("turn {turn}: {why}")) }
@@ -300,7 +300,7 @@ impl TranscriptView<'_> {
             }
         }
         if self.ended_before.is_some() {
-            return self.not_played();
+            return not_played();
         }
         let open = self.exchanges.iter().find(|exchange| match exchange.reply {
             ref reply if reply.is_withheld() => true,

@@ -154,7 +154,9 @@ pub async fn play(
     let checks = Some(how_many(&verdicts));
     let done = ConversationDone { plan: conversation.plan, end, error, checks, left_out: None };
     outlet.keep(Event::Conversation(done)).await?;
-    open.into_iter().for_each(|at| verdicts[at].0 = Verdict::Unknown);
+    for at in open {
+        verdicts[at].0 = Verdict::Unknown;
+    }
     Ok(Played { verdicts, is_whole })
 }
 
