@@ -10,7 +10,7 @@ use crate::event::Retention;
 use crate::model::{CheckKind, Reply, TurnId, Verdict};
 
 use super::view::{Finding, TurnView, withheld};
-use super::{request, retention, text};
+use super::{json, limits, request, retention, similar, text};
 
 /// How a check came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +55,7 @@ pub(super) fn find(kind: &CheckKind, view: &TurnView<'_>) -> Finding {
         CheckKind::Recalls(fact) => retention::recalls(fact, view),
         CheckKind::Forgets(fact, admits) => retention::forgets(fact, admits.as_ref(), view),
         CheckKind::RetainsIffVisible(fact) => retention::retains_iff_visible(fact, view),
+        CheckKind::MaxTokensSent(limit) => limits::max_tokens_sent(*limit, &view.measured),
         _ if reply.is_withheld() => Finding::new(None, withheld(reply)),
         CheckKind::Contains(texts) => text::contains(texts, reply),
         CheckKind::ContainsAny(texts) => text::contains_any(texts, reply),
@@ -70,6 +71,12 @@ pub(super) fn find(kind: &CheckKind, view: &TurnView<'_>) -> Finding {
         CheckKind::MaxSentences(limit) => text::max_sentences(*limit, reply),
         CheckKind::Asks(wanted) => text::asks(*wanted, reply),
         CheckKind::Json(wanted) => text::json(*wanted, reply),
+        CheckKind::JsonSchema(schema) => json::json_schema(schema, reply),
+        CheckKind::JsonPath(path, wanted) => json::json_path(path, wanted, reply),
+        CheckKind::Similar(wanted) => similar::similar(wanted, reply),
+        CheckKind::MaxLatencyMs(limit) => limits::max_latency_ms(*limit, &view.measured, reply),
+        CheckKind::MaxTtftMs(limit) => limits::max_ttft_ms(*limit, &view.measured),
+        CheckKind::MaxCostUsd(limit) => limits::max_cost_usd(*limit, &view.measured, reply),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a check asserts, in a few words: for the column `expected` and for headings, behind the check's key.
 
-use crate::model::{Admits, CheckKind, Fact, FactRef, SentCheck, Text, Throughout, TranscriptKind};
+use crate::model::{Admits, CheckKind, Fact, FactRef, SentCheck, Similar, Text, Throughout, TranscriptKind};
 use crate::text::escape::quote;
+use crate::text::layout::truncate;
 
 use super::text::SHOWN;
 
@@ -21,6 +22,15 @@ pub fn expected(kind: &CheckKind, facts: &[Fact]) -> String {
         | CheckKind::MaxChars(limit)
         | CheckKind::MaxSentences(limit) => limit.to_string(),
         CheckKind::Asks(wanted) | CheckKind::Json(wanted) => wanted.to_string(),
+        CheckKind::JsonSchema(schema) => schema.name().to_owned(),
+        CheckKind::JsonPath(path, wanted) => {
+            format!("{} = {}", path.as_str(), truncate(&wanted.to_string(), SHOWN))
+        }
+        CheckKind::Similar(Similar { to, min, by }) => format!("{} {min} to {}", by.as_str(), quote(to, SHOWN)),
+        CheckKind::MaxLatencyMs(limit) | CheckKind::MaxTtftMs(limit) | CheckKind::MaxTokensSent(limit) => {
+            limit.to_string()
+        }
+        CheckKind::MaxCostUsd(limit) => limit.to_string(),
         CheckKind::Sent(limits) => sent(limits),
         CheckKind::FinishReason(reason) => reason.clone(),
         CheckKind::Recalls(reference)
@@ -42,12 +52,13 @@ pub fn expected_of_transcript(kind: &TranscriptKind, facts: &[Fact]) -> String {
         | TranscriptKind::Never(throughout)
         | TranscriptKind::Eventually(throughout) => {
             let Throughout { kind, from, until } = throughout;
-            let from = (*from > 1).then(|| format!(", from {from}")).unwrap_or_default();
+            let from = if *from > 1 { format!(", from {from}") } else { String::new() };
             let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
             format!("{} {}{from}{until}", kind.key(), expected(kind, facts))
         }
         TranscriptKind::ContainsInOrder(texts) => list(texts),
         TranscriptKind::NoRepeatedReply(wanted) => wanted.to_string(),
+        TranscriptKind::MaxTotalCostUsd(limit) => limit.to_string(),
         TranscriptKind::Not(inner) => format!("{} {}", inner.key(), expected_of_transcript(inner, facts)),
     }
 }

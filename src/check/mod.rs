@@ -3,8 +3,12 @@
 mod admits;
 mod decide;
 mod expected;
+mod json;
+mod json_work;
+mod limits;
 mod request;
 mod retention;
+mod similar;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -14,5 +18,8 @@ mod view;
 pub use admits::admits_not_knowing;
 pub use decide::{Decision, decide};
 pub use expected::{expected, expected_of_transcript};
+pub use json_work::is_endless;
+pub use limits::Measured;
+pub use similar::{LONGEST, length};
 pub use transcript::{Exchange, TranscriptView, decide_transcript};
 pub use view::TurnView;

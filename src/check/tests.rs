@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Decision, TurnView, decide};
+use super::{Decision, Measured, TurnView, decide};
 use crate::event::Retention;
 use crate::model::{
     Admits, CheckKind, Fact, FactRef, MatchKind, Message, Origin, Outcome, Pattern, Reply, Role, SentCheck, Text,
@@ -93,6 +93,7 @@ impl Scene {
                 facts: &self.facts,
                 system: self.system.as_ref(),
                 tokens_sent: self.tokens_sent,
+                measured: Measured::default(),
             },
         )
     }

@@ -37,7 +37,7 @@ impl<'t> Haystack<'t> {
 }
 
 /// A finding that a cut reply leaves open, unless it is certain already.
-fn unless_cut(reply: &Reply, is_certain: bool, holds: bool, detail: String) -> Finding {
+pub(super) fn unless_cut(reply: &Reply, is_certain: bool, holds: bool, detail: String) -> Finding {
     if reply.is_cut() && !is_certain {
         Finding::new(None, format!("the reply was cut off by its length limit; so far {detail}"))
     } else {
@@ -189,7 +189,7 @@ pub(super) fn json(wanted: bool, reply: &Reply) -> Finding {
 }
 
 /// What stands inside a ```` ```json ```` fence that begins and ends the text; else the text.
-fn unfenced(text: &str) -> &str {
+pub(super) fn unfenced(text: &str) -> &str {
     let inside = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
     let Some((info, json)) = inside.and_then(|inside| inside.split_once('\n')) else { return text };
     if info.trim().eq_ignore_ascii_case("json") { json } else { text }

@@ -4,11 +4,12 @@
 //! gone; else the check is a `skip`, as those of the turns that were not played are. A reply that cannot be judged (empty,
 //! withheld, cut off) leaves open what hangs on it, and nothing else.
 
-use crate::model::{CheckKind, Fact, Message, Reply, Text, Throughout, TranscriptKind, TurnId, Verdict};
+use crate::model::{CheckKind, Fact, Message, Reply, Text, Throughout, TranscriptKind, TurnId, Verdict, without_dust};
 use crate::text::escape::quote;
 use crate::text::normalise::{fold, fold_with_edges};
 
 use super::decide::{Decision, find};
+use super::limits::{Measured, max_cost_usd, money};
 use super::text::{SHOWN, quoted};
 use super::view::{Finding, TurnView, withheld};
 
@@ -25,6 +26,8 @@ pub struct Exchange {
     pub before: usize,
     /// Tokens of the request; `None` where nobody counted them.
     pub tokens_sent: Option<u64>,
+    /// What its call took.
+    pub measured: Measured,
 }
 
 /// All of a conversation that a check on its transcript may look at.
@@ -61,6 +64,11 @@ impl Found {
     }
 }
 
+/// What is left open by turns that were not played.
+fn not_played() -> Found {
+    Found { is_skipped: true, ..Found::new(None, None, "the conversation ended before its last turn".to_owned()) }
+}
+
 /// Decides one check on a transcript. The verdict may be `skip` too.
 #[must_use]
 pub fn decide_transcript(kind: &TranscriptKind, view: &TranscriptView<'_>) -> Decision {
@@ -84,7 +92,7 @@ impl TranscriptView<'_> {
             TranscriptKind::Eventually(throughout) => {
                 let never = self.throughout(throughout, true);
                 match never.holds {
-                    Some(true) => self.in_the_last(throughout, never),
+                    Some(true) => self.in_the_last(throughout, &never.detail),
                     holds => Found { holds: holds.map(|holds| !holds), ..never },
                 }
             }
@@ -93,16 +101,12 @@ impl TranscriptView<'_> {
                 let found = self.distinct();
                 Found { holds: found.holds.map(|holds| holds == *wanted), ..found }
             }
+            TranscriptKind::MaxTotalCostUsd(limit) => self.total_cost(*limit),
             TranscriptKind::Not(inner) => {
                 let found = self.find(inner);
                 Found { holds: found.holds.map(|holds| !holds), ..found }
             }
         }
-    }
-
-    /// What is left open by turns that were not played.
-    fn not_played(&self) -> Found {
-        Found { is_skipped: true, ..Found::new(None, None, "the conversation ended before its last turn".to_owned()) }
     }
 
     /// Whether each reply of a stretch passes a check, or with `is_unwanted` fails it.
@@ -138,7 +142,7 @@ impl TranscriptView<'_> {
                 };
                 Found::new(false, Some(turn), detail)
             }
-            _ if !is_played => self.not_played(),
+            _ if !is_played => not_played(),
             (None, Some((turn, detail)), _) => Found::new(None, Some(turn), format!("turn {turn}: {detail}")),
             (None, None, Some(detail)) if passed_over == replies => {
                 Found { is_skipped: true, ..Found::new(None, None, detail) }
@@ -156,12 +160,12 @@ impl TranscriptView<'_> {
     }
 
     /// That nothing of the stretch passes the check, shown by its last reply.
-    fn in_the_last(&self, throughout: &Throughout, never: Found) -> Found {
-        let last = self.exchanges.iter().rev().find(|exchange| throughout.has(exchange.turn));
-        let detail = last.map_or(never.detail.clone(), |last| {
-            format!("{}; turn {}: {}", never.detail, last.turn, self.find_in(last, &throughout.kind).detail)
-        });
-        Found { holds: Some(false), at: last.map(|last| last.turn), detail, ..never }
+    fn in_the_last(&self, throughout: &Throughout, never: &str) -> Found {
+        let Some(last) = self.exchanges.iter().rev().find(|exchange| throughout.has(exchange.turn)) else {
+            return Found::new(false, None, never.to_owned());
+        };
+        let found = self.find_in(last, &throughout.kind).detail;
+        Found::new(false, Some(last.turn), format!("{never}; turn {}: {found}", last.turn))
     }
 
     /// What a check on a reply finds in a turn.
@@ -182,6 +186,7 @@ impl TranscriptView<'_> {
             facts: self.facts,
             system: self.system,
             tokens_sent: exchange.tokens_sent,
+            measured: exchange.measured,
         };
         find(kind, &view)
     }
@@ -205,7 +210,7 @@ impl TranscriptView<'_> {
             return Found::new(true, last.map(|(_, turn)| turn), format!("the replies have {all} in this order"));
         };
         if self.ended_before.is_some() {
-            return self.not_played();
+            return not_played();
         }
         let missing = quote(&missing.text, SHOWN);
         let (at, detail) = match last {
@@ -218,6 +223,42 @@ impl TranscriptView<'_> {
         match self.exchanges.iter().find(|exchange| exchange.reply.is_cut() || exchange.reply.is_withheld()) {
             Some(open) => Found::new(None, Some(open.turn), format!("{}; so far {detail}", why_open(open))),
             None => Found::new(false, at, detail),
+        }
+    }
+
+    /// Whether the calls cost at most so much together. One that is shared with other conversations counts in each.
+    fn total_cost(&self, limit: f64) -> Found {
+        let mut total = 0.0;
+        let (mut unknown, mut skipped) = (None, None);
+        for exchange in self.exchanges {
+            let Measured { cost_usd, is_replayed, .. } = exchange.measured;
+            total += cost_usd.filter(|_| !is_replayed).unwrap_or(0.0);
+            let detail = format!("the calls up to turn {} cost {}", exchange.turn, money(total));
+            if without_dust(total) > limit {
+                return Found::new(false, Some(exchange.turn), detail);
+            }
+            // What leaves one call open leaves open the sum.
+            let found = max_cost_usd(f64::MAX, &exchange.measured, &exchange.reply);
+            match found.holds {
+                _ if exchange.reply.is_withheld() && !is_replayed => {
+                    unknown.get_or_insert((exchange.turn, withheld(&exchange.reply)));
+                }
+                None if found.is_skipped => {
+                    skipped.get_or_insert((exchange.turn, found.detail));
+                }
+                None => {
+                    unknown.get_or_insert((exchange.turn, found.detail));
+                }
+                Some(_) => {}
+            }
+        }
+        match (unknown, skipped) {
+            _ if self.ended_before.is_some() => not_played(),
+            (Some((turn, why)), _) => Found::new(None, Some(turn), format!("turn {turn}: {why}")),
+            (None, Some((turn, why))) => {
+                Found { is_skipped: true, ..Found::new(None, Some(turn), format!("turn {turn}: {why}")) }
+            }
+            (None, None) => Found::new(true, None, format!("the calls cost {} together", money(total))),
         }
     }
 
@@ -238,7 +279,7 @@ impl TranscriptView<'_> {
             }
         }
         if self.ended_before.is_some() {
-            return self.not_played();
+            return not_played();
         }
         let open = self.exchanges.iter().find(|exchange| match exchange.reply {
             ref reply if reply.is_withheld() => true,
@@ -285,4 +326,66 @@ fn end_of(text: &Text, rest: &str) -> Option<usize> {
     let ends: Vec<usize> = rest.char_indices().map(|(at, c)| at + c.len_utf8()).collect();
     let shortest = ends.partition_point(|end| !fold_with_edges(&rest[..*end]).contains(&wanted));
     Some(ends.get(shortest).copied().unwrap_or(rest.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(turn: u32, text: &str, finish_reason: &str) -> Exchange {
+        let reply = Reply { text: text.into(), finish_reason: Some(finish_reason.into()) };
+        Exchange { turn, reply, sent: vec![], before: 0, tokens_sent: None, measured: Measured::default() }
+    }
+
+    fn decided(kind: &TranscriptKind, exchanges: &[Exchange], ended_before: Option<u32>) -> (Verdict, Option<TurnId>) {
+        let view = TranscriptView { system: None, history: &[], exchanges, ended_before, facts: &[] };
+        let decision = decide_transcript(kind, &view);
+        (decision.verdict, decision.decided_at)
+    }
+
+    fn folded(text: &str) -> Text {
+        Text { text: text.into(), case: false }
+    }
+
+    #[test]
+    fn texts_in_order_are_found_in_any_script_and_none_of_them_twice() {
+        let said = [exchange(1, "Die STRASSE nach Zürich, Straße 7", "stop"), exchange(2, "İyi günler ﬁn", "stop")];
+        let exact = |text: &str| Text { text: text.into(), case: true };
+        for (texts, holds) in [
+            (vec![folded("straße"), folded("strasse")], true),
+            (vec![folded("straße"), folded("strasse"), folded("strasse")], false),
+            (vec![folded("zürich"), exact("Straße"), folded("FIN")], true),
+            (vec![exact("Straße"), folded("zürich")], false),
+            (vec![folded("günler"), folded("günler")], false),
+            (vec![folded("nach"), exact("Zürich"), folded(" 7")], true),
+        ] {
+            let verdict = decided(&TranscriptKind::ContainsInOrder(texts.clone()), &said, None).0;
+            assert_eq!(verdict == Verdict::Pass, holds, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_reply_may_have_become_another_only_where_it_begins_as_that_does() {
+        let kind = TranscriptKind::NoRepeatedReply(true);
+        for (second, verdict) in
+            [("Hello th", Verdict::Unknown), ("Bye th", Verdict::Pass), ("Hello there.", Verdict::Unknown)]
+        {
+            let said = [exchange(1, "Hello there.", "stop"), exchange(2, second, "length")];
+            assert_eq!(decided(&kind, &said, None).0, verdict, "{second}");
+        }
+        let both = [exchange(1, "Hel", "length"), exchange(2, "Hello th", "length")];
+        assert_eq!(decided(&kind, &both, None), (Verdict::Unknown, Some(TurnId::Turn(1))));
+    }
+
+    #[test]
+    fn a_stretch_that_was_played_to_its_end_is_decided_though_the_conversation_broke_off() {
+        let said = [exchange(1, "Hello", "stop"), exchange(2, "Hello", "stop")];
+        let always = |until| {
+            let kind = CheckKind::Contains(vec![folded("hello")]);
+            TranscriptKind::Always(Throughout { kind, from: 1, until })
+        };
+        for (until, verdict) in [(Some(2), Verdict::Pass), (Some(3), Verdict::Skip), (None, Verdict::Skip)] {
+            assert_eq!(decided(&always(until), &said, Some(3)).0, verdict, "{until:?}");
+        }
+    }
 }

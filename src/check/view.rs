@@ -1,5 +1,6 @@
 //! What a check looks at, and what a family of checks answers.
 
+use super::limits::Measured;
 use crate::event::Retention;
 use crate::model::{Fact, Message, Reply, TurnId};
 
@@ -22,6 +23,8 @@ pub struct TurnView<'a> {
     pub system: Option<&'a Message>,
     /// Tokens of the request; `None` where nobody counted them.
     pub tokens_sent: Option<u64>,
+    /// What its call took.
+    pub measured: Measured,
 }
 
 /// What a family of checks found.

@@ -133,6 +133,10 @@ codes! {
     SeveralChecks = "several-checks",
     /// A text that is no regular expression.
     InvalidRegex = "invalid-regex",
+    /// What is no JSON Schema, or one that cannot be held to here.
+    InvalidSchema = "invalid-schema",
+    /// A text that is no JSON path.
+    InvalidPath = "invalid-path",
     /// A regular expression that finds nothing at all in every text.
     EmptyMatch = "empty-match",
     /// More regular expressions than a scenario may have.

@@ -5,6 +5,7 @@
 
 mod manifest;
 mod record;
+mod took;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::model::{ConversationKey, End, Outcome, Role, SnapshotRules, Source, T
 
 pub use manifest::{Manifest, MergedFrom, ReadFile, Rerun, RerunWhat, ScenarioFile, Shard};
 pub use record::{Lost, Record, Unsettled, ranges};
+pub use took::Took;
 
 /// The journal's format. A reader refuses a newer one by name.
 pub const FORMAT: u32 = 1;
@@ -281,6 +283,9 @@ pub struct TurnDone {
     /// From the last try's sending to the first token; streamed replies only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttft_ms: Option<f64>,
+    /// What the call took behind a reply that is shared, for this turn's checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_took: Option<Took>,
     /// The model that the server says it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_reported: Option<String>,
@@ -350,6 +355,9 @@ pub struct CheckDone {
     /// Of a check on the whole transcript, the turn that decided it: where it was broken first, as a rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<TurnId>,
+    /// It was passed over for what this trial is alone, a replayed one or one that broke off: another may be asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_open: bool,
     /// The line of the check in its scenario file.
     pub line: u32,
     /// Its column, in characters from 1: of a check that failed or stayed unknown, since nobody is led to the others.

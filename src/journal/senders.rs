@@ -71,6 +71,7 @@ fn made(
 /// Makes a turn the one of the call, with what that took, or one that shares it.
 fn give(turn: &mut TurnDone, made: Option<&TurnDone>) {
     turn.shared_from = None;
+    turn.shared_took = if made.is_none() { Some(turn.took()) } else { None };
     turn.source = made.map_or(Source::Shared, |made| made.source);
     turn.cost_usd = made.and_then(|made| made.cost_usd);
     turn.reserved_usd = made.and_then(|made| made.reserved_usd);

@@ -1,6 +1,6 @@
 //! Checks as values: what is asserted, with all its variables filled in.
 
-use super::{Pattern, script::Position};
+use super::{JsonPath, Pattern, Schema, script::Position};
 
 /// One assertion: on a reply, or with another kind on the whole transcript.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +72,55 @@ pub struct SentCheck {
     pub system_first: Option<bool>,
 }
 
+/// How alike a reply must be to a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Similar {
+    /// The text.
+    pub to: String,
+    /// The least measure, from 0 to 1.
+    pub min: f64,
+    /// How it is measured.
+    pub by: Similarity,
+}
+
+/// How it is measured how alike two texts are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Similarity {
+    /// By the words that they have in the same order.
+    RougeL,
+    /// By the characters that must be changed.
+    Levenshtein,
+}
+
+impl Similarity {
+    /// As it is written in YAML.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RougeL => "rouge_l",
+            Self::Levenshtein => "levenshtein",
+        }
+    }
+
+    /// Its name in sentences.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::RougeL => "ROUGE-L",
+            Self::Levenshtein => "Levenshtein similarity",
+        }
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::RougeL => "words",
+            Self::Levenshtein => "characters",
+        }
+    }
+}
+
 /// What a check asserts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CheckKind {
@@ -105,6 +154,20 @@ pub enum CheckKind {
     Asks(bool),
     /// It parses as JSON (`true`) or does not (`false`).
     Json(bool),
+    /// It is JSON that is valid against the schema.
+    JsonSchema(Schema),
+    /// It is JSON in which all that the path finds is the value, and the path finds something.
+    JsonPath(JsonPath, serde_json::Value),
+    /// It is like the text.
+    Similar(Similar),
+    /// The call took at most so many milliseconds.
+    MaxLatencyMs(u64),
+    /// Its first token took at most so many milliseconds.
+    MaxTtftMs(u64),
+    /// The request has at most so many tokens.
+    MaxTokensSent(u64),
+    /// The call cost at most so many USD.
+    MaxCostUsd(f64),
     /// The request really sent is so.
     Sent(SentCheck),
     /// The reply ended for this reason.
@@ -139,12 +202,28 @@ impl CheckKind {
             Self::MaxSentences(_) => "max_sentences",
             Self::Asks(_) => "asks",
             Self::Json(_) => "json",
+            Self::JsonSchema(_) => "json_schema",
+            Self::JsonPath(..) => "json_path",
+            Self::Similar(_) => "similar",
+            Self::MaxLatencyMs(_) => "max_latency_ms",
+            Self::MaxTtftMs(_) => "max_ttft_ms",
+            Self::MaxTokensSent(_) => "max_tokens_sent",
+            Self::MaxCostUsd(_) => "max_cost_usd",
             Self::Sent(_) => "sent",
             Self::FinishReason(_) => "finish_reason",
             Self::Recalls(_) => "recalls",
             Self::Forgets(..) => "forgets",
             Self::RetainsIffVisible(_) => "retains_iff_visible",
             Self::Not(_) => "not",
+        }
+    }
+    /// Whether it says nothing of the embedded model, which is no language model.
+    #[must_use]
+    pub fn needs_model(&self) -> bool {
+        match self {
+            Self::Similar(_) => true,
+            Self::Not(inner) => inner.needs_model(),
+            _ => false,
         }
     }
 }

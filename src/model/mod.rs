@@ -6,6 +6,7 @@
 mod canary;
 mod check;
 mod fact;
+mod json;
 mod message;
 mod params;
 mod pattern;
@@ -20,8 +21,9 @@ mod verdict;
 mod window;
 
 pub use canary::CanaryKind;
-pub use check::{Admits, Check, CheckKind, FactRef, KnownFailure, SentCheck, Text};
+pub use check::{Admits, Check, CheckKind, FactRef, KnownFailure, SentCheck, Similar, Similarity, Text};
 pub use fact::{Fact, MatchKind};
+pub use json::{JsonPath, Schema};
 pub use message::{Message, Origin, Role};
 pub use params::Params;
 pub use pattern::Pattern;

@@ -39,6 +39,8 @@ pub enum TranscriptKind {
     ContainsInOrder(Vec<Text>),
     /// No two replies are the same (`true`), or two are (`false`).
     NoRepeatedReply(bool),
+    /// The calls together cost at most so many USD.
+    MaxTotalCostUsd(f64),
     /// The inner one does not hold.
     Not(Box<TranscriptKind>),
 }
@@ -53,7 +55,19 @@ impl TranscriptKind {
             Self::Eventually(_) => "eventually",
             Self::ContainsInOrder(_) => "contains_in_order",
             Self::NoRepeatedReply(_) => "no_repeated_reply",
+            Self::MaxTotalCostUsd(_) => "max_total_cost_usd",
             Self::Not(_) => "not",
+        }
+    }
+    /// Whether it says nothing of the embedded model, which is no language model.
+    #[must_use]
+    pub fn needs_model(&self) -> bool {
+        match self {
+            Self::Always(throughout) | Self::Never(throughout) | Self::Eventually(throughout) => {
+                throughout.kind.needs_model()
+            }
+            Self::Not(inner) => inner.needs_model(),
+            Self::ContainsInOrder(_) | Self::NoRepeatedReply(_) | Self::MaxTotalCostUsd(_) => false,
         }
     }
 }

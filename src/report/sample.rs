@@ -73,6 +73,7 @@ pub(super) fn turn<'a>(record: &'a mut Record, user: &str, reply: &str) -> &'a m
         waited_ms: None,
         latency_ms: Some(0.25),
         ttft_ms: None,
+        shared_took: None,
         model_reported: None,
         fingerprint: None,
         error: None,
@@ -96,6 +97,7 @@ pub(super) fn check<'a>(record: &'a mut Record, key: &str, expected: &str, verdi
         known_failure: None,
         retention: None,
         decided_at: None,
+        is_open: false,
         line: 12,
         column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(9),
     });

@@ -130,6 +130,7 @@ fn told(record: &Record, found: &Found) -> Vec<Event> {
         known_failure: None,
         retention: None,
         decided_at: None,
+        is_open: false,
         line: 1,
         column: None,
     };

@@ -16,8 +16,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::answer::Answered;
+use self::checks::checks_of;
 pub use self::checks::triage_calls;
-use self::checks::{checks_of, under_mark};
 use self::told::begin;
 use self::triage::Asked;
 use super::cells::Cells;
@@ -27,7 +27,7 @@ use super::pins::Replies;
 use super::sharing;
 use super::so_far::{self, SoFar};
 use super::tape::Tape;
-use crate::check::{self, Exchange, TurnView};
+use crate::check::{self, Exchange, Measured, TurnView};
 use crate::event::{CallDone, CheckDone, ConversationDone, Event, Live, TurnDone, ranges};
 use crate::model::{
     ConversationKey, End, Message, Origin, Params, Reply, Role, Script, SnapshotRules, Source, Turn, TurnId, Verdict,
@@ -134,7 +134,7 @@ pub async fn play(
         }
     }
     stage.transcript_checks()?;
-    let Stage { verdicts, .. } = stage;
+    let Stage { mut verdicts, open, .. } = stage;
     let has = |wanted: Verdict| verdicts.iter().any(|(verdict, _)| *verdict == wanted);
     let cut = cut.or(has_failed_probe.then_some(Cut::CallFailed));
     let is_whole = cut.is_none();
@@ -149,13 +149,17 @@ pub async fn play(
     let checks = Some(how_many(&verdicts));
     let done = ConversationDone { plan: conversation.plan, end, error, checks, left_out: None };
     outlet.keep(Event::Conversation(done)).await?;
+    for at in open {
+        verdicts[at].0 = Verdict::Unknown;
+    }
     Ok(Played { verdicts, is_whole })
 }
 
 /// What came of a conversation.
 #[derive(Debug, Clone)]
 pub struct Played {
-    /// The verdict of each check, by its number, and whether the check bears `known_failure` for this model.
+    /// The verdict of each check, by its number, and whether the check bears `known_failure` for this model. One that was passed
+    /// over for what this trial is alone counts as unknown: another may be asked.
     pub verdicts: Vec<(Verdict, bool)>,
     /// Whether it came to its last turn, so that each check was asked, or passed over for what the model is.
     pub is_whole: bool,
@@ -192,6 +196,8 @@ struct Stage<'c> {
     history: Vec<Message>,
     /// The verdicts so far, by the numbers of the checks, which are the same in every trial.
     verdicts: Vec<(Verdict, bool)>,
+    /// The numbers of those that were passed over for what this trial is alone.
+    open: Vec<usize>,
     /// Tokens of each message, counted once, for token windows.
     tokens: HashMap<Origin, usize>,
     /// Its calls beside the turns.
@@ -225,6 +231,7 @@ impl<'c> Stage<'c> {
             system,
             history,
             verdicts: Vec::new(),
+            open: Vec::new(),
             tokens: HashMap::new(),
             calls: conversation.so_far.calls.clone(),
             exchanges: Vec::new(),
@@ -258,7 +265,8 @@ impl<'c> Stage<'c> {
             self.key(&request.messages);
         }
         let heard = known.pinned.as_deref().unwrap_or(&reply.text);
-        self.exchange(number, turn, &request, (&reply, heard), so_far::tokens_sent(known)).await?;
+        self.exchange(number, turn, &request, (&reply, heard), (so_far::tokens_sent(known), Measured::of(known)))
+            .await?;
         Ok(self.take(turn.capture(heard)))
     }
 
@@ -297,8 +305,9 @@ impl<'c> Stage<'c> {
                 let captured = turn.capture(heard);
                 done.error = captured.as_ref().err().cloned();
                 self.fill(&mut done, &request.messages, &reply);
+                let took = (reply.usage.map(|usage| usage.sent), Measured::of(&done));
                 self.outlet.keep(Event::Turn(Box::new(done))).await?;
-                self.exchange(number, turn, &request, (said, heard), reply.usage.map(|usage| usage.sent)).await?;
+                self.exchange(number, turn, &request, (said, heard), took).await?;
                 return Ok(self.take(captured));
             }
             Err(CallError::Interrupted) => Cut::Stopped,
@@ -323,13 +332,13 @@ impl<'c> Stage<'c> {
         turn: &Turn,
         request: &Request,
         (reply, heard): (&Reply, &str),
-        tokens_sent: Option<u64>,
+        (tokens_sent, measured): (Option<u64>, Measured),
     ) -> Result<(), JournalLost> {
         let before = self.history.len();
         self.join(number, turn, heard);
         if let (TurnId::Turn(turn), false) = (number, self.script.transcript_checks.is_empty()) {
             let sent = ranges(request.positions.iter().copied());
-            self.exchanges.push(Exchange { turn, reply: reply.clone(), sent, before, tokens_sent });
+            self.exchanges.push(Exchange { turn, reply: reply.clone(), sent, before, tokens_sent, measured });
         }
         let sent: Vec<&Message> = request.messages.iter().collect();
         let script = Arc::clone(&self.script);
@@ -346,12 +355,11 @@ impl<'c> Stage<'c> {
                     facts: &script.facts,
                     system: self.system.as_ref(),
                     tokens_sent,
+                    measured,
                 };
                 let decision = check::decide(&check.kind, &view);
-                let (verdict, detail) = under_mark(self.mark(check), decision.verdict, decision.detail);
-                let mut done = self.check_done(number, check, verdict, detail);
-                done.score = decision.score;
-                done.retention = decision.retention;
+                let asserted = (check.kind.key(), check::expected(&check.kind, &script.facts));
+                let mut done = self.decided(Some(number), check, asserted, decision);
                 if self.conversation.is_triaged {
                     let asked = Asked { number, turn, request, before };
                     // Apart, since hardly any check needs the room.

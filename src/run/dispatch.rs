@@ -199,7 +199,8 @@ fn known_before(job: &Job) -> UntilDecided {
     // A line that is damaged was found before anything was sent.
     for record in job.earlier.iter().flat_map(Reader::records).filter_map(Result::ok) {
         if matches!(record.end(), End::Passed | End::Failed) {
-            let verdicts = record.checks.iter().map(|check| (check.verdict, check.known_failure.is_some())).collect();
+            let verdict = |check: &CheckDone| if check.is_open { Verdict::Unknown } else { check.verdict };
+            let verdicts = record.checks.iter().map(|check| (verdict(check), check.known_failure.is_some())).collect();
             let played = Played { verdicts, is_whole: true };
             known.ended(job.plan.first_trial(record.begin.plan as usize), &played);
         }

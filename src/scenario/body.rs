@@ -6,6 +6,7 @@ use super::captures;
 use super::decode::Findings;
 use super::matrix::{Case, Variables};
 use super::read_fact;
+use super::read_json::Schemas;
 use super::read_probes::Probes;
 use super::read_transcript;
 use super::read_turns::{self, FillerFiles};
@@ -42,6 +43,8 @@ pub struct Body {
     /// Checks on the whole transcript.
     pub(super) expect: Option<Node>,
     pub(super) fillers: FillerFiles,
+    /// The schemas of files.
+    pub(super) schemas: Arc<Schemas>,
     /// The script, where it is the same for every case and cell; made when the file is loaded.
     pub(super) fixed: Option<Arc<Script>>,
 }
@@ -70,7 +73,7 @@ impl Body {
         if let Some(script) = &self.fixed {
             return Ok(Arc::clone(script));
         }
-        let mut findings = Findings::new(Arc::clone(source));
+        let mut findings = Findings::new(Arc::clone(source)).with_schemas(Arc::clone(&self.schemas));
         let script = self.fill(&mut findings, case, cell, own);
         if !findings.is_empty() {
             return Err(findings.into_diagnostics());

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
+use super::read_json::Schemas;
 use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::text::nearest::nearest;
@@ -28,6 +29,7 @@ pub struct Findings {
     unfilled: HashSet<Range<usize>>,
     left_out: usize,
     regexes: usize,
+    schemas: Arc<Schemas>,
 }
 
 /// What makes two findings the same.
@@ -44,7 +46,19 @@ impl Findings {
             unfilled: HashSet::new(),
             left_out: 0,
             regexes: 0,
+            schemas: Arc::default(),
         }
+    }
+
+    /// The same, with the schemas of files that the scenario names.
+    #[must_use]
+    pub(super) fn with_schemas(self, schemas: Arc<Schemas>) -> Self {
+        Self { schemas, ..self }
+    }
+
+    /// The schemas of files.
+    pub(super) const fn schemas(&self) -> &Arc<Schemas> {
+        &self.schemas
     }
 
     /// The file.

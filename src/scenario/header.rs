@@ -9,6 +9,7 @@ use super::body::{Body, PersonaNode};
 use super::decode::{Fields, Findings, one_or_many};
 use super::matrix::{self, Case, CasesNode, Variables};
 use super::read_files::Remembered;
+use super::read_json::{self, Schemas};
 use super::read_probes::Probes;
 use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
@@ -145,6 +146,7 @@ impl Reader<'_> {
         let canaries = fields.get("facts").map_or_else(Vec::new, |facts| read_fact::canaries(findings, facts));
         let personas = self.personas(findings);
         let turns = fields.require(findings, "turns", "a scenario");
+        let probes = fields.get("probes").and_then(|node| self.probes(findings, node));
         let captures = turns.map_or_else(Vec::new, |turns| read_turns::captures(findings, turns));
         self.distinct_variables(findings, &vars, &cells, (&cases, &canaries, &captures));
         Scenario {
@@ -179,7 +181,8 @@ impl Reader<'_> {
                 fillers: turns.map_or_else(FillerFiles::new, |turns| self.filler_files(findings, turns)),
                 // Without turns the rest of the file is still looked at.
                 turns: turns.unwrap_or(&Node::NOTHING).clone(),
-                probes: fields.get("probes").and_then(|node| self.probes(findings, node)),
+                schemas: self.schemas(findings, probes.as_ref()).into(),
+                probes,
                 each_reply: fields.get("each_reply").cloned(),
                 expect: fields.get("expect").cloned(),
                 fixed: None,
@@ -381,6 +384,31 @@ impl Reader<'_> {
             files.insert(path.to_owned(), exchanges);
         }
         files
+    }
+
+    /// The schemas of all files that checks name, wherever these stand.
+    fn schemas(&self, findings: &mut Findings, probes: Option<&Probes>) -> Schemas {
+        let mut named = Vec::new();
+        let checked = ["persona", "personas", "turns", "each_reply", "expect"];
+        checked.iter().filter_map(|key| self.fields.get(key)).for_each(|node| read_json::files_named(node, &mut named));
+        // Of probes in a file, the place where it is named stands for theirs.
+        let place = self.fields.get("probes");
+        if let Some((probes, place)) = probes.zip(place) {
+            let mut of_probes = Vec::new();
+            read_json::files_named(probes.list(), &mut of_probes);
+            let is_inline = matches!(place.value, Value::List(_));
+            named.extend(of_probes.into_iter().map(|(path, node)| (path, if is_inline { node } else { place })));
+        }
+        let mut schemas = Schemas::new();
+        for (path, node) in named {
+            if path.trim().is_empty() || schemas.contains_key(path) {
+                continue;
+            }
+            let file = self.read(findings, node, path);
+            let schema = file.and_then(|file| read_json::schema_file(findings, &file, path, node));
+            schemas.insert(path.to_owned(), schema);
+        }
+        schemas
     }
 
     /// A list, or a text that names a file.

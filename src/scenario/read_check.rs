@@ -5,6 +5,7 @@ use globset::Glob;
 use super::decode::{Fields, Findings, list_words, one_or_many};
 use super::read_transcript::TRANSCRIPT_KEYS;
 use super::yaml::{Node, Scalar, Value};
+use super::{read_json, read_similar};
 use crate::diagnostic::Code;
 use crate::model::{Admits, Check, CheckKind, Fact, FactRef, KnownFailure, Pattern, Role, SentCheck, Text};
 use crate::text::nearest::nearest;
@@ -26,6 +27,13 @@ pub const CHECK_KEYS: &[&str] = &[
     "max_sentences",
     "asks",
     "json",
+    "json_schema",
+    "json_path",
+    "similar",
+    "max_latency_ms",
+    "max_ttft_ms",
+    "max_tokens_sent",
+    "max_cost_usd",
     "sent",
     "finish_reason",
     "recalls",
@@ -48,9 +56,10 @@ pub fn check(findings: &mut Findings, node: &Node, facts: &[Fact], extra: &[&str
         what: "on the whole transcript, and this is a place for checks on one reply",
         help: "checks on the whole transcript stand under the scenario's own `expect:`",
     };
-    framed(findings, node, (CHECK_KEYS, &elsewhere), extra, |findings, key, value, _| {
+    let check = framed(findings, node, (CHECK_KEYS, &elsewhere), extra, |findings, key, value, _| {
         check_kind(findings, key, value, facts)
-    })
+    })?;
+    Some(Check { needs_model: check.needs_model || check.kind.needs_model(), ..check })
 }
 
 /// Check keys that stand in another place.
@@ -173,6 +182,13 @@ fn check_kind(findings: &mut Findings, key: &str, value: &Node, facts: &[Fact]) 
         "max_sentences" => CheckKind::MaxSentences(count(findings)?),
         "asks" => CheckKind::Asks(findings.flag(value, key)?),
         "json" => CheckKind::Json(findings.flag(value, key)?),
+        "json_schema" => read_json::json_schema(findings, value)?,
+        "json_path" => read_json::json_path(findings, value)?,
+        "similar" => CheckKind::Similar(read_similar::similar(findings, value)?),
+        "max_latency_ms" => CheckKind::MaxLatencyMs(count(findings)?),
+        "max_ttft_ms" => CheckKind::MaxTtftMs(count(findings)?),
+        "max_tokens_sent" => CheckKind::MaxTokensSent(count(findings)?),
+        "max_cost_usd" => CheckKind::MaxCostUsd(read_similar::usd(findings, value, key)?),
         "sent" => CheckKind::Sent(sent(findings, value)?),
         "finish_reason" => CheckKind::FinishReason(findings.filled_text(value, key)?),
         "recalls" => CheckKind::Recalls(fact_ref(findings, value, key, facts)?.0),

@@ -43,6 +43,11 @@ impl Probes {
         Ok(Self { list, file: Some((Arc::clone(file), named.position)) })
     }
 
+    /// What they are read from.
+    pub const fn list(&self) -> &Node {
+        &self.list
+    }
+
     /// Whether they have variables to fill in.
     pub fn have_templates(&self) -> bool {
         has_templates(&self.list)
@@ -54,7 +59,7 @@ impl Probes {
             let list = templates.fill(findings, &self.list);
             return probes(findings, &list, facts);
         };
-        let mut inner = Findings::new(Arc::clone(file));
+        let mut inner = Findings::new(Arc::clone(file)).with_schemas(Arc::clone(findings.schemas()));
         let list = templates.fill(&mut inner, &self.list);
         let mut read = probes(&mut inner, &list, facts);
         findings.extend(inner.into_diagnostics());

@@ -2,6 +2,7 @@
 
 use super::decode::{Fields, Findings, one_or_many};
 use super::read_check::{self, CHECK_KEYS, Elsewhere, framed, inner_check};
+use super::read_similar;
 use super::read_turns::turn_number;
 use super::yaml::Node;
 use crate::diagnostic::Code;
@@ -9,7 +10,7 @@ use crate::model::{Fact, Throughout, TranscriptCheck, TranscriptKind, Turn};
 
 /// Every key of a check on the transcript.
 pub const TRANSCRIPT_KEYS: &[&str] =
-    &["always", "never", "eventually", "contains_in_order", "no_repeated_reply", "not"];
+    &["always", "never", "eventually", "contains_in_order", "no_repeated_reply", "max_total_cost_usd", "not"];
 const STRETCH: &[&str] = &["from", "until"];
 
 /// Reads a list of checks, or one check alone.
@@ -21,9 +22,10 @@ pub fn checks(findings: &mut Findings, node: &Node, facts: &[Fact], turns: &[Tur
     };
     let known = Known { facts, turns };
     let checks = one_or_many(node).iter().filter_map(|item| {
-        framed(findings, item, (TRANSCRIPT_KEYS, &elsewhere), STRETCH, |findings, key, value, fields| {
+        let read = framed(findings, item, (TRANSCRIPT_KEYS, &elsewhere), STRETCH, |findings, key, value, fields| {
             known.kind(findings, key, value, fields)
-        })
+        });
+        read.map(|check| TranscriptCheck { needs_model: check.needs_model || check.kind.needs_model(), ..check })
     });
     let checks: Vec<TranscriptCheck> = checks.collect();
     // That there are no turns at all is said already.
@@ -56,6 +58,7 @@ impl Known<'_> {
             "eventually" => TranscriptKind::Eventually(self.throughout(findings, key, value, fields)?),
             "contains_in_order" => TranscriptKind::ContainsInOrder(read_check::texts(findings, value, key)?),
             "no_repeated_reply" => TranscriptKind::NoRepeatedReply(findings.flag(value, key)?),
+            "max_total_cost_usd" => TranscriptKind::MaxTotalCostUsd(read_similar::usd(findings, value, key)?),
             _ => TranscriptKind::Not(Box::new(self.inverted(findings, value)?)),
         })
     }

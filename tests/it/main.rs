@@ -7,6 +7,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on has failed, its helpers too")]
 
+mod answer_checks;
 mod apart;
 mod budget;
 mod canaries;

@@ -81,6 +81,7 @@ fn turn(plan: u32, turn: u32, reply: &str) -> Event {
         waited_ms: None,
         latency_ms: Some(0.25),
         ttft_ms: None,
+        shared_took: None,
         model_reported: None,
         fingerprint: None,
         error: None,

@@ -191,6 +191,7 @@ fn outcome(kind: BuiltinKind, plants: &[bool], window: &[bool], system: bool) ->
         facts: &facts,
         system: Some(&system),
         tokens_sent: None,
+        measured: crate::check::Measured::default(),
     };
     let retention = decide(&CheckKind::Recalls(FactRef { fact: 0, value: None }), &view).retention.unwrap();
     let is_carried = request[..request.len() - 1].iter().any(|message| message.content.contains("Priya,"));

@@ -7,7 +7,7 @@ use globset::Glob;
 use super::super::outlet::JournalLost;
 use super::super::plan::{Plan, Planned};
 use super::{Cut, Stage, how_many};
-use crate::check;
+use crate::check::{self, Decision};
 use crate::event::{CheckDone, Event, TurnDone};
 use crate::model::{Check, CheckKind, EachReply, Script, Turn, TurnId, Verdict};
 
@@ -81,6 +81,22 @@ impl Stage<'_> {
         self.done(Some(number), check, asserted, verdict, detail)
     }
 
+    /// What the journal is told of a check of any kind that was decided. It takes the next number.
+    pub(super) fn decided<K>(
+        &mut self,
+        turn: Option<TurnId>,
+        check: &Check<K>,
+        asserted: (&str, String),
+        decision: Decision,
+    ) -> CheckDone {
+        let (verdict, detail) = under_mark(self.mark(check), decision.verdict, decision.detail);
+        let is_open = verdict == Verdict::Skip;
+        self.open.extend(is_open.then_some(self.verdicts.len()));
+        let done = self.done(turn, check, asserted, verdict, detail);
+        let Decision { score, retention, decided_at, .. } = decision;
+        CheckDone { score, retention, decided_at, is_open, ..done }
+    }
+
     /// What the journal is told of a check of any kind. It takes the next number.
     pub(super) fn done<K>(
         &mut self,
@@ -105,6 +121,7 @@ impl Stage<'_> {
             known_failure: mark,
             retention: None,
             decided_at: None,
+            is_open: false,
             line: check.position.line,
             column: matches!(verdict, Verdict::Fail | Verdict::Unknown).then_some(check.position.column),
         }
@@ -139,7 +156,7 @@ pub(super) fn checks_of<'c>(
 }
 
 /// The verdict under a `known_failure` mark.
-pub(super) fn under_mark(mark: Option<&str>, verdict: Verdict, detail: String) -> (Verdict, String) {
+fn under_mark(mark: Option<&str>, verdict: Verdict, detail: String) -> (Verdict, String) {
     match (mark, verdict) {
         (Some(_), Verdict::Fail) => (Verdict::KnownFailure, detail),
         (Some(why), Verdict::Pass) => {

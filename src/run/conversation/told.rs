@@ -2,7 +2,7 @@
 
 use super::super::tape::Tape;
 use super::{Conversation, Stage};
-use crate::event::{Begin, TurnDone, WireMessage};
+use crate::event::{Begin, Took, TurnDone, WireMessage};
 use crate::model::{ConversationId, Message, Role, SnapshotRules, Source, Turn, TurnId, Usage};
 use crate::provider::ChatReply;
 use crate::text::tokens;
@@ -54,6 +54,7 @@ impl Stage<'_> {
             waited_ms: None,
             latency_ms: None,
             ttft_ms: None,
+            shared_took: None,
             model_reported: None,
             fingerprint: None,
             error: None,
@@ -81,13 +82,20 @@ impl Stage<'_> {
         if matches!(self.conversation.tape.as_deref(), Some(Tape::Record(_))) {
             done.chunks.clone_from(&reply.chunks);
         }
+        let took = Took {
+            latency_ms: Some(reply.latency.as_secs_f64() * 1000.0),
+            ttft_ms: reply.ttft.map(|ttft| ttft.as_secs_f64() * 1000.0),
+            cost_usd: self.conversation.model.price.map(|price| price.of(usage)),
+        };
         // What was not asked for cost nothing and took no time.
         if matches!(done.source, Source::Live | Source::Builtin) {
-            done.cost_usd = self.conversation.model.price.map(|price| price.of(usage));
             done.reserved_usd = reply.reserved_usd;
             done.attempts = reply.attempts;
-            done.latency_ms = Some(reply.latency.as_secs_f64() * 1000.0);
-            done.ttft_ms = reply.ttft.map(|ttft| ttft.as_secs_f64() * 1000.0);
+            (done.latency_ms, done.ttft_ms, done.cost_usd) = (took.latency_ms, took.ttft_ms, took.cost_usd);
+        }
+        // Who of those that share a call made it is chance, and no verdict may hang on that.
+        if done.source == Source::Shared {
+            done.shared_took = Some(took);
         }
         done.model_reported.clone_from(&reply.model_reported);
         done.fingerprint.clone_from(&reply.fingerprint);

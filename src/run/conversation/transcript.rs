@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::super::outlet::JournalLost;
 use super::Stage;
-use super::checks::under_mark;
 use crate::check::{self, TranscriptView};
 use crate::model::Verdict;
 
@@ -33,10 +32,7 @@ impl Stage<'_> {
                     facts: &script.facts,
                 };
                 let decision = check::decide_transcript(&check.kind, &view);
-                let (verdict, detail) = under_mark(self.mark(check), decision.verdict, decision.detail);
-                let mut done = self.done(None, check, asserted, verdict, detail);
-                (done.score, done.decided_at) = (decision.score, decision.decided_at);
-                done
+                self.decided(None, check, asserted, decision)
             };
             self.tell_check(done)?;
         }

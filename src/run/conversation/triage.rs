@@ -154,6 +154,7 @@ impl Stage<'_> {
             facts: &self.script.facts,
             system: self.system.as_ref(),
             tokens_sent: None,
+            measured: check::Measured::default(),
         };
         let decision = check::decide(&CheckKind::Recalls(fact.clone()), &view);
         decision.retention.is_some_and(|found| found.recalled == Some(true))
