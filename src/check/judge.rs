@@ -106,7 +106,7 @@ enum Word {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Score {
+struct Graded {
     mark: String,
     reason: String,
     score: u32,
@@ -137,7 +137,7 @@ fn vote(scale: Option<Scale>, mark: &str, answer: &Reply) -> Result<Vote, String
             (read.mark, Vote { score, reason: read.reason })
         }
         Some(Scale { top, .. }) => {
-            let read: Score = object(text).ok_or_else(|| odd("its answer is not the one JSON object"))?;
+            let read: Graded = object(text).ok_or_else(|| odd("its answer is not the one JSON object"))?;
             if !(1..=top).contains(&read.score) {
                 return Err(odd(&format!("its score is none from 1 to {top}")));
             }
@@ -203,7 +203,7 @@ fn by_majority(given: &[&Vote], silent: Option<&String>, all: usize) -> Finding 
     };
     let (word, votes) = if holds { ("yes", yes) } else { ("no", no) };
     let said = if all == 1 { format!("the judge says {word}") } else { format!("{votes} of {all} votes say {word}") };
-    told(Some(holds), said, of(if holds { 1.0 } else { 0.0 }).next())
+    told(Some(holds), &said, of(if holds { 1.0 } else { 0.0 }).next())
 }
 
 fn by_median(given: &[&Vote], silent: Option<&String>, all: usize, scale: Scale) -> Finding {
@@ -238,13 +238,13 @@ fn by_median(given: &[&Vote], silent: Option<&String>, all: usize, scale: Scale)
     };
     // The vote that says it best is the nearest one.
     let nearest = given.iter().min_by(|a, b| (a.score - median).abs().total_cmp(&(b.score - median).abs()));
-    Finding { score: Some(median), ..told(Some(holds), said, nearest) }
+    Finding { score: Some(median), ..told(Some(holds), &said, nearest) }
 }
 
 /// What was decided, with the reason of a vote that says so; told of a pass too.
-fn told(holds: Option<bool>, said: String, vote: Option<&&Vote>) -> Finding {
+fn told(holds: Option<bool>, said: &str, vote: Option<&&Vote>) -> Finding {
     let reason = vote.map(|vote| vote.reason.trim()).filter(|reason| !reason.is_empty());
-    let detail = reason.map_or_else(|| said.clone(), |reason| format!("{said}: {}", quote(reason, SHOWN)));
+    let detail = reason.map_or_else(|| said.to_owned(), |reason| format!("{said}: {}", quote(reason, SHOWN)));
     Finding { note: Some(detail.clone().into()), ..Finding::new(holds, detail) }
 }
 

@@ -10,10 +10,12 @@ fn check(scale: Option<Scale>) -> JudgeCheck {
     JudgeCheck { criterion: "is polite".into(), model: None, votes: None, scale, sees: Sees::Reply }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a check has it")]
 fn ten(min: f64) -> Option<Scale> {
     Some(Scale { top: 10, min })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a vote comes")]
 fn answer(text: &str) -> Result<Reply, String> {
     Ok(Reply { text: text.into(), finish_reason: Some("stop".into()) })
 }

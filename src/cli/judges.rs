@@ -47,9 +47,8 @@ impl Judges {
                 };
                 match resolve(config, name).map(|model| model.provider) {
                     // What is wrong with the config's own judge is said there.
-                    Err(_) if own.is_none() => {}
+                    Err(_) | Ok(ProviderConfig::Builtin(_)) if own.is_none() => {}
                     Err(unknown) => wrong.push(place(unknown)),
-                    Ok(ProviderConfig::Builtin(_)) if own.is_none() => {}
                     Ok(ProviderConfig::Builtin(_)) => wrong.push(place(no_judge(name))),
                     Ok(_) if on_models.contains(&index) => {
                         judges.judges.entry(name.clone()).or_default().entry(index).or_insert(*position);
