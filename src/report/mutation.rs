@@ -62,7 +62,7 @@ fn table(mutation: &Mutation, look: Look) -> String {
         let name = truncate(&row[0], first);
         let mut line = format!("  {name}{}", " ".repeat(first.saturating_sub(width(&name))));
         for (cell, room) in row[1..].iter().zip(&numbers) {
-            line += &format!("  {}{cell}", " ".repeat(room.saturating_sub(width(cell))));
+            line = line + "  " + &" ".repeat(room.saturating_sub(width(cell))) + cell;
         }
         text += &if at == 0 { look.paint(Tone::Quiet, &line) } else { line };
         text.push('\n');

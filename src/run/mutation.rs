@@ -178,7 +178,7 @@ impl Mutation {
     /// Tries all that can be on a conversation.
     pub async fn add(&mut self, again: &Again<'_>, record: &Record, donors: &Donors) {
         let (checks, _) = again.decide(record.clone()).await;
-        let script = again.script();
+        let script = again.whole();
         let asserted = again.numbered();
         for turn in record.turns.iter().filter(|turn| turn.source != Source::Canned && turn.reply.is_some()) {
             let reply = turn.reply.as_deref().unwrap_or_default();
@@ -210,7 +210,9 @@ impl Mutation {
                     shown.iter_mut().filter(|shown| shown.ought(mutant, script, reply)).collect();
                 if !ought.is_empty() {
                     let after = again.decide(with_reply(record, turn.turn, changed)).await.0;
-                    ought.into_iter().for_each(|shown| self.count(again, shown, mutant, &after));
+                    for shown in ought {
+                        self.count(again, shown, mutant, &after);
+                    }
                 }
             }
             for shown in &mut shown {

@@ -154,7 +154,7 @@ impl<'a> Again<'a> {
     }
 
     /// The script with all that was captured.
-    pub(super) fn script(&self) -> &Script {
+    pub(super) fn whole(&self) -> &Script {
         &self.whole
     }
 

@@ -41,9 +41,8 @@ fn tried(args: &MutateArgs, console: &Console) -> Result<Exit, Exit> {
     let text = match args.format {
         MutateFormat::Json => mutation::json(&told),
         MutateFormat::Pretty => mutation::text(&told, look(console, Format::Pretty)),
-        MutateFormat::Plain => mutation::text(&told, look(console, Format::Plain)),
         MutateFormat::Auto if console.is_terminal() => mutation::text(&told, look(console, Format::Pretty)),
-        MutateFormat::Auto => mutation::text(&told, look(console, Format::Plain)),
+        MutateFormat::Auto | MutateFormat::Plain => mutation::text(&told, look(console, Format::Plain)),
     };
     console.print(&text);
     let rate = mutation.all().rate();
