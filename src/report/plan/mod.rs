@@ -111,7 +111,7 @@ fn says(total: &Bound) -> String {
     );
     let cost = total
         .is_priced
-        .then(|| total.cost_usd.map_or_else(|| "no bound on cost".to_owned(), |usd| format!("{} at most", money(usd))));
+        .then(|| total.cost_usd.map_or_else(|| "no bound on cost".to_owned(), |usd| format!("{} at most", most(usd))));
     counts.into_iter().chain([tokens]).chain(cost).collect::<Vec<_>>().join(", ")
 }
 
@@ -149,9 +149,20 @@ fn tokens(number: Option<u64>) -> String {
 fn cost(bound: &Bound) -> String {
     match bound.cost_usd {
         _ if !bound.is_priced => "–".to_owned(),
-        Some(usd) => money(usd),
+        Some(usd) => most(usd),
         None => NO_BOUND.to_owned(),
     }
+}
+
+/// Dollars rounded up to what is shown of them: a bound that is rounded down is none.
+fn most(usd: f64) -> String {
+    let digits = match usd {
+        1.0.. => 1e2,
+        0.001.. => 1e3,
+        _ => 1e6,
+    };
+    // Less than any digit that is shown, and more than the dust of adding up.
+    money((usd * digits - 1e-6).ceil().max(0.0) / digits)
 }
 
 /// A variant as a line of JSON, with the requests of its first trial where they are wanted. What nothing bounds is `null`.
