@@ -172,7 +172,8 @@ expect:
     sandbox.write("s/one.yaml", scenario);
     run(&sandbox, &["--snapshots", "off"]).expect(1);
     let verdicts: Vec<String> = checks(&sandbox).into_iter().map(|[_, _, _, verdict, _]| verdict).collect();
-    let (bot, builtin) = (["known_failure", "fail", "fail"], ["skip", "pass", "skip"]);
+    // Of several trials one that holds in spite of its mark is no failure: the decision over all of them is.
+    let (bot, builtin) = (["known_failure", "pass", "fail"], ["skip", "pass", "skip"]);
     assert_eq!(verdicts, [bot, bot, builtin, builtin].concat());
     sandbox
         .write("s/one.yaml", "models: [bot]\ntrials: 5\nturns: [{user: Three}]\nexpect: {never: {contains: boat}}\n");
