@@ -57,7 +57,7 @@ fn ascii_words(text: &[u8]) -> usize {
         let this = class(*byte);
         // Most bytes are of words, and no branch is taken for which.
         let is_letter_or_digit = this & (LETTER | DIGIT) != 0;
-        words += usize::from(is_letter_or_digit & !is_counted);
+        words += usize::from(is_letter_or_digit && !is_counted);
         is_counted |= is_letter_or_digit;
         if this & IN_WORD == 0 {
             let after = text.get(at + 1).map_or(0, |byte| class(*byte));
