@@ -62,10 +62,10 @@ fn a_check_that_cannot_fail_is_shown_with_its_place_and_why() {
 #[test]
 fn a_check_that_can_fail_somewhere_is_no_defect() {
     let ran = check(
-        "matrix: {gap: [0, 3]}\nwindows: [1, full]\nmodels: [qwen, builtin]\nfacts:\n  name: Priya\n  colour: {value: Red, outdated: [Brown]}\nturns:\n  - {user: \"I am Priya, and my colour is Brown.\"}\n  - {filler: \"{{ gap }}\"}\n  - {user: What's my name?, expect: [{retains_iff_visible: name, needs_model: true}]}\n  - {user: What's my colour?, expect: [{not: {recalls: {fact: colour, value: Brown}}}]}\n  - {user: My colour is Red.}\neach_reply: [{not: {recalls: name}}]\n",
+        "matrix: {gap: [0, 3]}\nwindows: [1]\nmodels: [qwen, builtin]\nfacts:\n  name: Priya\n  colour: {value: Red, outdated: [Brown]}\nturns:\n  - {user: \"I am Priya, and my colour is Brown.\"}\n  - {filler: \"{{ gap }}\"}\n  - {user: What's my name?, expect: [{retains_iff_visible: name, needs_model: true}]}\n  - {user: What's my colour?, expect: [{forgets: {fact: colour, value: Brown}}]}\n  - {user: My colour is Red.}\neach_reply: [{forgets: name, from: 2}]\n",
     )
     .expect(0);
-    assert_eq!(ran.stdout, "1 scenario, 8 conversations: no errors; each of 3 checks on facts can fail\n");
+    assert_eq!(ran.stdout, "1 scenario, 4 conversations: no errors, 1 warning; each of 3 checks on facts can fail\n");
     let ran = check("turns: [{user: Hi}]\n").expect(0);
     assert_eq!(ran.stdout, "1 scenario, 1 conversation: no errors; no checks on facts\n");
     let ran = check(

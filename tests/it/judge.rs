@@ -147,13 +147,13 @@ fn no_reply_of_the_bot_speaks_for_the_judge() {
 
 #[test]
 fn an_odd_answer_is_no_verdict_and_an_odd_reason_does_no_harm() {
+    type Odd = Box<dyn Fn(&Request) -> Answer + Send + Sync>;
     let good = |request: &Request| json!({"mark": mark(request), "reason": "ok", "verdict": "yes"}).to_string();
     let ended = |text: &str, reason: &str| {
         let mut body = completion(text);
         body["choices"][0]["finish_reason"] = json!(reason);
         Answer::json(&body)
     };
-    type Odd = Box<dyn Fn(&Request) -> Answer + Send + Sync>;
     let table: [(Odd, &str); 6] = [
         (Box::new(move |request| Answer::text(&good(request).repeat(2))), "its answer is not the one JSON object"),
         (Box::new(|_| Answer::text("I think it passes.")), "its answer is not the one JSON object"),

@@ -16,7 +16,9 @@ const TABLES: [&str; 4] = ["transcripts.csv", "checks.csv", "retention.csv", "su
 fn tables(sandbox: &Sandbox) -> Vec<Vec<BTreeMap<String, String>>> {
     let table = |file: &str| {
         let mut rows = sandbox.rows(file);
-        rows.iter_mut().for_each(|row| drop(row.remove("run")));
+        for row in &mut rows {
+            row.remove("run");
+        }
         rows
     };
     TABLES.map(table).to_vec()
