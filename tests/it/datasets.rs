@@ -132,6 +132,34 @@ fn mt_bench_plays_both_turns_of_every_question() {
 }
 
 #[test]
+fn mt_bench_is_judged_on_a_scale_as_the_page_has_it() {
+    let Some(data) = data() else { return };
+    // Of a first answer it thinks more than of a second one.
+    let server = Server::start(|request| {
+        let user = request.last_user();
+        let Some(mark) = user.split("===== data ").nth(1).and_then(|rest| rest.split(' ').next()) else {
+            return Answer::reply(request, "An answer.");
+        };
+        let score = if user.matches("\"role\":\"user\"").count() > 1 { 4 } else { 8 };
+        Answer::text(&serde_json::json!({"mark": mark, "reason": "so so", "score": score}).to_string())
+    });
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    made(&sandbox, &data);
+    let page = include_str!("../../docs/datasets.md");
+    let check = page.lines().find(|line| line.starts_with("  - judge: ")).expect("the judge of the page");
+    let own = sandbox.read("datasets/mt-bench/mt-bench.yaml");
+    sandbox.write("datasets/mt-bench/mt-bench.yaml", format!("{own}{check}\n"));
+    sandbox.write("chat-eval.yaml", sandbox.read("chat-eval.yaml") + "judge: {model: bot}\n");
+    sandbox.run(&["run", "datasets/mt-bench"]).expect(1);
+    let rows = sandbox.rows("checks.csv").into_iter().filter(|row| row["check"] == "judge");
+    let mut votes: BTreeMap<(String, String), usize> = BTreeMap::new();
+    rows.for_each(|row| *votes.entry((row["turn"].clone(), row["verdict"].clone())).or_default() += 1);
+    let expected = [(("1".to_owned(), "pass".to_owned()), 40), (("2".to_owned(), "fail".to_owned()), 40)];
+    assert_eq!(votes, BTreeMap::from(expected), "{}", server.requests().last().expect("one").last_user());
+    assert_eq!(server.requests().len(), 160);
+}
+
+#[test]
 fn a_changing_fact_a_list_and_a_standing_instruction_are_told_from_one_another() {
     let Some(data) = data() else { return };
     // It obeys an instruction that it is sent, and is silent about one that it is not.
