@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::conversation::user_message;
+use super::conversation::{judge_calls, user_message};
 use super::plan::{Plan, Planned};
 use crate::model::{CheckKind, Fact, Message, Origin, Price, Role, Script, Tail, TurnId, Usage, Window};
 use crate::provider::{Builtin, BuiltinKind};
@@ -112,6 +112,30 @@ pub struct Remarks {
     pub is_live: bool,
     /// Some model that is called has no price.
     pub has_no_price: bool,
+    /// Replies are shown to judges, or embedded.
+    pub has_judges: bool,
+}
+
+/// What is asked beside the turns.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside {
+    /// Failed checks on facts are asked about once more.
+    pub is_triaged: bool,
+    /// How often a judge is asked where its check does not say so.
+    pub votes: u32,
+    /// The longest answer of a judge, in tokens; `None` where nothing bounds it.
+    pub longest_verdict: Option<u64>,
+}
+
+impl Beside {
+    /// Adds what judges and embeddings of so many conversations take. They are shown replies, spelled as JSON: of how many tokens
+    /// is not to be told from the tokens of the reply.
+    fn add(self, bound: &mut Bound, calls: u64) {
+        bound.calls = bound.calls.saturating_add(calls);
+        let verdicts = self.longest_verdict.map(|longest| longest.saturating_mul(calls));
+        bound.replies = bound.replies.zip(verdicts).map(|(replies, verdicts)| replies.saturating_add(verdicts));
+        (bound.sent, bound.cost_usd) = (None, None);
+    }
 }
 
 /// What the conversations at these places of a plan take at most, a variant each, in plan order.
@@ -119,9 +143,10 @@ pub struct Remarks {
 pub fn bounds(
     plan: &Plan,
     places: &[usize],
-    is_triaged: bool,
+    beside: Beside,
     model_of: &dyn Fn(&str) -> BoundedModel,
 ) -> (Vec<VariantBound>, Remarks) {
+    let is_triaged = beside.is_triaged;
     let mut variants: Vec<VariantBound> = Vec::new();
     let mut remarks = Remarks::default();
     let mut models: HashMap<&str, BoundedModel> = HashMap::new();
@@ -151,7 +176,7 @@ pub fn bounds(
             };
             Live { plan, planned, script: &script, open, count: &count, price: model.price }.bound(is_triaged)
         };
-        let bound = if scenario.has_canaries() {
+        let mut bound = if scenario.has_canaries() {
             // Each trial has values of its own.
             trials.iter().map(|at| one(planned(*at))).fold(Bound::NOTHING, Bound::plus)
         } else {
@@ -163,6 +188,11 @@ pub fn bounds(
         };
         if model.builtin.is_none() {
             remarks.is_live = true;
+            if !(scenario.needs.judges.is_empty() && scenario.needs.embeddings.is_empty()) {
+                let calls = u64::from(judge_calls(plan, first, beside.votes)).saturating_mul(trials.len() as u64);
+                beside.add(&mut bound, calls);
+                remarks.has_judges = true;
+            }
             remarks.has_no_price |= model.price.is_none();
             remarks.has_no_longest_reply |= scenario.params.longest_reply().is_none() && bound.calls > 0;
             remarks.has_captures |= scenario.has_captures();

@@ -10,7 +10,7 @@ use super::super::{lint, models, show_diagnostics, sources};
 use super::run::{asked_paths, name_clashes, plan_refused, selected, unknown_names};
 use crate::report::plan::{Depth, Line, conversation, conversation_json, render, total_json, variant_json};
 use crate::report::terminal::Look;
-use crate::run::bounds::{Bound, BoundedModel, bounds};
+use crate::run::bounds::{Beside, Bound, BoundedModel, bounds};
 use crate::run::overflows;
 use crate::run::plan::Plan;
 use crate::run::requests::requests;
@@ -25,7 +25,12 @@ pub fn plan(args: &PlanArgs, global: &Global, console: &Console) -> Exit {
     let shard = args.selection.shard.filter(|shard| shard.of > 1);
     let places: Vec<usize> = shard.map_or_else(|| (0..plan.conversations.len()).collect(), |shard| shard.places(&plan));
     lint::show_before_run(&plan, &config, console);
-    let (variants, remarks) = bounds(&plan, &places, args.selection.triage, &|name| bounded(&config, name));
+    let beside = Beside {
+        is_triaged: args.selection.triage,
+        votes: config.judge.votes.unwrap_or(1),
+        longest_verdict: config.judge.params.longest_reply(),
+    };
+    let (variants, remarks) = bounds(&plan, &places, beside, &|name| bounded(&config, name));
     let total = variants.iter().map(|variant| variant.bound).fold(Bound::NOTHING, Bound::plus);
     let is_json = args.format == PlanFormat::Json;
     let is_pretty = args.format == PlanFormat::Pretty || args.format == PlanFormat::Auto && console.is_terminal();

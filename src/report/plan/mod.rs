@@ -124,11 +124,17 @@ fn words(remarks: Remarks, total: &Bound) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if remarks.has_no_price && total.is_priced {
+    if remarks.has_no_price && total.is_priced && !remarks.has_judges {
         words.push("no bound on cost: a model that is called has no `price` in the config".to_owned());
     }
     if remarks.has_captures && total.sent.is_none() {
         words.push("what a turn captures lengthens later turns, and nothing bounds it".to_owned());
+    }
+    if remarks.has_judges {
+        words.push(
+            "judges and embeddings are in the calls; what they are sent hangs on the replies, and nothing bounds its tokens"
+                .to_owned(),
+        );
     }
     if remarks.may_share {
         words.push(
