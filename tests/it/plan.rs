@@ -104,6 +104,47 @@ fn a_run_whose_replies_are_as_long_as_they_may_be_takes_what_the_plan_says_and_n
 }
 
 #[test]
+fn what_judges_and_embeddings_are_asked_is_in_the_calls_and_their_tokens_have_no_bound() {
+    let server = Server::start(|request| match request.body["input"].is_null() {
+        true => longest(request),
+        false => Answer::json(&serde_json::json!({"data": [{"index": 0, "embedding": [1.0, 0.5]}]})),
+    });
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    let config = sandbox.read("chat-eval.yaml");
+    sandbox.write(
+        "chat-eval.yaml",
+        format!("{config}judge: {{model: bot, votes: 3, params: {{max_tokens: 20}}}}\nembedding: {{model: bot}}\n"),
+    );
+    sandbox.write(
+        "s/one.yaml",
+        "\
+params: {max_tokens: 20}
+trials: 2
+turns:
+  - {user: Hello}
+  - {user: Bye, expect: [{judge: is kind}, {similar: {to: Bye, min: 0.5, by: embedding}}]}
+probes: [{user: Who?, expect: [{judge: {criterion: is short, votes: 1}}]}]
+expect: [{always: {judge: is calm}, until: 1}, {judge: is calm}]
+",
+    );
+    let lines = plan(&sandbox, &[]);
+    let total = bound(lines.last().expect("all variants"));
+    // Of each trial: three of its own, votes of 3 + 1 + 3 + 3, and two texts that are embedded.
+    assert_eq!(total, [Some(2 * (3 + 10 + 2)), None, Some(2 * 15 * 20)]);
+    let table = sandbox.run(&["plan", "s"]).expect(0).stdout;
+    assert!(table.contains("30 calls at most") && table.contains("judges and embeddings are in the calls"), "{table}");
+    // What the judge says is no verdict, and it is asked for each all the same.
+    sandbox.run(&["run", "s", "--snapshots", "off"]).expect(3);
+    assert_eq!(server.requests().len(), 30);
+    let [_, _, replies] = taken(&sandbox);
+    assert!(replies <= total[2].unwrap(), "{replies}");
+    // Who cannot be asked is said by `plan` as by `run`.
+    sandbox.write("chat-eval.yaml", config);
+    let ran = sandbox.run(&["plan", "s"]).expect(2);
+    assert!(ran.stderr.contains("missing-judge") && ran.stderr.contains("missing-embedding"), "{}", ran.stderr);
+}
+
+#[test]
 fn what_the_embedded_model_takes_is_known_to_the_token() {
     let sandbox = Sandbox::shipped();
     for model in ["builtin", "builtin:echo", "builtin:amnesiac"] {

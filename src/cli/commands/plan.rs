@@ -5,6 +5,7 @@ use super::super::config::{self, Config, ProviderConfig};
 use super::super::console::{Console, PLAIN_WIDTH};
 use super::super::environment::Environment;
 use super::super::exit::Exit;
+use super::super::judges::judges_of;
 use super::super::selection::{PlanArgs, PlanFormat};
 use super::super::{lint, models, show_diagnostics, sources};
 use super::run::{asked_paths, name_clashes, plan_refused, selected, unknown_names};
@@ -101,6 +102,8 @@ fn prepare(args: &PlanArgs, global: &Global, console: &Console) -> Result<(Confi
     let tokenizer_of = |model: &str| models::resolve(&config, model).map(|model| model.tokenizer).unwrap_or_default();
     wrong.extend(overflows(&plan, &tokenizer_of));
     wrong.extend(name_clashes(&plan));
+    // It starts no program, whatever `run` may.
+    wrong.extend(judges_of(&plan, &config, true).err().into_iter().flatten());
     if wrong.is_empty() { Ok((config, plan)) } else { Err(bad(&wrong)) }
 }
 
