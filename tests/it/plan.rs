@@ -105,10 +105,12 @@ fn a_run_whose_replies_are_as_long_as_they_may_be_takes_what_the_plan_says_and_n
 
 #[test]
 fn what_judges_and_embeddings_are_asked_is_in_the_calls_and_their_tokens_have_no_bound() {
-    let server = Server::start(|request| match request.body["input"].is_null() {
-        true => longest(request),
-        false => Answer::json(&serde_json::json!({"data": [{"index": 0, "embedding": [1.0, 0.5]}]})),
-    });
+    let vector = serde_json::json!({"data": [{"index": 0, "embedding": [1.0, 0.5]}]});
+    let server = Server::start(
+        move |request| {
+            if request.body["input"].is_null() { longest(request) } else { Answer::json(&vector) }
+        },
+    );
     let sandbox = Sandbox::with_bot(&server.base_url());
     let config = sandbox.read("chat-eval.yaml");
     sandbox.write(
