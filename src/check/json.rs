@@ -3,7 +3,7 @@
 //! A schema and a path come from a stranger, a reply from a model: together they could ask for more work than anyone waits for. How
 //! much it is at most is reckoned first, and beyond a limit nothing is judged.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::model::{JsonPath, Reply, Schema};
 
@@ -71,10 +71,21 @@ pub(super) fn json_path(path: &JsonPath, wanted: &Value, reply: &Reply) -> Findi
     unless_cut(reply, false, holds, detail)
 }
 
+/// A number without a fraction, exactly: as floating-point numbers many large ones are the same.
+fn whole(number: &Number) -> Option<i128> {
+    #[expect(clippy::cast_possible_truncation, reason = "within the range of i128, and without a fraction")]
+    let of_float = |float: f64| (float.fract() == 0.0 && float.abs() < 1e38).then_some(float as i128);
+    number.as_i128().or_else(|| number.as_f64().and_then(of_float))
+}
+
 /// JSON knows one kind of number: `1` is `1.0`.
 fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
-        (Value::Number(one), Value::Number(other)) => one == other || one.as_f64() == other.as_f64(),
+        (Value::Number(one), Value::Number(other)) => match (whole(one), whole(other)) {
+            (Some(one), Some(other)) => one == other,
+            (None, None) => one.as_f64() == other.as_f64(),
+            _ => false,
+        },
         (Value::Array(one), Value::Array(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
         }
@@ -175,6 +186,23 @@ mod tests {
         // A tree of any depth is an ordinary schema.
         let tree = schema(json!({"properties": {"x": {"$ref": "#"}}, "type": ["object", "number"]}));
         assert_eq!(json_schema(&tree, &reply(&deep, "stop")).holds, Some(true));
+    }
+
+    #[test]
+    fn whole_numbers_are_compared_exactly_however_they_are_written() {
+        for (text, wanted, holds) in [
+            ("9007199254740992", json!(9_007_199_254_740_993_u64), false),
+            ("9007199254740993", json!(9_007_199_254_740_993_u64), true),
+            ("9007199254740992.0", json!(9_007_199_254_740_993_u64), false),
+            ("12345678901234567891", json!(12_345_678_901_234_567_890_u64), false),
+            ("-3.0e0", json!(-3), true),
+            ("0.5", json!(0.5), true),
+            ("0.5", json!(0), false),
+            ("1e300", json!(1e300), true),
+        ] {
+            let found = json_path(&JsonPath::new("$").unwrap(), &wanted, &reply(text, "stop"));
+            assert_eq!(found.holds, Some(holds), "{text}");
+        }
     }
 
     #[test]

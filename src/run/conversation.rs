@@ -278,7 +278,22 @@ impl<'c> Stage<'c> {
         let heard = known.pinned.as_deref().unwrap_or(&reply.text);
         let took = (so_far::tokens_sent(known), Measured::of(known));
         let cut = self.exchange(number, turn, &request, (&reply, heard), took).await?;
-        Ok(cut.or_else(|| self.take(turn.capture(heard))))
+        let captured = turn.capture(heard);
+        // The turn has said already what does not fit.
+        let captured =
+            if known.error.is_some() { captured.and_then(|captured| self.fitting(captured)) } else { captured };
+        Ok(cut.or_else(|| self.take(captured)))
+    }
+
+    /// What was captured, where it fits the places in which it stands.
+    fn fitting(&self, captured: Vec<(String, String)>) -> Result<Vec<(String, String)>, String> {
+        if !captured.is_empty() {
+            let mut all = self.captured.clone();
+            all.extend(captured.iter().map(|(name, value)| (name.clone(), value.clone().into())));
+            let script = self.steering.script(self.conversation.plan, &all);
+            script.map_err(|why| format!("what was captured does not fit: {why}"))?;
+        }
+        Ok(captured)
     }
 
     /// Goes on with what was captured.
@@ -313,7 +328,7 @@ impl<'c> Stage<'c> {
             Ok(reply) => {
                 let said = &reply.reply;
                 let heard = self.pinned(number).unwrap_or(&said.text);
-                let captured = turn.capture(heard);
+                let captured = turn.capture(heard).and_then(|captured| self.fitting(captured));
                 done.error = captured.as_ref().err().cloned();
                 self.fill(&mut done, &request.messages, &reply);
                 let took = (reply.usage.map(|usage| usage.sent), Measured::of(&done));

@@ -121,6 +121,11 @@ fn what_does_not_fit_where_it_stands_ends_the_conversation_with_a_reason() {
         "{}",
         ran.stdout
     );
+    let told = |sandbox: &Sandbox| sandbox.rows("transcripts.csv")[0]["error"].clone();
+    let error = told(&sandbox);
+    assert!(error.starts_with("what was captured does not fit"), "the turn says so: {error}");
+    sandbox.run(&["recheck", "latest", "--snapshots", "off"]).expect(3);
+    assert_eq!(told(&sandbox), error);
 }
 
 #[test]

@@ -60,6 +60,19 @@ fn a_check_that_cannot_fail_is_shown_with_its_place_and_why() {
 }
 
 #[test]
+fn other_errors_hide_no_check_that_cannot_fail() {
+    let sandbox = Sandbox::new();
+    sandbox.write("s/a.yaml", "window: none\nfacts: {name: Priya}\nturns:\n  - {user: I am Priya.}\n  - {user: Thanks., expect: [{forgets: name}]}\n");
+    sandbox.write("s/b.yaml", "window: none\nfacts: {name: Priya}\nturns:\n  - {user: I am Priya.}\n  - {user: Who am I?, expect: [{recalls: name}]}\n");
+    let ran = sandbox.run(&["check", "s", "--controls"]).expect(2);
+    assert!(ran.stderr.contains("can-never-pass") && ran.stderr.contains("cannot-fail"), "{}", ran.stderr);
+    // A file that cannot be read leaves nothing to replay, and that is said.
+    sandbox.write("s/c.yaml", "turns: []\n");
+    let ran = sandbox.run(&["check", "s", "--controls"]).expect(2);
+    assert!(ran.stderr.contains("nothing was replayed on the controls"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_check_that_can_fail_somewhere_is_no_defect() {
     let ran = check(
         "matrix: {gap: [0, 3]}\nwindows: [1]\nmodels: [qwen, builtin]\nfacts:\n  name: Priya\n  colour: {value: Red, outdated: [Brown]}\nturns:\n  - {user: \"I am Priya, and my colour is Brown.\"}\n  - {filler: \"{{ gap }}\"}\n  - {user: What's my name?, expect: [{retains_iff_visible: name, needs_model: true}]}\n  - {user: What's my colour?, expect: [{forgets: {fact: colour, value: Brown}}]}\n  - {user: My colour is Red.}\neach_reply: [{forgets: name, from: 2}]\n",

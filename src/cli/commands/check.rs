@@ -45,14 +45,14 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
     loaded.diagnostics.extend(cassettes::damaged(&plan));
     if !loaded.diagnostics.is_empty() {
         show_diagnostics(console, &loaded.diagnostics);
+        if args.controls {
+            console.error("help: nothing was replayed on the controls: that takes files without errors");
+        }
         return Exit::BadInput;
     }
     let linted = lint::of(&plan, &config);
     let (errors, warnings) = lint::counts(&linted);
     lint::show_all(&linted, console);
-    if errors > 0 {
-        return Exit::BadInput;
-    }
     if loaded.files == 0 {
         console.fatal("no scenario found; scenarios are `*.yaml` and `*.yml`");
         return Exit::NothingToDo;
@@ -65,6 +65,9 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
     } else {
         String::new()
     };
+    if errors > 0 {
+        return Exit::BadInput;
+    }
     let (files, conversations) = (plural(count, "scenario"), plural(plan.conversations.len(), "conversation"));
     let warned = if warnings == 0 { String::new() } else { format!(", {}", plural(warnings, "warning")) };
     console.line(&format!("{files}, {conversations}: no errors{warned}{controlled}"));
