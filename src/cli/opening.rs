@@ -15,7 +15,6 @@ use crate::event::{Event, FORMAT, Manifest, ReadFile, ScenarioFile};
 use crate::journal::Writer;
 use crate::model::ConversationId;
 use crate::report::progress::first_line;
-use crate::run::{judge_calls, triage_calls};
 use crate::scenario::Scenario;
 use crate::text::escape::{no_command, visible};
 
@@ -130,13 +129,7 @@ pub fn announcement(prepared: &Prepared) -> String {
         if scenarios.last() != Some(&planned.scenario) {
             scenarios.push(planned.scenario);
         }
-        calls += u64::from(plan.live_turns(planned));
-        if job.is_triaged {
-            calls += u64::from(triage_calls(plan, planned));
-        }
-        if job.models.get(plan.model(planned)).is_some_and(|model| model.chat.is_language_model()) {
-            calls += u64::from(judge_calls(plan, planned, job.outsiders.votes));
-        }
+        calls += u64::from(job.calls_at_most(planned));
     }
     // A part of a plan need not have conversations of every model.
     by_model.retain(|(_, count)| *count > 0);

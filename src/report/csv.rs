@@ -65,6 +65,8 @@ const SUMMARY: &[&str] = &[
     "latency_p50_ms",
     "latency_p95_ms",
     "ttft_p50_ms",
+    "judge_calls",
+    "judge_tokens",
 ];
 
 /// A table could not be written.
@@ -375,6 +377,8 @@ fn summary_row(run: &str, tally: &Tally) -> Cells {
         .ms(quantile(&latencies, 0.5))
         .ms(quantile(&latencies, 0.95))
         .ms(quantile(&ttfts, 0.5))
+        .number(Some(usage.judge_calls))
+        .number(usage.judge_tokens)
 }
 
 #[cfg(test)]

@@ -57,12 +57,16 @@ pub(super) struct RunTotals {
     checks: VerdictCounts,
     calls: u64,
     #[serde(skip_serializing_if = "is_none")]
+    judge_calls: u64,
+    #[serde(skip_serializing_if = "is_none")]
     calls_left_out: u64,
     retries: u64,
     replies: SourceCounts,
     tokens_sent: Option<u64>,
     tokens_reply: Option<u64>,
     tokens_full_history: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    judge_tokens: Option<u64>,
     cost_usd: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reserved_usd: Option<f64>,
@@ -82,12 +86,14 @@ impl RunTotals {
             left_out: totals.left_out,
             checks: totals.checks,
             calls: usage.calls,
+            judge_calls: usage.judge_calls,
             calls_left_out: totals.calls_left_out,
             retries: usage.retries,
             replies: usage.replies,
             tokens_sent: usage.tokens_sent,
             tokens_reply: usage.tokens_reply,
             tokens_full_history: usage.tokens_full_history,
+            judge_tokens: usage.judge_tokens,
             cost_usd: usage.cost_usd.map(without_dust),
             reserved_usd: usage.reserved_usd.map(without_dust),
         }

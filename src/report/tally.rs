@@ -19,15 +19,19 @@ pub struct Usage {
     pub retries: u64,
     /// Replies by where they came from.
     pub replies: SourceCounts,
-    /// Tokens of the requests, where known.
+    /// Of `calls`, those beside the turns: votes of judges, embeddings, and why a fact is not there.
+    pub judge_calls: u64,
+    /// Tokens of the turns' requests, where known; no window hangs on what else was asked.
     pub tokens_sent: Option<u64>,
-    /// Tokens of the replies, where known.
+    /// Tokens of the turns' replies, where known.
     pub tokens_reply: Option<u64>,
-    /// Tokens that the requests would have had with the whole history, where known.
+    /// Tokens of the calls beside the turns, requests and answers together, where known.
+    pub judge_tokens: Option<u64>,
+    /// Tokens that the turns' requests would have had with the whole history, where known.
     pub tokens_full_history: Option<u64>,
     /// Of `tokens_sent`, those of requests for which `tokens_full_history` is known too.
     pub tokens_compared: u64,
-    /// USD, where a price is known.
+    /// USD of all calls, where a price is known.
     pub cost_usd: Option<f64>,
     /// USD of a budget that stay reserved beside `cost_usd`, for calls whose usage is unknown; where there are any.
     pub reserved_usd: Option<f64>,
@@ -36,13 +40,8 @@ pub struct Usage {
 }
 
 impl Usage {
-    fn count(&mut self, turn: &TurnDone) {
-        if turn.reply.is_some() {
-            self.replies.count(turn.source);
-        }
-        // One that came too late for its model, or whose window was too small, was not made.
-        self.calls += u64::from(turn.attempts > 0 && turn.source != Source::Canned);
-        self.retries += u64::from(turn.attempts.saturating_sub(1));
+    fn count_turn(&mut self, turn: &TurnDone) {
+        self.count(turn);
         if let Some(usage) = turn.usage {
             add(&mut self.tokens_sent, Some(usage.sent));
             add(&mut self.tokens_reply, Some(usage.reply));
@@ -51,6 +50,20 @@ impl Usage {
                 add(&mut self.tokens_full_history, turn.tokens_full_history);
             }
         }
+    }
+
+    fn count_beside(&mut self, call: &TurnDone) {
+        self.count(call);
+        self.judge_calls += u64::from(is_call(call));
+        add(&mut self.judge_tokens, call.usage.map(|usage| usage.sent + usage.reply));
+    }
+
+    fn count(&mut self, turn: &TurnDone) {
+        if turn.reply.is_some() {
+            self.replies.count(turn.source);
+        }
+        self.calls += u64::from(is_call(turn));
+        self.retries += u64::from(turn.attempts.saturating_sub(1));
         add(&mut self.cost_usd, turn.cost_usd);
         // What such a turn cost is an estimate, and a part of what stays reserved.
         add(&mut self.reserved_usd, turn.reserved_usd.map(|usd| usd - turn.cost_usd.unwrap_or(0.0)));
@@ -60,10 +73,12 @@ impl Usage {
     /// Adds what other calls took.
     pub fn add(&mut self, other: &Self) {
         self.calls += other.calls;
+        self.judge_calls += other.judge_calls;
         self.retries += other.retries;
         self.replies.add(&other.replies);
         add(&mut self.tokens_sent, other.tokens_sent);
         add(&mut self.tokens_reply, other.tokens_reply);
+        add(&mut self.judge_tokens, other.judge_tokens);
         add(&mut self.tokens_full_history, other.tokens_full_history);
         self.tokens_compared += other.tokens_compared;
         add(&mut self.cost_usd, other.cost_usd);
@@ -71,7 +86,7 @@ impl Usage {
         add(&mut self.latency_ms, other.latency_ms);
     }
 
-    /// Tokens of requests and replies together, where known.
+    /// Tokens of the turns' requests and replies together, where known.
     #[must_use]
     pub fn tokens(&self) -> Option<u64> {
         self.tokens_sent.map(|sent| sent + self.tokens_reply.unwrap_or(0))
@@ -84,6 +99,11 @@ impl Usage {
         let full = self.tokens_full_history.filter(|full| *full > 0)?;
         Some(1.0 - self.tokens_compared as f64 / full as f64)
     }
+}
+
+/// Whether it was made: one that came too late for its model, or whose window was too small, was not.
+fn is_call(call: &TurnDone) -> bool {
+    call.attempts > 0 && call.source != Source::Canned
 }
 
 /// What is known stays known: a sum is empty only where every part is.
@@ -180,11 +200,11 @@ impl Tally {
         self.ends.count(record.end());
         self.broken += u32::from(is_broken(record));
         for turn in &record.turns {
-            self.usage.count(turn);
+            self.usage.count_turn(turn);
             self.latencies_ms.extend(turn.latency_ms);
             self.ttfts_ms.extend(turn.ttft_ms);
         }
-        record.calls.iter().for_each(|call| self.usage.count(&call.done));
+        record.calls.iter().for_each(|call| self.usage.count_beside(&call.done));
         for attempt in &record.attempts {
             add(&mut self.usage.reserved_usd, attempt.reserved_usd);
         }

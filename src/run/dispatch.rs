@@ -12,14 +12,14 @@ use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::conversation::{self, Conversation, Played, Steering};
+use super::conversation::{self, Conversation, Played, Steering, judge_calls, triage_calls};
 use super::fail_fast::{FailFast, FailedTrial};
 use super::models::{Model, Models};
 use super::order::{Order, Slot};
 use super::outlet::{JournalLost, Outlet};
 use super::outsiders::Outsiders;
 use super::pins::{Pins, Replies};
-use super::plan::Plan;
+use super::plan::{Plan, Planned};
 use super::sharing::Sharing;
 use super::so_far::SoFar;
 use super::tape::Tape;
@@ -65,6 +65,19 @@ pub struct Job {
     pub is_triaged: bool,
     /// Who is asked for what checks need from outside.
     pub outsiders: Arc<Outsiders>,
+}
+
+impl Job {
+    /// How many calls a conversation makes at most: its live turns, and what is asked beside them.
+    #[must_use]
+    pub fn calls_at_most(&self, planned: &Planned) -> u32 {
+        let plan = &self.plan;
+        let triage = if self.is_triaged { triage_calls(plan, planned) } else { 0 };
+        // No judge is asked about the embedded model.
+        let model = self.models.get(plan.model(planned)).filter(|model| model.chat.is_language_model());
+        let judges = model.map_or(0, |_| judge_calls(plan, planned, self.outsiders.votes));
+        plan.live_turns(planned).saturating_add(triage).saturating_add(judges)
+    }
 }
 
 /// How a run ended.
@@ -292,7 +305,7 @@ async fn worker(course: Arc<Course>, outlet: Outlet) {
 /// Says of a conversation that it is not played, since the verdicts of its variant are decided without it.
 fn leave_out(job: &Job, index: usize, outlet: &Outlet) -> Result<(), JournalLost> {
     let begin = bare_begin(job, index);
-    let (plan, calls) = (begin.plan, job.plan.live_turns(&job.plan.conversations[index]));
+    let (plan, calls) = (begin.plan, job.calls_at_most(&job.plan.conversations[index]));
     outlet.tell(Event::Begin(Box::new(begin)))?;
     let done = ConversationDone { plan, end: End::Skipped, error: None, checks: None, left_out: Some(calls) };
     outlet.tell(Event::Conversation(done))

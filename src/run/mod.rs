@@ -29,7 +29,6 @@ mod until_decided;
 
 pub use cells::Cells;
 pub use controls::{CannotFail, Controlled, control};
-pub use conversation::{judge_calls, triage_calls};
 pub use dispatch::{Ended, Job, dispatch};
 pub use filter::{Filter, FilterError, is_selected};
 pub use models::{Model, Models};

@@ -210,7 +210,10 @@ pub(super) fn inner_check(findings: &mut Findings, node: &Node, facts: &[Fact], 
     let fields = findings.fields(node, outer, CHECK_KEYS)?;
     let mut entries = fields.iter().filter(|(key, ..)| CHECK_KEYS.contains(key));
     let Some((key, _, value)) = entries.next() else {
-        findings.error(Code::CheckWithoutKey, node, format!("{outer} has no check in it"), "no check key here");
+        // Of a key that is none it is said already.
+        if fields.iter().next().is_none() {
+            findings.error(Code::CheckWithoutKey, node, format!("{outer} has no check in it"), "no check key here");
+        }
         return None;
     };
     if let Some((_, second, _)) = entries.next() {

@@ -3,7 +3,7 @@
 use super::decode::{Fields, Findings, one_or_many};
 use super::read_check::{self, CHECK_KEYS, Elsewhere, framed, inner_check};
 use super::read_turns::turn_number;
-use super::yaml::Node;
+use super::yaml::{Node, Value};
 use super::{read_outside, read_similar};
 use crate::diagnostic::Code;
 use crate::model::{Fact, Throughout, TranscriptCheck, TranscriptKind, Turn};
@@ -75,7 +75,8 @@ impl Known<'_> {
     }
 
     fn throughout(&self, findings: &mut Findings, key: &str, value: &Node, fields: &Fields<'_>) -> Option<Throughout> {
-        let kind = inner_check(findings, value, self.facts, &format!("`{key}`"));
+        let is_misplaced = misplaced(findings, value, key);
+        let kind = if is_misplaced { None } else { inner_check(findings, value, self.facts, &format!("`{key}`")) };
         let mut turn = |key| fields.get(key).and_then(|node| turn_number(findings, node, key, self.turns));
         let (from, until) = (turn("from").unwrap_or(1), turn("until"));
         let throughout = Throughout { kind: kind?, from, until };
@@ -98,7 +99,10 @@ impl Known<'_> {
         let fields = findings.fields(node, "`not`", &known)?;
         let mut entries = fields.iter().filter(|(key, ..)| TRANSCRIPT_KEYS.contains(key));
         let Some((key, _, value)) = entries.next() else {
-            findings.error(Code::CheckWithoutKey, node, "`not` has no check in it", "no check key here");
+            // Of a key that is none it is said already.
+            if fields.iter().all(|(key, ..)| STRETCH.contains(&key)) {
+                findings.error(Code::CheckWithoutKey, node, "`not` has no check in it", "no check key here");
+            }
             return None;
         };
         if let Some((_, second, _)) = entries.next() {
@@ -107,4 +111,26 @@ impl Known<'_> {
         }
         self.kind(findings, key, value, &fields)
     }
+}
+
+/// Says of what stands inside of `always` and its like, and belongs beside it or in its place, where it belongs.
+fn misplaced(findings: &mut Findings, inner: &Node, outer: &str) -> bool {
+    let Value::Map(entries) = &inner.value else { return false };
+    let mut is_any = false;
+    for (node, value) in entries {
+        let Some(key) = node.scalar_text() else { continue };
+        if STRETCH.contains(&key) {
+            let turn =
+                value.scalar_text().filter(|text| text.len() <= 20 && !text.contains(char::is_control)).unwrap_or("3");
+            let help = format!("`{key}` stands beside `{outer}`: `{{{outer}: {{…}}, {key}: {turn}}}`");
+            findings.error_help(Code::UnknownKey, node, format!("`{key}` is no key of `{outer}`"), "", help);
+            is_any = true;
+        } else if TRANSCRIPT_KEYS.contains(&key) && !CHECK_KEYS.contains(&key) {
+            let message = format!("`{key}` is a check on the whole transcript, and `{outer}` takes one on a reply");
+            let help = format!("write each as an item of its own: `- {key}: …`");
+            findings.error_help(Code::MisplacedCheck, node, message, "", help);
+            is_any = true;
+        }
+    }
+    is_any
 }

@@ -95,9 +95,9 @@ fn two_runs_on_a_terminal() {
       too few changes to tell from luck (p = 1.00)
       the interval of the difference is drawn from 4 scenarios: with so few it is too narrow
 
-            words/reply  tokens sent  tokens reply  latency
-      base          1.8           35            15  latency
-      new     3.6 +100%           35            15  latency
+            words/reply  turn tokens sent  turn tokens reply  latency
+      base          1.8                35                 15  latency
+      new     3.6 +100%                35                 15  latency
 
       scenario  base  new  base alone  new alone  p (Holm)
       name       1/1  0/1           1          0      1.00
@@ -145,7 +145,7 @@ fn two_runs_as_markdown() {
 
     </details>
 
-    |  | words/reply | tokens sent | tokens reply | latency |
+    |  | words/reply | turn tokens sent | turn tokens reply | latency |
     | --- | --: | --: | --: | --: |
     | `base` | 1.8 | 35 | 15 | N ms |
     | `new` | 3.6 +100% | 35 | 15 | N ms |
@@ -319,10 +319,10 @@ fn the_variants_of_one_run_side_by_side() {
       2          0/1    0 %      0 to 79 %  -100 points      1.00
       no interval of the difference: it takes several scenarios, and there is 1 scenario
 
-      window  words/reply  tokens sent  tokens reply
-      full            2.0           67             9
-      1          3.0 +50%      36 -46%       13 +44%
-      2          3.0 +50%      58 -13%       13 +44%
+      window  words/reply  turn tokens sent  turn tokens reply
+      full            2.0                67                  9
+      1          3.0 +50%           36 -46%            13 +44%
+      2          3.0 +50%           58 -13%            13 +44%
 
     window 1 against window full: of 1 variant, 1 worse
 

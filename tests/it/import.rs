@@ -262,3 +262,51 @@ fn a_run_of_ours_becomes_scenarios_again() {
     let ran = sandbox.run(&["import", "transcripts", "other.csv"]).expect(2);
     assert!(ran.stderr.contains("`other.csv` has no column `scenario`"), "{}", ran.stderr);
 }
+
+const JUDGED: &str = r#"
+prompts: ["{{ question }}"]
+tests:
+  - description: Tone
+    vars: {question: Hello}
+    metadata: {conversationId: a}
+    assert:
+      - {type: not-llm-rubric, value: is rude}
+      - {type: similar, value: Hi there}
+  - description: Later
+    vars: {question: And then?}
+    metadata: {conversationId: a}
+"#;
+
+#[test]
+fn the_lines_of_the_config_that_assertions_need_are_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("promptfooconfig.yaml", JUDGED);
+    let ran = sandbox.run(&["import", "promptfoo", "promptfooconfig.yaml"]).expect(0);
+    let later = "tests[1].description: a conversation has the description of its first test alone: \"Later\"";
+    assert!(ran.stderr.contains(later), "{}", ran.stderr);
+    let file = sandbox.read(&format!("imported/{}", sandbox.files("imported")[0]));
+    let lines = ["judge: {model: gpt-4o-mini}", "embedding: {model: text-embedding-3-small}"];
+    for line in lines {
+        assert!(
+            ran.stdout.contains(&format!("add to chat-eval.yaml, with a model that you have: {line}\n")),
+            "{}",
+            ran.stdout
+        );
+        assert!(
+            file.contains(&format!("# It needs in chat-eval.yaml, with a model that you have: {line}\n")),
+            "{file}"
+        );
+    }
+    sandbox.run(&["check", "imported"]).expect(2);
+    let model = "models:\n  gpt-4o-mini: {provider: openai}\n  text-embedding-3-small: {provider: openai}\n";
+    sandbox.write("chat-eval.yaml", format!("{}\n{model}", lines.join("\n")));
+    sandbox.run(&["check", "imported"]).expect(0);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_that_is_named_as_a_file_is_told_how_it_is_read() {
+    let sandbox = Sandbox::new();
+    let ran = piped(&sandbox, &["import", "openai-chat", "/dev/stdin"], "").expect(2);
+    assert!(ran.stderr.contains("use `-` for standard input: `… | chat-eval import openai-chat -`"), "{}", ran.stderr);
+}

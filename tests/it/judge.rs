@@ -95,6 +95,9 @@ fn a_judge_says_yes_or_no_and_its_reason_is_kept() {
         assert!(call["reply"].as_str().unwrap().contains("because I say so"));
         assert_eq!(call["cost_usd"], 10.0);
         assert_eq!((&totals(&sandbox)["calls"], &totals(&sandbox)["cost_usd"]), (&json!(3), &json!(30.0)));
+        let apart =
+            ["tokens_sent", "tokens_reply", "judge_calls", "judge_tokens"].map(|key| totals(&sandbox)[key].as_u64());
+        assert_eq!(apart, [Some(14), Some(6), Some(1), Some(10)], "the votes are counted apart");
         let snapshot: String =
             sandbox.files("s/snapshots").iter().map(|file| sandbox.read(&format!("s/snapshots/{file}"))).collect();
         assert!(snapshot.contains("judge \"is polite\"") && !snapshot.contains("because"), "{snapshot}");

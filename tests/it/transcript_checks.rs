@@ -230,3 +230,19 @@ expect: {always: {contains: '{{ ticket }}'}}
     run(&sandbox, &["--snapshots", "off"]).expect(3);
     assert_eq!(checks(&sandbox)[0][3], "skip");
 }
+
+#[test]
+fn what_belongs_beside_always_is_told_its_place_and_once() {
+    let told = |check: &str| {
+        let sandbox = Sandbox::new();
+        sandbox.write("s/one.yaml", format!("turns: [{{user: Hi}}, {{user: Ho}}]\nexpect: [{check}]\n"));
+        sandbox.run(&["check", "s"]).expect(2).stderr
+    };
+    let text = told("{always: {contains: x, from: 2}}");
+    assert!(text.contains("help: `from` stands beside `always`: `{always: {…}, from: 2}`"), "{text}");
+    assert!(!text.contains("known are"), "{text}");
+    for check in ["{always: {always: {contains: x}}}", "{never: {from: 2}}", "{always: {contans: x}}"] {
+        let text = told(check);
+        assert_eq!(text.matches("error[").count(), 1, "{check}: {text}");
+    }
+}

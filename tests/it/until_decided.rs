@@ -197,3 +197,22 @@ fn with_fail_fast_and_a_cap_it_ends_as_they_say() {
     let ran = run(&sandbox, &["--until-decided", "--fail-fast", "-j", "1"]).expect(0);
     assert!(ran.stdout.contains("1 trial left out, decided without it: up to 2 calls saved"), "{}", ran.stdout);
 }
+
+#[test]
+fn the_calls_that_are_saved_are_those_of_judges_too() {
+    let server = Server::start(|request| {
+        let user = request.last_user();
+        match user.split("===== data ").nth(1).and_then(|rest| rest.split(' ').next()) {
+            Some(mark) => Answer::text(&format!(r#"{{"mark": "{mark}", "reason": "so", "verdict": "no"}}"#)),
+            None => Answer::text("No."),
+        }
+    });
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    let config = sandbox.read("chat-eval.yaml");
+    sandbox.write("chat-eval.yaml", format!("{config}\njudge: {{model: bot, votes: 3}}\n"));
+    sandbox.write("s/one.yaml", "trials: 5\nturns:\n  - {user: Hi, expect: [{judge: is kind}]}\n");
+    let ran = run(&sandbox, &["--until-decided", "-j", "1"]).expect(1);
+    assert!(ran.stderr.contains("20 calls at most"), "{}", ran.stderr);
+    assert_eq!(server.requests().len(), 4);
+    assert!(ran.stdout.contains("4 trials left out, decided without them: up to 16 calls saved"), "{}", ran.stdout);
+}

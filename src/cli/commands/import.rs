@@ -1,7 +1,7 @@
 //! `import`: scenarios of conversations that another tool has. All of a file, or nothing.
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,10 @@ pub fn import(args: &ImportArgs, console: &Console) -> Exit {
             Ok(file) => Box::new(BufReader::<File>::new(file)),
             Err(error) => {
                 console.fatal(format!("`{}` cannot be read: {error}", args.file.display()));
+                if fs::metadata(&args.file).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+                    let format = settings(args, true).format.as_str();
+                    console.error(&format!("help: use `-` for standard input: `… | chat-eval import {format} -`"));
+                }
                 return Exit::BadInput;
             }
         }
@@ -42,9 +46,10 @@ pub fn import(args: &ImportArgs, console: &Console) -> Exit {
     let beside = if is_input { PathBuf::new() } else { args.file.parent().map(Path::to_owned).unwrap_or_default() };
     let mut staged = Staged::new(&args.folder);
     let mut left_out = Tally::default();
-    let mut failed = None;
+    let (mut failed, mut needs) = (None, BTreeSet::new());
     let outcome = import::import(&settings, &mut input, &sources::beside(&beside), &mut |made: Made| {
         left_out.add(&made);
+        needs.extend(made.needs.iter().copied());
         match staged.write(&format!("{}.yaml", made.name), &made.text) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
@@ -73,7 +78,7 @@ pub fn import(args: &ImportArgs, console: &Console) -> Exit {
     }
     match staged.publish(args.force) {
         Ok(files) => {
-            say(&files, &args.folder, console);
+            say(&files, &args.folder, &needs, console);
             Exit::Passed
         }
         Err(error) => not_written(error, console),
@@ -131,7 +136,7 @@ fn not_written(error: NotStaged, console: &Console) -> Exit {
     }
 }
 
-fn say(files: &[PathBuf], folder: &Path, console: &Console) {
+fn say(files: &[PathBuf], folder: &Path, needs: &BTreeSet<&str>, console: &Console) {
     for file in files.iter().take(MAX_NAMED) {
         console.line(&format!("made  {}", shown(file)));
     }
@@ -140,8 +145,12 @@ fn say(files: &[PathBuf], folder: &Path, console: &Console) {
     }
     let folder = shown(folder);
     let count = plural(files.len(), "scenario");
+    console.line(&format!("\n{count}; next:"));
+    for line in needs {
+        console.line(&format!("  add to chat-eval.yaml, with a model that you have: {line}"));
+    }
     console.print(&format!(
-        "\n{count}; next:\n  read them, and add `expect:` to the turns whose replies matter\n  chat-eval check {folder}\n  chat-eval run {folder}\n"
+        "  read them, and add `expect:` to the turns whose replies matter\n  chat-eval check {folder}\n  chat-eval run {folder}\n"
     ));
 }
 

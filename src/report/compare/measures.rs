@@ -27,11 +27,11 @@ impl Both {
 pub struct Measures {
     /// Words of a reply, on average.
     pub words_per_reply: Both,
-    /// Tokens of all requests.
+    /// Tokens of the turns' requests.
     pub tokens_sent: Both,
-    /// Tokens of all replies.
+    /// Tokens of the turns' replies.
     pub tokens_reply: Both,
-    /// USD.
+    /// USD of all calls, those of judges and for embeddings among them.
     pub cost_usd: Both,
     /// The median of the milliseconds that a live reply took. One that was replayed, or that the embedded model gave, says
     /// nothing of the bot and does not count.

@@ -8,7 +8,7 @@ use indexmap::{IndexMap, IndexSet};
 use super::super::VerdictCounts;
 use super::super::failure::title;
 use super::super::tally::is_broken;
-use crate::event::{CheckDone, Record, TurnDone};
+use crate::event::{CallKind, CheckDone, Record, TurnDone};
 use crate::model::{End, Outcome, Source, TurnId, VariantKey, Verdict};
 use crate::stats::decide_over_trials;
 use crate::text::count::words;
@@ -126,7 +126,7 @@ fn end_of_bot(record: &Record) -> End {
     if is_unknown { End::Errored } else { End::Passed }
 }
 
-/// What the replies of a conversation took. A sum is known only where each of its parts is.
+/// What the replies of a conversation took, and what all its calls cost. A sum is known only where each of its parts is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Took {
     pub(super) replies: u64,
@@ -268,6 +268,7 @@ impl Outcomes {
             #[expect(clippy::cast_possible_truncation, reason = "a hundredth of a percent is enough")]
             self.latencies.extend(live.map(|milliseconds| milliseconds as f32));
         }
+        record.calls.iter().filter(|call| call.kind != CallKind::Program).for_each(|call| took.pay(&call.done));
         let place = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Trial {
             number: record.begin.key.trial,
@@ -297,7 +298,13 @@ impl Took {
         let usage = turn.usage;
         self.tokens_sent = self.tokens_sent.zip(usage).map(|(sum, usage)| sum + usage.sent);
         self.tokens_reply = self.tokens_reply.zip(usage).map(|(sum, usage)| sum + usage.reply);
-        self.cost_usd = self.cost_usd.zip(turn.cost_usd).map(|(sum, usd)| sum + usd);
+        self.pay(turn);
+    }
+
+    /// Adds what one call cost. Of one that brought no answer that is what is known of it.
+    fn pay(&mut self, call: &TurnDone) {
+        let cost = call.cost_usd.or_else(|| call.reply.is_none().then_some(0.0));
+        self.cost_usd = self.cost_usd.zip(cost).map(|(sum, usd)| sum + usd);
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) fn took(comparison: &Comparison) -> Table {
     }
     rows.retain(|row| row[1..].iter().any(|cell| !cell.is_empty()));
     let first = comparison.by.map_or("", super::Dimension::as_str);
-    Table::new(true, &[first, "words/reply", "tokens sent", "tokens reply", "cost", "latency"], rows)
+    Table::new(true, &[first, "words/reply", "turn tokens sent", "turn tokens reply", "cost", "latency"], rows)
 }
 
 /// Each contrast, and whether the first side has its line in front of it: once, and again where it has other pairs with

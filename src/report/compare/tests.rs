@@ -3,6 +3,7 @@
 use super::super::paint::Look;
 use super::super::sample::{check, ended, key, manifest, record, retention, turn};
 use super::*;
+use crate::event::{CallDone, CallKind};
 use crate::model::{End, Outcome, TurnId, Verdict};
 use crate::text::layout::width;
 
@@ -433,4 +434,23 @@ fn eighty_columns_suffice_and_forty_do_for_what_can_be_wrapped() {
     }
     assert_eq!(markdown::render(&comparison), markdown::render(&comparison));
     assert!(markdown::render(&comparison).chars().count() <= crate::text::markdown::PAGE);
+}
+
+#[test]
+fn the_cost_is_all_that_was_paid_and_the_tokens_are_those_of_the_turns() {
+    let judged = |votes: usize, usd: Option<f64>| {
+        let mut record = conversation(0, "a", "one two three", &[Verdict::Pass]);
+        record.turns[0].cost_usd = Some(0.5);
+        let mut vote = record.turns[0].clone();
+        vote.cost_usd = usd;
+        record.calls.extend(vec![CallDone::new(CallKind::Judge, vote.clone()); votes]);
+        vote.cost_usd = None;
+        record.calls.push(CallDone::new(CallKind::Program, vote));
+        record
+    };
+    let measures = between(&[judged(1, Some(0.25))], &[judged(3, Some(0.25))]).measures;
+    assert_eq!(measures.cost_usd, Both { base: Some(0.75), new: Some(1.25) });
+    assert_eq!(measures.tokens_sent, Both { base: Some(100.0), new: Some(100.0) });
+    let measures = between(&[judged(1, Some(0.25))], &[judged(1, None)]).measures;
+    assert_eq!(measures.cost_usd, Both::default(), "a judge without a price");
 }

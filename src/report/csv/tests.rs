@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::sample::{RUN, check, ended, key, record, retention, story, turn};
 use super::*;
+use crate::event::{CallDone, CallKind};
 use crate::model::{End, Outcome, Usage, Verdict};
 
 fn tables(records: &[Record]) -> Sheets<String> {
@@ -38,7 +39,7 @@ fn the_columns_are_those_that_are_promised() {
         (&empty.retention, "trial,turn,fact,value,visible,distance,recalled,outcome,expected,verdict"),
         (
             &empty.summary,
-            "trials,checks,passed,failed,unknown,skipped,known_failures,pass_rate,ci_low,ci_high,retained,missed,forgotten,leaked,stale,tokens_sent,tokens_reply,tokens_full_history,cost_usd,latency_p50_ms,latency_p95_ms,ttft_p50_ms",
+            "trials,checks,passed,failed,unknown,skipped,known_failures,pass_rate,ci_low,ci_high,retained,missed,forgotten,leaked,stale,tokens_sent,tokens_reply,tokens_full_history,cost_usd,latency_p50_ms,latency_p95_ms,ttft_p50_ms,judge_calls,judge_tokens",
         ),
     ] {
         assert_eq!(*table, format!("{names},{columns}\n"));
@@ -165,5 +166,28 @@ proptest! {
             let is_guarded = *cell == format!("'{reply}") && reply.starts_with(['=', '@', '+', '-', '\t', '\r']);
             prop_assert!(cell == reply || is_guarded, "{:?} became {:?}", reply, cell);
         }
+    }
+}
+
+#[test]
+fn what_is_asked_beside_the_turns_is_counted_apart_from_what_the_window_saved() {
+    let mut judged = record(0, "s");
+    turn(&mut judged, "Hi", "Hello").cost_usd = Some(0.25);
+    let mut vote = judged.turns[0].clone();
+    (vote.usage, vote.tokens_full_history) = (Some(Usage { sent: 5000, reply: 60, estimated: false }), Some(9000));
+    judged.calls.extend([CallDone::new(CallKind::Judge, vote.clone()), CallDone::new(CallKind::Triage, vote.clone())]);
+    // A replayed vote is no call.
+    vote.attempts = 0;
+    judged.calls.push(CallDone::new(CallKind::Judge, vote));
+    let summary = tables(&[judged]).summary;
+    for (name, value) in [
+        ("tokens_sent", "100"),
+        ("tokens_reply", "10"),
+        ("tokens_full_history", "160"),
+        ("judge_calls", "2"),
+        ("judge_tokens", "15180"),
+        ("cost_usd", "1.000000"),
+    ] {
+        assert_eq!(column(&summary, name), [value], "{name}");
     }
 }

@@ -54,6 +54,7 @@ function showSums() {
     const saved = Math.min(99, Math.round((tail.saved ?? 0) * 100));
     put(grouped(totals.tokens_sent), `tokens sent${saved >= 1 ? ` (−${saved} % against full history)` : ''}`);
   }
+  if (totals.judge_tokens !== undefined) put(grouped(totals.judge_tokens), 'tokens beside the turns, of judges and their like');
   if (totals.cost_usd !== null) put(money(totals.cost_usd), 'spent');
   if (tail.wall_ms !== undefined) put(time(tail.wall_ms), `for ${several(totals.calls, 'call', 'calls')}`);
   if (totals.replies.builtin > 0) document.getElementById('instrument').textContent = 'Replies of builtin come from a measuring instrument, no language model.';

@@ -31,11 +31,18 @@ pub fn assertion(assert: &Json, variables: &Json, path: &str) -> Carried {
     let mut carried = Carried::default();
     let kind = assert.get("type").and_then(Json::as_str).unwrap_or("unknown");
     let weight = assert.get("weight").and_then(Json::as_f64);
-    if kind == "assert-set" && assert.get("threshold").is_none() {
+    if kind == "assert-set" && assert.get("threshold").is_none() && weight != Some(0.0) {
         for (at, inner) in assert.get("assert").and_then(Json::as_array).into_iter().flatten().enumerate() {
             let inner = assertion(inner, variables, &format!("{path}.assert[{at}]"));
             carried.checks.extend(inner.checks);
             carried.left_out.extend(inner.left_out);
+        }
+        for (key, value) in assert.as_object().into_iter().flatten() {
+            let is_one = key == "weight" && value.as_f64() == Some(1.0);
+            let is_read = key == "type" || (key == "assert" && value.is_array());
+            if !is_read && !is_one {
+                carried.left_out.push((format!("{path}.{key}"), format!("the field `{key}` of an assert-set")));
+            }
         }
         return carried;
     }
@@ -298,5 +305,23 @@ mod tests {
         let set = json!({"type": "assert-set", "assert": [{"type": "icontains", "value": "a"}, {"type": "webhook"}]});
         let carried = assertion(&set, &json!({}), "a");
         assert_eq!((carried.checks.len(), carried.left_out[0].0.as_str()), (1, "a.assert[1]"));
+    }
+
+    #[test]
+    fn what_a_set_says_of_itself_is_applied_or_named() {
+        let mut set = json!({
+            "type": "assert-set", "weight": 3, "metric": "tone", "transform": "output.b", "config": {},
+            "assert": [{"type": "icontains", "value": "a"}],
+        });
+        let carried = assertion(&set, &json!({}), "a");
+        let mut places: Vec<&str> = carried.left_out.iter().map(|(path, _)| path.as_str()).collect();
+        places.sort_unstable();
+        assert_eq!((carried.checks.len(), places), (1, vec!["a.config", "a.metric", "a.transform", "a.weight"]));
+        set["weight"] = json!(0);
+        let carried = assertion(&set, &json!({}), "a");
+        let reason = "the assertion `assert-set`: a weight of 0: it fails nothing".to_owned();
+        assert_eq!((carried.checks, carried.left_out), (vec![], vec![("a".to_owned(), reason)]));
+        let carried = assertion(&json!({"type": "assert-set", "assert": "file://a.yaml"}), &json!({}), "a");
+        assert_eq!(carried.left_out[0].0, "a.assert");
     }
 }

@@ -1,10 +1,17 @@
 //! A scenario before it is a file: what was found in a conversation, and how that is laid out.
 
+use std::fmt::Write as _;
+
 use serde_json::Value as Json;
 
 use super::Replies;
 use super::yaml_text::{Part, Yaml, document};
 use crate::model::{OrphanReply, Role, Tail, Window};
+
+/// Who judges, in the config.
+const JUDGE: &str = "judge: {model: gpt-4o-mini}";
+/// Who makes embeddings; an imported `similar` is always by these.
+const EMBEDDING: &str = "embedding: {model: text-embedding-3-small}";
 
 /// Something that no scenario can say, or that it says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +70,14 @@ impl Draft {
         }
     }
 
+    /// The lines of the config without which its checks cannot be made: who judges, and who makes embeddings.
+    #[must_use]
+    pub fn needs(&self) -> Vec<&'static str> {
+        let checks = || self.turns.iter().chain(&self.probes).flat_map(|step| &step.expect);
+        let lines = [("judge", JUDGE), ("similar", EMBEDDING)];
+        lines.into_iter().filter(|(key, _)| checks().any(|check| is_about(check, key))).map(|(_, line)| line).collect()
+    }
+
     /// The file. `maker` is the command that makes it.
     #[must_use]
     pub(super) fn to_yaml(&self, name: &str, maker: &str, replies: Replies) -> String {
@@ -111,6 +126,9 @@ impl Draft {
         } else {
             "Next: add `expect:` to the turns whose replies matter; until then only the snapshot tells that a reply has changed.\n"
         });
+        for line in self.needs() {
+            let _ = writeln!(head, "It needs in chat-eval.yaml, with a model that you have: {line}");
+        }
         if !self.left_out.is_empty() {
             head.push_str("\nNot carried over, or not as it was:\n");
             for LeftOut { path, what } in &self.left_out {
@@ -121,6 +139,15 @@ impl Draft {
         }
         head
     }
+}
+
+/// Whether it is a check of this key, or the inversion of one.
+fn is_about(check: &Yaml, key: &str) -> bool {
+    let Yaml::Map(parts) = check else { return false };
+    parts.iter().any(|part| match part {
+        Part::Entry(own, inner) => own == key || (own == "not" && is_about(inner, key)),
+        Part::Comment(_) => false,
+    })
 }
 
 fn step_yaml(step: &Step, is_canned: bool) -> Yaml {

@@ -1,7 +1,7 @@
 //! Scenarios from what people have: conversations in other tools' files.
 //!
 //! A reader for each format finds the conversations and makes a [`Draft`] of each; an importer gives it a name, writes its
-//! file, and reads that once more: what leaves here passes `check`. Whatever a scenario cannot say is named with its place.
+//! file, and reads that once more: what leaves here passes `check`, beside a config that has what it needs. Whatever a scenario cannot say is named with its place.
 //! Pure: lines come in through a reader, files go out through a function.
 
 mod asserts;
@@ -92,6 +92,8 @@ pub struct Made {
     pub text: String,
     /// What does not stand in it, or not as it was.
     pub left_out: Vec<LeftOut>,
+    /// Lines of the config without which it does not pass `check`.
+    pub needs: Vec<&'static str>,
 }
 
 /// Takes files as they are made; breaks where no more can be taken.
@@ -188,7 +190,8 @@ impl Importer<'_> {
         // What was made beside errors is thrown away, and need not be kept until then.
         if self.outcome.diagnostics.is_empty() {
             let text = Arc::try_unwrap(source).map_or_else(|source| source.text.clone(), |source| source.text);
-            self.is_over |= (self.sink)(Made { name, text, left_out: draft.left_out }).is_break();
+            let needs = draft.needs();
+            self.is_over |= (self.sink)(Made { name, text, left_out: draft.left_out, needs }).is_break();
         }
     }
 

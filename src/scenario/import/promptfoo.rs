@@ -263,6 +263,13 @@ fn draft(importer: &Importer<'_>, prompt: &Prompt, defaults: &Defaults, group: &
         let what = "tests of one conversation, whose prompt does not have `_conversation`: here they are its turns";
         draft.leave_out(format!("{}.metadata.conversationId", first.path), what);
     }
+    for test in group.iter().skip(1) {
+        let text = test.description().filter(|text| !text.trim().is_empty());
+        if let Some(text) = text.filter(|text| draft.description.as_deref() != Some(*text)) {
+            let what = format!("a conversation has the description of its first test alone: {}", quoted(text));
+            draft.leave_out(format!("{}.description", test.path), what);
+        }
+    }
     for test in group {
         turn(&mut draft, prompt, defaults, test);
     }
