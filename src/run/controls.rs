@@ -1,8 +1,8 @@
 //! Checks on facts that cannot fail: what the two controls show of them.
 //!
 //! `builtin:amnesiac` knows nothing, `builtin:omniscient` all facts, whatever they are sent. A `recalls` must fail under the
-//! first, a `forgets` under the second, and a `retains_iff_visible`, or an inverted check, under one of them. A check stands
-//! for all the turns and variants in which it is asked: it cannot fail where it can in none of them.
+//! first, a `forgets` under the second, and a `retains_iff_visible`, an inverted check, or one on the transcript around any of
+//! them, under one of the two. A check stands for all the turns and variants in which it is asked: it cannot fail where it can in none of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::event::{CheckDone, Event};
 use crate::model::{Position, Script, Source, TurnId, Verdict, Visibility};
 use crate::provider::{Builtin, BuiltinKind, CallError, ChatModel, ChatReply, ChatRequest, Observer};
 use crate::scenario::Variables;
+use crate::scenario::lint::throughout_retention;
 use crate::text::escape::quote;
 use crate::text::tokens::Tokenizer;
 use crate::window::FactMatcher;
@@ -69,10 +70,19 @@ pub async fn control(plan: &Plan) -> Controlled {
         let amnesiac = played(plan, place, BuiltinKind::Amnesiac).await;
         let omniscient = played(plan, place, BuiltinKind::Omniscient).await;
         let asserted = numbered(&script, planned.persona as usize);
-        for ((check, amnesia), omniscience) in asserted.iter().zip(&amnesiac.checks).zip(&omniscient.checks) {
-            let found = verdict(amnesia, omniscience, (&amnesiac, &omniscient), &script);
-            let Some(found) = found else { continue };
-            let Position { line, column } = check.position;
+        let (forgetful, knowing) = (amnesiac.checks(), omniscient.checks());
+        let of_turns =
+            asserted.iter().zip(forgetful.0.iter().zip(knowing.0)).filter_map(|(check, (amnesia, omniscience))| {
+                let found = verdict(amnesia, omniscience, (&amnesiac, &omniscient), &script);
+                Some((check.position, amnesia, found?))
+            });
+        let on_transcript = script.transcript_checks.iter().zip(forgetful.1.iter().zip(knowing.1));
+        let on_transcript = on_transcript.filter_map(|(check, (amnesia, omniscience))| {
+            throughout_retention(&check.kind)?;
+            let found = verdict_of_transcript(amnesia, omniscience, amnesiac.is_whole);
+            Some((check.position, amnesia, found?))
+        });
+        for (Position { line, column }, amnesia, found) in of_turns.chain(on_transcript) {
             let seen = seen.entry((planned.scenario as usize, line, column, amnesia.check.clone())).or_default();
             seen.check = format!("{}: {}", amnesia.check, amnesia.expected);
             match found {
@@ -153,6 +163,22 @@ fn verdict(
     })
 }
 
+/// The same of a check on the transcript, around one on a fact.
+fn verdict_of_transcript(amnesia: &CheckDone, omniscience: &CheckDone, is_whole: bool) -> Option<Found> {
+    if amnesia.verdict == Verdict::Skip || omniscience.verdict == Verdict::Skip {
+        // In a conversation that came to its end it is one for other models.
+        return (!is_whole).then_some(Found::Unasked);
+    }
+    Some(if passes(amnesia) && passes(omniscience) {
+        Found::CannotFail(
+            "a bot that remembers nothing and one that knows all facts both pass".to_owned(),
+            "let a turn of its stretch ask for the fact, and give it a value that no reply has by chance",
+        )
+    } else {
+        Found::CanFail
+    })
+}
+
 /// Whether the assertion held, whatever mark it bears.
 fn passes(check: &CheckDone) -> bool {
     match check.verdict {
@@ -179,6 +205,12 @@ struct Played {
 }
 
 impl Played {
+    /// Those on turns and probes, and behind them those on the transcript.
+    fn checks(&self) -> (&[CheckDone], &[CheckDone]) {
+        let is_of_turn = |check: &CheckDone| check.turn.is_some();
+        self.checks.split_at(self.checks.iter().take_while(|check| is_of_turn(check)).count())
+    }
+
     fn reply(&self, turn: TurnId) -> &str {
         self.replies.iter().find(|(number, _)| *number == turn).map_or("", |(_, reply)| reply)
     }

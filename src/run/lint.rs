@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
+use std::rc::Rc;
 
 use globset::Glob;
 
 use super::plan::{Plan, Planned};
+use words::{Found, Holds, help_of, message_of, quoted};
+
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::model::{Check, Origin, Position, Script, TurnId, Window};
+use crate::model::{Check, Position, Script, TranscriptKind, TurnId, Window};
 use crate::scenario::Scenario;
-use crate::scenario::lint::{Claim, Facts, claims, retention};
+use crate::scenario::lint::{Claim, Facts, claims, retention, throughout_claims, throughout_retention};
 use crate::scenario::open::Open;
 use crate::scenario::outline::Outline;
-use crate::text::escape::quote;
 use crate::text::tokens::Tokenizer;
 
 /// What the lint must know of a model.
@@ -33,10 +35,6 @@ pub struct Linted {
     pub left_out: usize,
 }
 
-/// Characters that are shown of a value.
-const SHOWN: usize = 40;
-/// So many windows, cells and turns are named.
-const NAMED: usize = 5;
 /// How much is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
@@ -107,53 +105,8 @@ enum Place {
     Fact(String),
 }
 
-/// What was found at one place.
-struct Found {
-    code: Code,
-    place: Range<usize>,
-    message: String,
-    help: String,
-    turns: BTreeSet<TurnId>,
-    /// The words for what may echo the fact, of the first variant.
-    detail: String,
-    holds: Holds,
-}
-
-/// The variants that something holds for.
-#[derive(Default)]
-struct Holds {
-    /// Windows, with the names of the cases and cells under each.
-    windows: Vec<(Window, Vec<String>)>,
-}
-
-impl Holds {
-    fn add(&mut self, window: Window, name: &str) {
-        let at = self.windows.iter().position(|(known, _)| *known == window).unwrap_or_else(|| {
-            self.windows.push((window, Vec::new()));
-            self.windows.len() - 1
-        });
-        let names = &mut self.windows[at].1;
-        // Variants come in the order of the plan, where those of one name stand together under each window.
-        if names.last().is_none_or(|last| last != name) {
-            names.push(name.to_owned());
-        }
-    }
-
-    /// `window 1 (gap=1, gap=2), window 2`; cells only where it does not hold for all that `all` has under the window.
-    fn words(&self, all: &Self) -> String {
-        let is_all = |window: Window, names: &[String]| {
-            all.windows.iter().any(|(known, whole)| *known == window && whole.len() == names.len())
-        };
-        let is_whole = self.windows.iter().all(|(window, names)| is_all(*window, names));
-        if is_whole && self.windows.len() == all.windows.len() && self.windows.len() > 1 {
-            return "under every window".to_owned();
-        }
-        listed(self.windows.iter().map(|(window, names)| {
-            let cells = if is_all(*window, names) { String::new() } else { format!(" ({})", listed(names)) };
-            format!("window {window}{cells}")
-        }))
-    }
-}
+/// What is said of a conversation's turns, and of its transcript.
+type Claims<'s> = (Vec<Claim<'s>>, Vec<Claim<'s, TranscriptKind>>);
 
 struct OfScenario<'s> {
     scenario: &'s Scenario,
@@ -164,6 +117,8 @@ struct OfScenario<'s> {
     used: BTreeSet<String>,
     /// The variants that were looked at.
     all: Holds,
+    /// Those in which a check is asked, by its place and the turn.
+    asked: HashMap<(Position, TurnId), Holds>,
 }
 
 impl<'s> OfScenario<'s> {
@@ -176,6 +131,7 @@ impl<'s> OfScenario<'s> {
             places: HashMap::new(),
             used: BTreeSet::new(),
             all: Holds::default(),
+            asked: HashMap::new(),
         }
     }
 
@@ -193,28 +149,53 @@ impl<'s> OfScenario<'s> {
         let facts = Facts::new(&outline);
         let used = self.use_facts(script);
         let unplanted: Vec<usize> = used.into_iter().filter(|fact| !facts.is_planted(*fact, &self.open)).collect();
-        let mut known: HashMap<(u32, Window, Tokenizer), Vec<Claim<'_>>> = HashMap::new();
+        let mut known: HashMap<(u32, Window, Tokenizer), Claims<'_>> = HashMap::new();
         for variant in variants {
-            let name = name(plan, variant);
+            let name: Rc<str> = name(plan, variant).into();
             self.all.add(variant.window, &name);
+            self.ask(script, variant, &name);
             let tokenizer = variant.model.tokenizer;
             let key = (variant.planned.persona, variant.window, tokenizer);
-            let of_variant = known.entry(key).or_insert_with(|| {
+            let (of_turns, of_transcript) = known.entry(key).or_insert_with(|| {
                 let counts = std::cell::RefCell::new(&mut *counts);
                 let count = |text: &str| {
                     *counts.borrow_mut().entry((tokenizer, text.into())).or_insert_with(|| tokenizer.count(text))
                 };
-                claims(&outline, &facts, (variant.planned.persona as usize, variant.window), &self.open, &count)
+                let conversation = (variant.planned.persona as usize, variant.window);
+                let of_turns = claims(&outline, &facts, conversation, &self.open, &count);
+                (of_turns, throughout_claims(&outline, &facts, conversation, &self.open, &count))
             });
-            for claim in of_variant.iter().filter(|claim| is_judged(claim.check, variant)) {
+            for claim in of_turns.iter().filter(|claim| is_judged(claim.check, variant)) {
                 let is_root = claim.code == Code::OnlyByReply && unplanted.contains(&claim.fact);
-                let is_allowed = self.scenario.allowed.has(claim.code, Some(claim.asked.turn.position));
-                if !is_root && !is_allowed {
-                    self.claim(claim, script, (variant.window, &name));
+                let (number, at) = (claim.asked.number, claim.asked.turn.position);
+                if !is_root && !self.scenario.allowed.has_at(claim.code, number, at) {
+                    let key = claim.check.kind.key().to_owned();
+                    self.claim(claim, (&key, ""), script, (variant.window, &name));
                 }
+            }
+            // They are errors all of them, and no error can be allowed.
+            for claim in of_transcript.iter().filter(|claim| is_judged(claim.check, variant)) {
+                let inner = claim.check.kind.throughout().map_or("", |stretch| stretch.kind.key());
+                let key = format!("{}: {{{inner}", claim.check.kind.key());
+                self.claim(claim, (&key, "}"), script, (variant.window, &name));
             }
             for fact in &unplanted {
                 self.never_planted(script, *fact, (variant.window, &name));
+            }
+        }
+    }
+
+    /// Notes which checks on facts a variant asks, and in which turns.
+    fn ask(&mut self, script: &Script, variant: &Variant<'_>, name: &Rc<str>) {
+        for (number, turn) in script.asked().filter(|(_, turn)| turn.reply.is_none()) {
+            let of_turn = script.checks_of(variant.planned.persona as usize, number, turn);
+            let of_turn = of_turn.filter(|check| retention(&check.kind).is_some()).map(|check| check.position);
+            let over = script.transcript_checks.iter().filter(|check| {
+                let is_in = |turn| check.kind.throughout().is_some_and(|stretch| stretch.has(turn));
+                matches!(number, TurnId::Turn(turn) if is_in(turn)) && throughout_retention(&check.kind).is_some()
+            });
+            for position in of_turn.chain(over.map(|check| check.position)) {
+                self.asked.entry((position, number)).or_default().add(variant.window, name);
             }
         }
     }
@@ -224,68 +205,58 @@ impl<'s> OfScenario<'s> {
         let each = script.personas.iter().flat_map(|persona| &persona.checks).chain(&script.each_reply);
         let own = script.asked().flat_map(|(_, turn)| &turn.checks);
         let checks = own.chain(each.map(|each| &each.check));
-        let used: BTreeSet<usize> =
-            checks.filter_map(|check| retention(&check.kind)).map(|(_, fact, _)| fact.fact).collect();
+        let over = script.transcript_checks.iter().filter_map(|check| throughout_retention(&check.kind));
+        let used = checks.filter_map(|check| retention(&check.kind)).map(|(_, fact, _)| fact);
+        let used: BTreeSet<usize> = used.chain(over.map(|(_, fact)| fact)).map(|fact| fact.fact).collect();
         self.used.extend(used.iter().filter_map(|fact| script.facts.get(*fact)).map(|fact| fact.name.clone()));
         used
     }
 
-    fn claim(&mut self, claim: &Claim<'_>, script: &Script, holds: (Window, &str)) {
-        let fact = &script.facts[claim.fact];
+    /// `key` is what stands before and behind the fact in the check.
+    fn claim<K>(
+        &mut self,
+        claim: &Claim<'_, K>,
+        (key, close): (&str, &str),
+        script: &Script,
+        holds: (Window, &Rc<str>),
+    ) {
+        let name = &script.facts[claim.fact].name;
         let position = claim.check.position;
-        let place = Place::Check(position.line, position.column, fact.name.clone());
-        let key = (claim.code, place);
-        if !self.places.contains_key(&key) {
-            let is_canary = self.scenario.place_of_fact(&fact.name).1;
-            let value =
-                if is_canary { format!("`‹{}›`", fact.name) } else { format!("`{}`", quoted(&claim.value)) };
-            let (message, help) = words(claim, &fact.name, &value);
-            let found = Found {
-                code: claim.code,
-                place: self.span(position),
-                message,
-                help,
-                turns: BTreeSet::new(),
-                detail: detail(claim),
-                holds: Holds::default(),
-            };
-            self.places.insert(key.clone(), self.found.len());
-            self.found.push(found);
+        let at = (claim.code, Place::Check(position.line, position.column, name.clone()));
+        if !self.places.contains_key(&at) {
+            let is_canary = self.scenario.place_of_fact(name).1;
+            let value = if is_canary { format!("`‹{name}›`") } else { format!("`{}`", quoted(&claim.value)) };
+            let message = message_of(claim, &format!("`{key}: {name}{close}`"), &value);
+            let place = self.span(position);
+            self.places.insert(at.clone(), self.found.len());
+            self.found.push(Found::new(claim.code, place, message).of_check(position, claim));
         }
-        self.holds(&key, Some(claim.asked.number), holds);
+        let Some(found) = self.places.get(&at).and_then(|at| self.found.get_mut(*at)) else { return };
+        found.help(help_of(claim, name));
+        found.carried(claim);
+        found.turns.entry(claim.asked.number).or_default().add(holds.0, holds.1);
     }
 
-    fn never_planted(&mut self, script: &Script, fact: usize, holds: (Window, &str)) {
+    fn never_planted(&mut self, script: &Script, fact: usize, (window, name): (Window, &Rc<str>)) {
         let fact = &script.facts[fact];
-        if self.scenario.allowed.has(Code::NeverPlanted, None) {
+        if self.scenario.allowed.has(Code::NeverPlanted) {
             return;
         }
-        let key = (Code::NeverPlanted, Place::Fact(fact.name.clone()));
-        if !self.places.contains_key(&key) {
+        let at = (Code::NeverPlanted, Place::Fact(fact.name.clone()));
+        if !self.places.contains_key(&at) {
             let (place, is_canary) = self.scenario.place_of_fact(&fact.name);
             let value = if is_canary { format!("‹{}›", fact.name) } else { quoted(&fact.value) };
-            let found = Found {
-                code: Code::NeverPlanted,
-                place,
-                message: format!("no scripted message states the fact `{}`: nothing says `{value}`", fact.name),
-                help: "say it in a turn, in `history:` or in the system prompt; `allow: [never-planted]` where nobody is to \
-                       know it"
-                    .to_owned(),
-                turns: BTreeSet::new(),
-                detail: String::new(),
-                holds: Holds::default(),
-            };
-            self.places.insert(key.clone(), self.found.len());
+            let message = format!("no scripted message states the fact `{}`: nothing says `{value}`", fact.name);
+            let mut found = Found::new(Code::NeverPlanted, place, message);
+            found.help(
+                "say it in a turn, in `history:` or in the system prompt; `allow: [never-planted]` where nobody is to know it",
+            );
+            self.places.insert(at.clone(), self.found.len());
             self.found.push(found);
         }
-        self.holds(&key, None, holds);
-    }
-
-    /// Notes that it holds in one more turn or variant, too.
-    fn holds(&mut self, key: &(Code, Place), turn: Option<TurnId>, (window, name): (Window, &str)) {
-        let Some(found) = self.places.get(key).and_then(|at| self.found.get_mut(*at)) else { return };
-        found.turns.extend(turn);
-        found.holds.add(window, name);
+        if let Some(found) = self.places.get(&at).and_then(|at| self.found.get_mut(*at)) {
+            found.everywhere.add(window, name);
+        }
     }
 
     fn diagnostics(mut self, is_whole: bool) -> Vec<Diagnostic> {
@@ -294,10 +265,11 @@ impl<'s> OfScenario<'s> {
         self.found.sort_by_key(|found| (found.place.start, found.code));
         for found in &self.found {
             let make = if found.code == Code::CanNeverPass { Diagnostic::error } else { Diagnostic::warning };
-            let label = where_it_holds(found, &self.all);
-            diagnostics.push(make(found.code, &found.message).at(source, found.place.clone(), label).help(&found.help));
+            let label = found.label(&self.all, &self.asked);
+            diagnostics
+                .push(make(found.code, &found.message).at(source, found.place.clone(), label).help(found.helps()));
         }
-        if is_whole && !self.scenario.allowed.has(Code::UnusedFact, None) {
+        if is_whole && !self.scenario.allowed.has(Code::UnusedFact) {
             for name in self.scenario.facts().into_iter().filter(|name| !self.used.contains(*name)) {
                 let (place, is_canary) = self.scenario.place_of_fact(name);
                 // A canary is looked for in all other conversations, whatever checks ask.
@@ -329,13 +301,13 @@ impl<'s> OfScenario<'s> {
 }
 
 /// Whether a check is judged on a variant's model, and held to.
-fn is_judged(check: &Check, variant: &Variant<'_>) -> bool {
+fn is_judged<K>(check: &Check<K>, variant: &Variant<'_>) -> bool {
     let is_marked = check.known_failure.as_ref().is_some_and(|mark| is_among(&mark.models, variant.name));
     !is_marked && is_for(check, variant.name, variant.model)
 }
 
 /// Whether a check is judged on a model.
-pub(super) fn is_for(check: &Check, name: &str, model: LintedModel) -> bool {
+pub(super) fn is_for<K>(check: &Check<K>, name: &str, model: LintedModel) -> bool {
     is_among(&check.models, name) && (model.is_language_model || !check.needs_model)
 }
 
@@ -358,87 +330,7 @@ fn name(plan: &Plan, variant: &Variant<'_>) -> String {
     case.into_iter().chain(cell).chain(persona).collect::<Vec<_>>().join(" ")
 }
 
-fn quoted(value: &str) -> String {
-    quote(value, SHOWN).trim_matches('"').to_owned()
-}
-
-/// The message and the help of a claim about a check.
-fn words(claim: &Claim<'_>, fact: &str, value: &str) -> (String, String) {
-    let key = claim.check.kind.key();
-    let check = format!("`{key}: {fact}`");
-    match claim.code {
-        Code::CanNeverPass if claim.carriers.is_empty() => (
-            format!("{check} can never pass: no message that is sent has {value}"),
-            "a larger window may keep it; `forgets` says that it is cut, `retains_iff_visible` holds under every window".to_owned(),
-        ),
-        Code::CanNeverPass => {
-            let help = match claim.carriers.first() {
-                Some(Origin::System) => "no window cuts the system prompt".to_owned(),
-                Some(Origin::User(number)) if TurnId::Turn(*number) == claim.asked.number => {
-                    "no window cuts the question: ask without naming it".to_owned()
-                }
-                Some(Origin::Probe(_)) => "no window cuts the question: ask without naming it".to_owned(),
-                _ => format!("a smaller window may cut it; `recalls: {fact}` says that it is kept"),
-            };
-            (format!("{check} can never pass: {value} is in what is sent"), help)
-        }
-        Code::OnlyByReply => (
-            format!("{check} passes only if a live reply repeats {value}: no scripted message that is sent has it"),
-            "a larger window may keep it; `allow: [only-by-reply]` on the turn where it is meant".to_owned(),
-        ),
-        Code::AnswerInQuestion => (
-            format!("the question itself has {value}: {check} proves nothing"),
-            "ask without naming it; of a check on each reply, `from:` leaves out the turn that states it".to_owned(),
-        ),
-        _ => (
-            format!("{check} hangs on an orphan reply, whose cut question has {value}"),
-            "`orphan_reply: drop` beside the window cuts it too; `allow: [orphan-reply]` on the turn where it is meant"
-                .to_owned(),
-        ),
-    }
-}
-
-/// Which messages have the fact, or may.
-fn detail(claim: &Claim<'_>) -> String {
-    let is_reply = claim.code == Code::OnlyByReply || claim.code == Code::OrphanReply;
-    let named = claim.carriers.iter().map(|origin| match origin {
-        Origin::Reply(number) if claim.code == Code::OnlyByReply && claim.orphan == Some(*origin) => {
-            format!("<reply {number}> (an orphan)")
-        }
-        Origin::Reply(number) if is_reply => format!("<reply {number}>"),
-        origin => origin.to_string(),
-    });
-    let named: Vec<String> = named.collect();
-    match named.len() {
-        0 => String::new(),
-        _ if is_reply => format!("{} may repeat it", named.join(" or ")),
-        _ => format!("in {}", named.join(", ")),
-    }
-}
-
-/// `turn 4, window 2, in u1, a1`.
-fn where_it_holds(found: &Found, all: &Holds) -> String {
-    let turns = match found.turns.len() {
-        0 => String::new(),
-        1 => found.turns.iter().map(|turn| turn.named().to_string()).collect(),
-        _ => format!("turns {}", listed(&found.turns)),
-    };
-    let holds = match (found.holds.words(all), found.code) {
-        (words, Code::NeverPlanted) if words == all.words(all) => String::new(),
-        (words, _) => words,
-    };
-    [turns, holds, found.detail.clone()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
-}
-
-/// The first few, and how many more.
-fn listed(items: impl IntoIterator<Item = impl ToString>) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    let shown = items[..items.len().min(NAMED)].join(", ");
-    match items.len().saturating_sub(NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
+mod words;
 
 #[cfg(test)]
 mod tests;

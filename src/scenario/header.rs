@@ -152,8 +152,8 @@ impl Reader<'_> {
         let probes = fields.get("probes").and_then(|node| self.probes(findings, node));
         let captures = turns.map_or_else(Vec::new, |turns| read_turns::captures(findings, turns));
         self.distinct_variables(findings, &vars, &cells, (&cases, &canaries, &captures));
-        let lists = turns.into_iter().chain(probes.as_ref().map(Probes::list));
-        let allowed = Allowed::read(findings, fields.get("allow"), lists);
+        let of_probes = probes.as_ref().map_or_else(Vec::new, |probes| probes.allowed(findings));
+        let allowed = Allowed::read(findings, fields.get("allow"), turns, of_probes);
         Scenario {
             name,
             description: fields.get("description").and_then(|node| findings.text(node, "description")),

@@ -45,7 +45,8 @@ impl Open {
                 open.checks.extend(part("expect").into_iter().flat_map(one_or_many).filter(|node| hangs(node)).map(at));
             }
         }
-        let each = body.personas.iter().filter_map(|persona| persona.expect.as_ref()).chain(&body.each_reply);
+        let each = body.personas.iter().filter_map(|persona| persona.expect.as_ref());
+        let each = each.chain(&body.each_reply).chain(&body.expect);
         open.checks.extend(each.flat_map(one_or_many).filter(|node| hangs(node)).map(|node| node.position));
         if let Some(Value::Map(facts)) = body.facts.as_ref().map(|node| &node.value) {
             open.facts = facts.iter().map(|(_, fact)| hangs(fact)).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::decode::Findings;
+use super::lint::allowed_of_turn;
 use super::matrix;
 use super::read_check::checks;
 use super::read_turns::MAX_TURNS;
@@ -51,6 +52,18 @@ impl Probes {
     /// Where all of them stand, where they are from a file.
     pub fn place(&self) -> Option<Position> {
         self.file.as_ref().map(|(_, named)| *named)
+    }
+
+    /// The warnings that each of them is meant to give.
+    pub fn allowed(&self, findings: &mut Findings) -> Vec<Vec<Code>> {
+        let Value::List(items) = &self.list.value else { return Vec::new() };
+        let Some((file, _)) = &self.file else {
+            return items.iter().map(|item| allowed_of_turn(findings, item)).collect();
+        };
+        let mut inner = Findings::new(Arc::clone(file));
+        let allowed = items.iter().map(|item| allowed_of_turn(&mut inner, item)).collect();
+        findings.extend(inner.into_diagnostics());
+        allowed
     }
 
     /// Whether they have variables to fill in.

@@ -87,3 +87,34 @@ fn a_check_that_can_fail_somewhere_is_no_defect() {
     .expect(0);
     assert!(ran.stdout.contains("1 more could not be tried, since a turn captures"), "{}", ran.stdout);
 }
+
+#[test]
+fn a_check_on_the_transcript_around_one_on_a_fact_is_tried_too() {
+    let with = |window: &str, expect: &str| {
+        check(&format!(
+            "window: {window}\nfacts: {{name: Priya}}\nturns:\n  - {{user: I am Priya.}}\n  - {{user: Thanks.}}\n  - {{user: What's my name?}}\nexpect: [{expect}]\n"
+        ))
+    };
+    let ran = with("none", "{never: {recalls: name}, from: 2, until: 2}").expect(2);
+    let words = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("cannot fail: a bot that remembers nothing and one that knows all facts both pass"),
+        "{words}"
+    );
+    assert!(words.contains("s/one.yaml:7:10"), "{words}");
+    for (window, expect) in [
+        ("full", "{never: {recalls: name}, from: 2}"),
+        ("none", "{always: {forgets: name}, from: 2}"),
+        ("full", "{not: {eventually: {recalls: name}}}"),
+    ] {
+        let ran = with(window, expect).expect(0);
+        assert!(ran.stdout.contains("; the check on a fact can fail\n"), "{expect}: {}", ran.stdout);
+    }
+    let ran = with("full", "{no_repeated_reply: true}").expect(0);
+    assert!(ran.stdout.contains("; no checks on facts\n"), "{}", ran.stdout);
+    let ran = check(
+        "facts: {name: Priya}\nturns:\n  - {user: I am Priya., capture: {ticket: '(T-\\d+)'}}\n  - {user: What's my name?}\nexpect: [{eventually: {recalls: name}}]\n",
+    )
+    .expect(0);
+    assert!(ran.stdout.contains("; no checks on facts; 1 more could not be tried"), "{}", ran.stdout);
+}

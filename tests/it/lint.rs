@@ -161,3 +161,155 @@ fn a_thousand_warnings_are_counted_and_the_first_are_shown() {
     assert_eq!(ran.stderr.matches("warning[").count(), 10);
     assert!(ran.stderr.contains("… and 110 warnings more;"), "{}", ran.stderr);
 }
+
+const THROUGHOUT: &str = "\
+windows: [1, 2, full]
+facts: {name: Priya}
+turns:
+  - {user: I am Priya.}
+  - {user: Thanks., reply: Welcome.}
+  - {user: Who am I?}
+  - {user: Who is it?}
+expect: [CHECK]
+";
+
+#[test]
+fn a_check_on_the_transcript_asks_for_its_fact_and_may_be_impossible() {
+    let with = |expect: &str| check(&THROUGHOUT.replace("CHECK", expect));
+    for (expect, said) in [
+        (
+            "{always: {recalls: name}, from: 3}",
+            "`always: {recalls: name}` can never pass: no message that is sent has `Priya`",
+        ),
+        ("{eventually: {recalls: name}, from: 3, until: 3}", "`eventually: {recalls: name}` can never pass"),
+        ("{always: {forgets: name}}", "`always: {forgets: name}` can never pass: `Priya` is in what is sent"),
+    ] {
+        let ran = with(expect).expect(2);
+        assert!(ran.stderr.contains(said), "{expect}\n{}", ran.stderr);
+        assert!(!ran.stderr.contains("unused-fact") && ran.stderr.matches("error[").count() == 1, "{}", ran.stderr);
+    }
+    let ran = with("{always: {recalls: name}, from: 3}").expect(2);
+    assert!(ran.stderr.contains("^ turn 3, window 1\n"), "{}", ran.stderr);
+    for expect in [
+        // One turn that can pass is enough.
+        "{eventually: {recalls: name}}",
+        "{never: {recalls: name}, from: 3}",
+        "{not: {always: {recalls: name}, from: 3}}",
+        "{always: {not: {recalls: name}}, from: 3}",
+        "{always: {recalls: name}, until: 1}",
+        "{always: {recalls: name}, from: 3, known_failure: small}",
+        "{always: {recalls: name}, from: 3, models: [gpt-*]}",
+        "{always: {retains_iff_visible: name}, from: 3}",
+    ] {
+        let ran = with(expect).expect(0);
+        assert!(!ran.stderr.contains("can-never-pass") && !ran.stderr.contains("unused-fact"), "{}", ran.stderr);
+    }
+    // What it asks for may hang on a capture.
+    let open = "\
+vars: {x: 1}
+facts: {name: Priya, job: cook}
+turns:
+  - {user: Hello., capture: {number: \"(T-[0-9]+)\"}}
+  - {user: Bye.}
+expect: [{always: {recalls: \"{% if number == 'T-7' %}name{% else %}job{% endif %}\"}}]
+";
+    let ran = check(open);
+    assert!(!ran.stderr.contains("can-never-pass"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_is_said_of_turns_and_windows_holds_for_each_pair_of_them() {
+    let scenario = "\
+windows: [1, 2, full]
+facts: {name: Priya}
+turns:
+  - {user: I am Priya., reply: Hi.}
+  - {user: Thanks., reply: Welcome.}
+  - {user: Who am I?}
+  - {user: I am Priya., reply: Yes.}
+  - {user: Who am I?}
+each_reply: [{recalls: name}]
+";
+    let ran = check(scenario).expect(2);
+    assert!(ran.stderr.contains("^ turn 3: window 1, window 2; turn 5: window 1\n"), "{}", ran.stderr);
+    // Where the fact is, is said only where it is so everywhere.
+    let ran = check(&scenario.replace("recalls", "forgets")).expect(2);
+    assert!(ran.stderr.contains("^ turn 3: window full; turn 5: window 2, window full\n"), "{}", ran.stderr);
+    let cases = "\
+cases: [{id: a, hello: Hello.}, {id: b, hello: Hey Priya.}]
+facts: {name: Priya}
+turns:
+  - {user: I am Priya., reply: \"{{ hello }}\"}
+  - {user: Who am I?, expect: [{forgets: name}]}
+";
+    assert!(check(cases).expect(2).stderr.contains("^ turn 2, window full\n"));
+    assert!(check(&cases.replace("Hey Priya.", "Hey.")).expect(2).stderr.contains("^ turn 2, window full, in u1\n"));
+    // Eight turns, no two with the same windows, and no more than a few of them named.
+    let mut many =
+        "windows: [2, 3, 4, 5, 6, 7, 8, 9]\nfacts: {name: Priya}\nturns:\n  - {user: I am Priya., reply: Hi.}\n"
+            .to_owned();
+    for _ in 0..9 {
+        many += "  - {user: Who am I?}\n";
+    }
+    let ran = check(&(many + "each_reply: [{forgets: name}]\n")).expect(2);
+    assert!(ran.stderr.contains("turn 2: every window; turn 3: window 3, "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("; … and 3 more turns; in u1\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn no_larger_window_is_advised_where_nothing_states_the_fact_before() {
+    let scenario = "\
+window: full
+facts: {name: Priya}
+turns:
+  - {user: Who am I?, expect: [{recalls: name}]}
+  - {user: I am Priya.}
+";
+    for scenario in [scenario.to_owned(), scenario.replace("full", "none")] {
+        let ran = check(&scenario).expect(2);
+        assert!(ran.stderr.contains("no scripted message states it before such a turn"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("a larger window"), "{}", ran.stderr);
+    }
+    let by_reply = scenario.replace("turns:\n", "turns:\n  - {user: Hello.}\n");
+    let ran = check(&by_reply).expect(0);
+    assert!(ran.stderr.contains("[only-by-reply]") && !ran.stderr.contains("a larger window"), "{}", ran.stderr);
+    // Both, where both are so.
+    let ran = check(
+        "window: none\nfacts: {name: Priya}\nturns:\n  - {user: Hello.}\n  - {user: I am Priya.}\n  - {user: Who am I?}\neach_reply: [{recalls: name}]\n",
+    )
+    .expect(2);
+    assert!(ran.stderr.contains("no scripted message states it before such a turn"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("; a larger window may keep it"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_probe_of_a_file_is_allowed_by_its_own_line_and_a_turn_allows_nothing_of_the_scenario() {
+    let sandbox = Sandbox::new();
+    let scenario =
+        "window: 1\nfacts: {name: Priya}\nturns:\n  - {user: I am Priya.}\n  - {user: Hello.}\nprobes: p.jsonl\n";
+    sandbox.write("one.yaml", scenario);
+    let probe = |allow: &str| format!("{{\"user\": \"Who?\", \"expect\": [{{\"recalls\": \"name\"}}]{allow}}}\n");
+    let allow = ", \"allow\": [\"only-by-reply\"]";
+    for (first, second, said) in [
+        ("", "", Some("turns p1, p2")),
+        (allow, "", Some("probe p2")),
+        ("", allow, Some("probe p1")),
+        (allow, allow, None),
+    ] {
+        sandbox.write("p.jsonl", probe(first) + &probe(second));
+        let ran = sandbox.run(&["check", "one.yaml"]).expect(0);
+        match said {
+            None => assert_eq!(ran.stderr, ""),
+            Some(said) => assert!(ran.stderr.contains(&format!("^ {said}, window 1")), "{said}\n{}", ran.stderr),
+        }
+    }
+    sandbox.write("p.jsonl", probe("") + &probe(", \"allow\": [\"orphans\"]"));
+    let ran = sandbox.run(&["check", "one.yaml"]).expect(2);
+    assert!(ran.stderr.contains("p.jsonl:2:") && ran.stderr.contains("`orphans` is no warning"), "{}", ran.stderr);
+
+    for code in ["never-planted", "unused-fact"] {
+        let ran = check(&ORPHAN.replace("    expect", &format!("    allow: {code}\n    expect"))).expect(2);
+        let said = format!("`{code}` is said of a fact of the whole scenario, and no turn silences it");
+        assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+    }
+}

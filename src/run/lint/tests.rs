@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use crate::check::{self, Measured, TurnView};
 use crate::diagnostic::Code;
 use crate::model::{
-    Check, CheckKind, Fact, FactRef, MatchKind, Message, Origin, Persona, Position, Reply, Role, Script, Turn, TurnId,
-    Verdict, Visibility, Window,
+    Check, CheckKind, Fact, FactRef, MatchKind, Message, Origin, Persona, Position, Reply, Role, Script, Throughout,
+    TranscriptKind, Turn, TurnId, Verdict, Visibility, Window,
 };
 use crate::provider::{Builtin, BuiltinKind};
-use crate::scenario::lint::{Answer, Claim, Facts, claims};
+use crate::scenario::lint::{Answer, Claim, Facts, claims, throughout_claims};
 use crate::scenario::open::Open;
 use crate::scenario::outline::Outline;
 use crate::window::{FactMatcher, choose, sight};
@@ -221,6 +221,50 @@ proptest! {
     }
 
     #[test]
+    fn a_check_on_the_transcript_that_is_called_impossible_never_passes(
+        history in prop::collection::vec((any::<bool>(), 0..SAID.len()), 0..3),
+        turns in any_turns(6),
+        (from, until) in (1..3_u32, prop::option::of(3..5_u32)),
+        window in any_window(),
+    ) {
+        let mut script = script("", &history, &turns, &[0]);
+        let over: fn(Throughout) -> TranscriptKind = TranscriptKind::Always;
+        script.transcript_checks = [over, TranscriptKind::Eventually]
+            .into_iter()
+            .flat_map(|over| {
+                retention_checks().into_iter().map(move |check| Check {
+                    kind: over(Throughout { kind: check.kind, from, until }),
+                    name: None,
+                    models: Vec::new(),
+                    known_failure: None,
+                    needs_model: false,
+                    position: check.position,
+                })
+            })
+            .collect();
+        let outline = Outline::new(&script, &Open::default());
+        let claims = throughout_claims(&outline, &Facts::new(&outline), (0, window), &Open::default(), &count);
+        for model in MODELS {
+            let played = play(&script, window, Builtin::new(model));
+            for claim in &claims {
+                let at = claim.check.position.line as usize - 1;
+                let stretch = claim.check.kind.throughout().expect("a stretch");
+                let mut verdicts = played.iter().filter_map(|(number, decided)| match number {
+                    TurnId::Turn(number) if stretch.has(*number) => Some(decided[at].0 == Verdict::Pass),
+                    _ => None,
+                });
+                let is_too_long = played.len() < 1 + turns.iter().filter(|(_, reply)| reply.is_none()).count();
+                let passes = match claim.check.kind {
+                    // Of one that ended before its last turn nothing is said.
+                    TranscriptKind::Always(_) => !is_too_long && verdicts.all(|passes| passes),
+                    _ => verdicts.any(|passes| passes),
+                };
+                prop_assert!(!passes, "{:?} {:?}", model, claim.check.kind);
+            }
+        }
+    }
+
+    #[test]
     fn of_canned_replies_every_check_is_decided_as_one_that_looks_at_the_request_decides_it(
         system in prop::sample::select(vec!["", "You serve Priya."]),
         history in prop::collection::vec((any::<bool>(), 0..SAID.len()), 0..4),
@@ -276,6 +320,20 @@ fn the_properties_meet_each_claim() {
     let [recalls, not] = only(orphan(1));
     assert_eq!(codes("3", &turns), [recalls, (Code::OrphanReply, "forgets", orphan(1)), not]);
     assert_eq!(codes("full", &turns), [(Code::CanNeverPass, "forgets", None)]);
+    let whole = |window: &str, over: fn(Throughout) -> TranscriptKind, from| {
+        let mut script = script("", &[], &turns, &[]);
+        let kind = over(Throughout { kind: retention_checks()[0].kind.clone(), from, until: None });
+        let position = Position::default();
+        script.transcript_checks =
+            vec![Check { kind, name: None, models: vec![], known_failure: None, needs_model: false, position }];
+        let outline = Outline::new(&script, &Open::default());
+        let window = window.parse().unwrap();
+        throughout_claims(&outline, &Facts::new(&outline), (0, window), &Open::default(), &count).len()
+    };
+    assert_eq!(whole("none", TranscriptKind::Always, 2), 3);
+    assert_eq!(whole("none", TranscriptKind::Eventually, 2), 3);
+    assert_eq!(whole("2-drop", TranscriptKind::Eventually, 2), 0);
+    assert_eq!(whole("none", TranscriptKind::Never, 2), 0);
     // How long a live reply is decides what this window holds.
     assert!(codes("tokens-40", &turns).is_empty());
 }

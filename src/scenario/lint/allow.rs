@@ -1,6 +1,7 @@
 //! Reads `allow:`: which warnings of the memory lint a turn, or the whole scenario, is meant to give.
 //!
-//! It is no part of a script: what is allowed hangs on no variable.
+//! It is no part of a script: what is allowed hangs on no variable. Probes are told apart by their numbers: those of a file all stand
+//! where the scenario names it.
 
 use std::collections::HashMap;
 
@@ -8,42 +9,65 @@ use super::super::decode::{Findings, one_or_many};
 use super::super::header::entry;
 use super::super::yaml::{Node, Value};
 use crate::diagnostic::Code;
-use crate::model::Position;
+use crate::model::{Position, TurnId};
 
 /// The warnings that can be allowed.
 const WARNINGS: [Code; 5] =
     [Code::OnlyByReply, Code::AnswerInQuestion, Code::OrphanReply, Code::NeverPlanted, Code::UnusedFact];
 
+/// Those that are about a fact of the scenario, and about no turn.
+const OF_SCENARIO: [Code; 2] = [Code::NeverPlanted, Code::UnusedFact];
+
 /// What is allowed, and where.
 #[derive(Debug, Default)]
 pub struct Allowed {
     everywhere: Vec<Code>,
-    /// By the places of turns and probes.
-    at: HashMap<Position, Vec<Code>>,
+    /// By the places of turns: one item of the list may unfold into many of them.
+    turns: HashMap<Position, Vec<Code>>,
+    /// By the numbers of probes, from 0.
+    probes: Vec<Vec<Code>>,
 }
 
 impl Allowed {
-    /// Reads what the scenario says, and what each item of these lists of turns and probes says.
-    pub fn read<'n>(findings: &mut Findings, own: Option<&Node>, lists: impl IntoIterator<Item = &'n Node>) -> Self {
+    /// Reads what the scenario and each of its turns says. What its probes say is read with them.
+    pub fn read(findings: &mut Findings, own: Option<&Node>, turns: Option<&Node>, probes: Vec<Vec<Code>>) -> Self {
         let everywhere = own.map_or_else(Vec::new, |node| words(findings, node));
         let mut at: HashMap<Position, Vec<Code>> = HashMap::new();
-        for list in lists {
-            let Value::List(items) = &list.value else { continue };
+        if let Some(Value::List(items)) = turns.map(|list| &list.value) {
             for item in items {
-                if let Some(node) = entry(item, "allow") {
-                    at.entry(item.position).or_default().extend(words(findings, node));
-                }
+                at.entry(item.position).or_default().extend(of_turn(findings, item));
             }
         }
-        Self { everywhere, at }
+        Self { everywhere, turns: at, probes }
     }
 
-    /// Whether a warning is meant, of the whole scenario or of the turn at a place.
+    /// Whether a warning is meant everywhere.
     #[must_use]
-    pub fn has(&self, code: Code, turn: Option<Position>) -> bool {
-        let of_turn = turn.and_then(|position| self.at.get(&position));
-        self.everywhere.iter().chain(of_turn.into_iter().flatten()).any(|allowed| *allowed == code)
+    pub fn has(&self, code: Code) -> bool {
+        self.everywhere.contains(&code)
     }
+
+    /// Whether a warning is meant, of the whole scenario or of a turn or probe, by its number and where it stands.
+    #[must_use]
+    pub fn has_at(&self, code: Code, number: TurnId, position: Position) -> bool {
+        let here = match number {
+            TurnId::Turn(_) => self.turns.get(&position),
+            TurnId::Probe(number) => self.probes.get((number as usize).saturating_sub(1)),
+        };
+        self.has(code) || here.is_some_and(|codes| codes.contains(&code))
+    }
+}
+
+/// What one turn or probe says.
+pub fn of_turn(findings: &mut Findings, item: &Node) -> Vec<Code> {
+    let Some(node) = entry(item, "allow") else { return Vec::new() };
+    let codes = words(findings, node);
+    for code in codes.iter().filter(|code| OF_SCENARIO.contains(code)) {
+        let code = code.as_str();
+        let message = format!("`{code}` is said of a fact of the whole scenario, and no turn silences it");
+        findings.error_help(Code::UnknownWord, node, message, "", format!("`allow: [{code}]` at the scenario's top"));
+    }
+    codes
 }
 
 fn words(findings: &mut Findings, node: &Node) -> Vec<Code> {

@@ -6,9 +6,11 @@
 
 mod allow;
 mod sight;
+mod throughout;
 
-pub use allow::Allowed;
+pub use allow::{Allowed, of_turn as allowed_of_turn};
 pub use sight::{Answer, Facts, Sight};
+pub use throughout::{throughout_claims, throughout_retention};
 
 use super::open::Open;
 use super::outline::{Asked, Outline, Sent};
@@ -21,13 +23,13 @@ const NAMED: usize = 4;
 
 /// What is said of one check in one turn of one conversation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Claim<'s> {
+pub struct Claim<'s, K = CheckKind> {
     /// Of which kind it is.
     pub code: Code,
     /// The turn.
     pub asked: &'s Asked<'s>,
     /// The check.
-    pub check: &'s Check,
+    pub check: &'s Check<K>,
     /// The fact that it is about.
     pub fact: usize,
     /// The value that counts as the present one there.
@@ -36,6 +38,8 @@ pub struct Claim<'s> {
     pub carriers: Vec<Origin>,
     /// A reply among them whose question is cut.
     pub orphan: Option<Origin>,
+    /// Whether the whole history has it no more than what goes along, so that no window helps.
+    pub is_unstated: bool,
 }
 
 impl PartialEq for Asked<'_> {
@@ -85,11 +89,27 @@ pub fn claims<'s>(
                 Code::OrphanReply => carriers.first().copied(),
                 _ => orphan(outline, &sent).filter(|origin| carriers.contains(origin)),
             };
+            let lacks = matches!(code, Code::OnlyByReply | Code::CanNeverPass) && matches!(kind, CheckKind::Recalls(_));
+            let is_unstated = lacks
+                && is_unstated(facts, (persona, fact, asked), &|window| {
+                    outline.sent(asked, system.as_ref(), window, count)
+                });
             let value = sight.value.clone();
-            claims.push(Claim { code, asked, check, fact: fact.fact, value, carriers, orphan });
+            claims.push(Claim { code, asked, check, fact: fact.fact, value, carriers, orphan, is_unstated });
         }
     }
     claims
+}
+
+/// Whether no scripted message before a turn can have the fact, the question included.
+fn is_unstated(
+    facts: &Facts<'_>,
+    (persona, fact, asked): (usize, &FactRef, &Asked<'_>),
+    sent: &dyn Fn(Window) -> Option<Sent>,
+) -> bool {
+    let Some(sent) = sent(Window::FULL) else { return false };
+    let sight = facts.sight(persona, fact, asked, &sent);
+    sight.is_some_and(|sight| matches!(sight.answer(), Answer::Not | Answer::ByReply))
 }
 
 /// What is said of one check, by what can be seen of its fact.
