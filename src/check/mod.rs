@@ -26,6 +26,6 @@ pub use json_work::is_endless;
 pub use limits::Measured;
 pub use outside::{Gathered, outside};
 pub use similar::{LONGEST, length};
-pub use transcript::{Exchange, TranscriptView, decide_transcript};
+pub use transcript::{Exchange, NOT_PLAYED, TranscriptView, decide_transcript};
 pub use view::TurnView;
 pub use wanted::{Wanted, is_on_reply, wanted};

@@ -53,6 +53,7 @@ mod rates;
 mod readme;
 mod real_input;
 mod recheck;
+mod recheck_reasons;
 #[cfg(unix)]
 mod report_page;
 mod requests;
