@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
+use super::other_reply::{Heard, OtherReply};
 use super::rejudge::Again;
-use crate::check::{Wanted, is_on_reply, wanted};
+use crate::check::{Wanted, empty_json, is_on_reply, retyped, wanted};
 use crate::event::{CheckDone, Record, TurnDone};
-use crate::model::{Fact, MatchKind, Position, Script, Source, TurnId, Verdict};
+use crate::model::{Check, Fact, MatchKind, Script, Source, TurnId, Verdict};
 use crate::window::FactMatcher;
 
 /// What is left of a reply that says nothing: an empty one would be `unknown` to every check alike, whatever it asserts.
@@ -28,13 +29,18 @@ pub enum Mutant {
     Swapped,
     /// Other values stand in the place of the facts'.
     OtherFacts,
+    /// It is JSON with nothing in it.
+    EmptyJson,
+    /// It is the same JSON with one value of another type.
+    Retyped,
     /// It has what the check forbids: a fact that it must not know, a word, too many words.
     Forbidden,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Blank, Self::Swapped, Self::OtherFacts, Self::Forbidden];
+    pub const ALL: [Self; 6] =
+        [Self::Blank, Self::Swapped, Self::OtherFacts, Self::EmptyJson, Self::Retyped, Self::Forbidden];
 
     /// Its word, in every output.
     #[must_use]
@@ -43,6 +49,8 @@ impl Mutant {
             Self::Blank => "blank",
             Self::Swapped => "swapped",
             Self::OtherFacts => "other_facts",
+            Self::EmptyJson => "empty_json",
+            Self::Retyped => "retyped",
             Self::Forbidden => "forbidden",
         }
     }
@@ -100,11 +108,17 @@ impl Tried {
         all
     }
 
-    /// Whether it passed every reply that it ought to have noticed.
+    /// Whether it passed every reply that it ought to have noticed, or every JSON, where it is to say what that is like: that a
+    /// reply is no JSON at all is noticed whatever it says.
     #[must_use]
     pub fn is_vacuous(&self) -> bool {
-        let all = self.all();
-        all.mutants > 0 && all.killed == 0
+        let passed_all = |kills: Kills| kills.mutants > 0 && kills.killed == 0;
+        let mut json = Kills::default();
+        [Mutant::EmptyJson, Mutant::Retyped]
+            .iter()
+            .filter_map(|mutant| self.kills.get(mutant))
+            .for_each(|of| json.add(*of));
+        passed_all(self.all()) || passed_all(json)
     }
 }
 
@@ -178,63 +192,94 @@ impl Mutation {
     /// Tries all that can be on a conversation.
     pub async fn add(&mut self, again: &Again<'_>, record: &Record, donors: &Donors) {
         let (checks, _) = again.decide(record.clone()).await;
-        let script = again.whole();
-        let asserted = again.numbered();
-        for turn in record.turns.iter().filter(|turn| turn.source != Source::Canned && turn.reply.is_some()) {
-            let reply = turn.reply.as_deref().unwrap_or_default();
-            let mut shown = Vec::new();
-            for check in checks.iter().filter(|check| check.turn == Some(turn.turn)) {
-                let asserted = usize::try_from(check.index).ok().and_then(|index| asserted.get(index));
-                match asserted {
-                    _ if check.verdict != Verdict::Pass => self.left_out.not_passed += 1,
-                    Some(asserted) if asserted.kind.outside().is_some() => self.left_out.from_outside += 1,
-                    Some(asserted) if is_on_reply(&asserted.kind) => {
-                        let wanted = wanted(&asserted.kind, reply, check.retention.as_ref());
-                        shown.push(Shown { check, place: asserted.position, wanted, has_mutant: false });
-                    }
-                    _ => self.left_out.not_on_reply += 1,
-                }
+        let mut by_turn: BTreeMap<TurnId, Vec<&CheckDone>> = BTreeMap::new();
+        for check in &checks {
+            match check.turn {
+                Some(turn) => by_turn.entry(turn).or_default().push(check),
+                None => self.left_out.on_transcript += 1,
             }
-            if shown.is_empty() {
-                continue;
-            }
-            let replaced = with_other_facts(reply, script);
-            let alike = [
-                (Mutant::Blank, Some(NOTHING_SAID).filter(|nothing| *nothing != reply)),
-                (Mutant::Swapped, donors.other(turn, record)),
-                (Mutant::OtherFacts, replaced.as_deref()),
-            ];
-            for (mutant, changed) in alike {
-                let Some(changed) = changed else { continue };
-                let ought: Vec<&mut Shown<'_>> =
-                    shown.iter_mut().filter(|shown| shown.ought(mutant, script, reply)).collect();
-                if !ought.is_empty() {
-                    let after = again.decide(with_reply(record, turn.turn, changed)).await.0;
-                    for shown in ought {
-                        self.count(again, shown, mutant, &after);
-                    }
-                }
-            }
-            for shown in &mut shown {
-                if let Some(forbidden) = shown.wanted.forbidden.take() {
-                    let after = again.decide(with_reply(record, turn.turn, &forbidden)).await.0;
-                    self.count(again, shown, Mutant::Forbidden, &after);
-                }
-            }
-            self.left_out.no_mutant += shown.iter().filter(|shown| !shown.has_mutant).count() as u64;
         }
-        self.left_out.on_transcript += checks.iter().filter(|check| check.turn.is_none()).count() as u64;
+        let heard = Heard::of(record);
+        for turn in record.turns.iter().filter(|turn| turn.source != Source::Canned) {
+            if let (Some(checks), Some(reply)) = (by_turn.get(&turn.turn), turn.reply.as_deref()) {
+                let other = heard.at(turn, &again.script_at(turn.turn).facts);
+                self.add_turn(again, (turn, reply, donors.other(turn, record)), checks, &other);
+            }
+        }
     }
 
-    fn count(&mut self, again: &Again<'_>, shown: &mut Shown<'_>, mutant: Mutant, after: &[CheckDone]) {
+    /// Tries all that can be on the checks of a turn. `swapped` is the reply to something else.
+    fn add_turn(
+        &mut self,
+        again: &Again<'_>,
+        (turn, reply, swapped): (&TurnDone, &str, Option<&str>),
+        checks: &[&CheckDone],
+        other: &OtherReply<'_>,
+    ) {
+        let mut shown = Vec::new();
+        for (check, asserted) in checks.iter().copied().zip(again.checks_of(turn.turn)) {
+            let kind = &asserted.kind;
+            if check.verdict != Verdict::Pass {
+                self.left_out.not_passed += 1;
+            } else if kind.outside().is_some() {
+                self.left_out.from_outside += 1;
+            } else if is_on_reply(kind) {
+                let wanted = wanted(kind, reply, check.retention.as_ref());
+                shown.push(Shown { check, asserted, wanted, has_mutant: false });
+            } else {
+                self.left_out.not_on_reply += 1;
+            }
+        }
+        if shown.is_empty() {
+            return;
+        }
+        let script = again.script_at(turn.turn);
+        let replaced = with_other_facts(reply, script);
+        let alike = [
+            (Mutant::Blank, Some(NOTHING_SAID).filter(|nothing| *nothing != reply)),
+            (Mutant::Swapped, swapped),
+            (Mutant::OtherFacts, replaced.as_deref()),
+        ];
+        for mut shown in shown {
+            for (mutant, changed) in alike {
+                if let Some(changed) = changed.filter(|_| shown.ought(mutant, script, reply)) {
+                    let passes = other.passes(&shown.asserted.kind, changed);
+                    self.count(again, &mut shown, mutant, passes);
+                }
+            }
+            if shown.wanted.is_json {
+                self.add_json(again, reply, &mut shown, other);
+            }
+            if let Some(forbidden) = shown.wanted.forbidden.take() {
+                let passes = other.passes(&shown.asserted.kind, &forbidden);
+                self.count(again, &mut shown, Mutant::Forbidden, passes);
+            }
+            self.left_out.no_mutant += u64::from(!shown.has_mutant);
+        }
+    }
+
+    /// Tries JSON on a check that says what that is like.
+    fn add_json(&mut self, again: &Again<'_>, reply: &str, shown: &mut Shown<'_>, other: &OtherReply<'_>) {
+        let kind = &shown.asserted.kind;
+        for empty in empty_json(reply) {
+            self.count(again, shown, Mutant::EmptyJson, other.passes(kind, &empty));
+        }
+        // Few checks are about every value: it is enough that one of them is missed.
+        let mut retyped = retyped(reply).peekable();
+        if retyped.peek().is_some() {
+            let passes = retyped.all(|changed| other.passes(kind, &changed));
+            self.count(again, shown, Mutant::Retyped, passes);
+        }
+    }
+
+    fn count(&mut self, again: &Again<'_>, shown: &mut Shown<'_>, mutant: Mutant, passes: bool) {
         shown.has_mutant = true;
-        let verdict = after.iter().find(|other| other.index == shown.check.index).map(|other| other.verdict);
-        let killed = u64::from(verdict != Some(Verdict::Pass));
+        let killed = u64::from(!passes);
         self.tried(again, shown).kills.entry(mutant).or_default().add(Kills { mutants: 1, killed });
     }
 
     fn tried(&mut self, again: &Again<'_>, shown: &Shown<'_>) -> &mut Tried {
-        let (check, place) = (shown.check, (shown.place.line, shown.place.column));
+        let (check, place) = (shown.check, (shown.asserted.position.line, shown.asserted.position.column));
         let file = again.file();
         let key = (file.to_owned(), place.0, place.1, check.check.clone());
         let at = *self.places.entry(key).or_insert_with(|| {
@@ -289,7 +334,7 @@ impl Mutation {
 /// A check that passes on a reply, and is shown changed ones.
 struct Shown<'c> {
     check: &'c CheckDone,
-    place: Position,
+    asserted: &'c Check,
     wanted: Wanted,
     has_mutant: bool,
 }
@@ -303,6 +348,7 @@ impl Shown<'_> {
             Mutant::OtherFacts => {
                 self.wanted.is_fact || self.wanted.is_fitting && names_a_fact(self.check, script, reply)
             }
+            Mutant::EmptyJson | Mutant::Retyped => self.wanted.is_json,
             Mutant::Forbidden => self.wanted.forbidden.is_some(),
         }
     }
@@ -312,18 +358,6 @@ impl Shown<'_> {
 fn names_a_fact(check: &CheckDone, script: &Script, reply: &str) -> bool {
     let values = script.facts.iter().flat_map(FactMatcher::of_fact);
     values.map(|(_, matcher)| matcher).any(|matcher| matcher.is_in(reply) && matcher.is_in(&check.expected))
-}
-
-/// The conversation with another reply at a turn, which later turns do not hear.
-fn with_reply(record: &Record, number: TurnId, reply: &str) -> Record {
-    let mut record = record.clone();
-    if let Some(turn) = record.turns.iter_mut().find(|turn| turn.turn == number) {
-        let was = turn.reply.replace(reply.to_owned());
-        turn.pinned = turn.pinned.take().or(was);
-        // It is all there, whatever became of the one that was given.
-        turn.finish_reason = turn.finish_reason.take().map(|_| "stop".to_owned());
-    }
-    record
 }
 
 /// The reply with other values in the place of the facts'; `None` where it has none, or none that could be told in it.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::conversation::{Conversation, Steering, numbered, play};
+use super::conversation::{Conversation, Steering, play};
 use super::dispatch::first_message;
 use super::models::Model;
 use super::outlet::Outlet;
@@ -76,8 +76,8 @@ pub struct Again<'a> {
     cell: usize,
     persona: usize,
     script: Arc<Script>,
-    /// The same with all that was captured.
-    whole: Arc<Script>,
+    /// The same with what was captured, as it was from a turn on; by those turns.
+    later: Vec<(TurnId, Arc<Script>)>,
     is_language_model: bool,
     /// Who judged: what they said is known, and nobody is asked.
     outsiders: Arc<Outsiders>,
@@ -107,10 +107,9 @@ impl<'a> Again<'a> {
         let persona = persona.ok_or_else(|| Refused::Persona(key.persona.clone()))?;
         let script = scenario.script_with(case, cell, &record.begin.canaries);
         let script = script.map_err(|wrong| Refused::Script(first_message(wrong)))?;
-        let whole = Arc::clone(&script);
-        let outsiders = Arc::clone(outsiders);
-        let mut again = Self { record, scenario, case, cell, persona, script, whole, is_language_model, outsiders };
-        again.whole = again.compare()?;
+        let (later, outsiders) = (Vec::new(), Arc::clone(outsiders));
+        let mut again = Self { record, scenario, case, cell, persona, script, later, is_language_model, outsiders };
+        again.later = again.compare()?;
         Ok(again)
     }
 
@@ -125,9 +124,9 @@ impl<'a> Again<'a> {
         self.record.turns.iter().find(|turn| turn.turn == number)
     }
 
-    /// Whether each turn asks what was asked. Gives the script with all that was captured.
-    fn compare(&self) -> Result<Arc<Script>, Refused> {
-        let (mut script, mut captured) = (Arc::clone(&self.script), Variables::new());
+    /// Whether each turn asks what was asked. Gives the scripts with what was captured, by the turns behind which they hold.
+    fn compare(&self) -> Result<Vec<(TurnId, Arc<Script>)>, Refused> {
+        let (mut script, mut captured, mut later) = (Arc::clone(&self.script), Variables::new(), Vec::new());
         for number in self.script.asked().map(|(number, _)| number) {
             let (Some(turn), Some(known)) = (script.turn(number), self.turn(number)) else { continue };
             if *turn.user != *known.user {
@@ -151,13 +150,21 @@ impl<'a> Again<'a> {
                 Err(_) if self.is_cut() => break,
                 Err(why) => return Err(Refused::Script(why)),
             };
+            later.push((number, Arc::clone(&script)));
         }
-        Ok(script)
+        Ok(later)
     }
 
-    /// The script with all that was captured.
-    pub(super) fn whole(&self) -> &Script {
-        &self.whole
+    /// The script with all that was captured before a turn.
+    pub(super) fn script_at(&self, number: TurnId) -> &Script {
+        let before = self.later.iter().rev().find(|(behind, _)| *behind < number);
+        before.map_or(&self.script, |(_, script)| script)
+    }
+
+    /// The checks of a turn, in their order.
+    pub(super) fn checks_of(&self, number: TurnId) -> Vec<&Check> {
+        let script = self.script_at(number);
+        script.turn(number).map(|turn| script.checks_of(self.persona, number, turn).collect()).unwrap_or_default()
     }
 
     /// The scenario's file.
@@ -168,11 +175,6 @@ impl<'a> Again<'a> {
     /// The scenario's name.
     pub(super) fn name(&self) -> &str {
         &self.scenario.name
-    }
-
-    /// The checks of its turns and probes by their numbers.
-    pub(super) fn numbered(&self) -> Vec<&Check> {
-        numbered(&self.whole, self.persona)
     }
 
     /// Whether the conversation ended before its last turn for a reason that is not a call's.

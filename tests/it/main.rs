@@ -40,6 +40,7 @@ mod markdown;
 mod merge;
 mod models;
 mod mutate;
+mod mutate_kinds;
 mod order;
 mod outcomes;
 mod panics;
