@@ -13,6 +13,7 @@ pub mod lint;
 mod models;
 mod mutation;
 mod order;
+mod other_facts;
 mod other_reply;
 mod outlet;
 mod outsiders;

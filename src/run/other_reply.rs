@@ -3,7 +3,7 @@
 //! No other turn is looked at: what was sent and said stays, so that a turn takes no longer the more turns there are.
 
 use super::so_far;
-use crate::check::{self, Measured, TurnView};
+use crate::check::{self, Decision, Measured, TurnView};
 use crate::event::{Record, TurnDone};
 use crate::model::{CheckKind, Fact, Message, Origin, Reply, TurnId, Verdict};
 
@@ -48,18 +48,27 @@ impl OtherReply<'_> {
     /// Whether a check still passes with this reply. It is all there, whatever became of the one that was given.
     pub(super) fn passes(&self, kind: &CheckKind, reply: &str) -> bool {
         let finish_reason = self.turn.finish_reason.as_ref().map(|_| "stop".to_owned());
+        self.decide(kind, &Reply { text: reply.to_owned(), finish_reason }).verdict == Verdict::Pass
+    }
+
+    /// What becomes of a check with the reply that was given.
+    pub(super) fn given(&self, kind: &CheckKind) -> Decision {
+        self.decide(kind, &so_far::reply(self.turn))
+    }
+
+    fn decide(&self, kind: &CheckKind, reply: &Reply) -> Decision {
         let view = TurnView {
             turn: self.turn.turn,
             sent: &self.sent,
             history: self.history,
             list_positions: &self.positions,
-            reply: &Reply { text: reply.to_owned(), finish_reason },
+            reply,
             facts: self.facts,
             system: self.system,
             tokens_sent: so_far::tokens_sent(self.turn),
             measured: Measured::of(self.turn),
             gathered: None,
         };
-        check::decide(kind, &view).verdict == Verdict::Pass
+        check::decide(kind, &view)
     }
 }

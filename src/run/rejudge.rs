@@ -161,6 +161,11 @@ impl<'a> Again<'a> {
         before.map_or(&self.script, |(_, script)| script)
     }
 
+    /// The script with all that was captured.
+    pub(super) fn whole(&self) -> &Script {
+        self.later.last().map_or(&self.script, |(_, script)| script)
+    }
+
     /// The checks of a turn, in their order.
     pub(super) fn checks_of(&self, number: TurnId) -> Vec<&Check> {
         let script = self.script_at(number);

@@ -1,4 +1,4 @@
-//! `mutate`: JSON that is JSON still, and long conversations.
+//! `mutate`: JSON that is JSON still, checks on each reply of a stretch, and long conversations.
 
 use std::time::{Duration, Instant};
 
@@ -53,4 +53,17 @@ fn a_long_conversation_takes_no_longer_than_its_turns() {
     // Each reply decided with all of the conversation took half a minute.
     assert!(started.elapsed() < Duration::from_secs(12), "{:?}\n{text}", started.elapsed());
     assert!(text.contains("2,000"), "{text}");
+}
+
+#[test]
+fn a_check_on_a_stretch_is_shown_changed_replies_of_it() {
+    let script = "turns:\n  - {user: Hi}\n  - {user: Ho, reply: Hm}\n  - {user: He}\nexpect:\n  - {always: {matches: '.*'}}\n  - {always: {contains: fine}}\n  - {never: {contains: Bob}}\n  - {never: {finish_reason: length}}\n  - {eventually: {min_words: 1}}\n  - {eventually: {contains: fine}}\n  - {eventually: {not_contains: Bob}}\n  - {no_repeated_reply: false}\n";
+    let (sandbox, checks) = mutated(script, "I am fine.");
+    assert_eq!(
+        checks.iter().map(told).collect::<Vec<_>>(),
+        ["6 blank 0/1, vacuous", "7 blank 1/1", "8 forbidden 1/1", "10 blank 1/1", "11 blank 1/1", "12 forbidden 1/1",]
+    );
+    let found = sandbox.run(&["mutate", "latest", "--format", "json"]).expect(0).stdout;
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!((&found["left_out"]["on_transcript"], &found["left_out"]["not_on_reply"]), (&1.into(), &1.into()));
 }
