@@ -17,6 +17,9 @@ use super::outside::{self, Gathered};
 use super::text::{SHOWN, quoted};
 use super::view::{Finding, TurnView, withheld};
 
+/// What a check says that is left open by turns that were not played.
+pub const NOT_PLAYED: &str = "the conversation ended before its last turn";
+
 /// A live turn as it went.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exchange {
@@ -82,7 +85,7 @@ impl Found {
 
 /// What is left open by turns that were not played.
 fn not_played() -> Found {
-    Found { is_skipped: true, ..Found::new(None, None, "the conversation ended before its last turn".to_owned()) }
+    Found { is_skipped: true, ..Found::new(None, None, NOT_PLAYED.to_owned()) }
 }
 
 /// Decides one check on a transcript. The verdict may be `skip` too.

@@ -15,14 +15,18 @@ pub struct Wanted {
     pub is_fitting: bool,
     /// One with another value in the place of the fact's.
     pub is_fact: bool,
+    /// One that is JSON, and other than it is to be.
+    pub is_json: bool,
     /// One with what it forbids: that reply.
     pub forbidden: Option<String>,
 }
 
 impl Wanted {
-    const NOTHING: Self = Self { is_something: false, is_fitting: false, is_fact: false, forbidden: None };
+    const NOTHING: Self =
+        Self { is_something: false, is_fitting: false, is_fact: false, is_json: false, forbidden: None };
     const AMOUNT: Self = Self { is_something: true, ..Self::NOTHING };
     const WORDS: Self = Self { is_fitting: true, ..Self::AMOUNT };
+    const JSON: Self = Self { is_json: true, ..Self::WORDS };
     const FACT: Self = Self { is_fact: true, ..Self::WORDS };
 
     /// Whether there is any reply that it ought to notice.
@@ -76,9 +80,8 @@ pub fn wanted(kind: &CheckKind, reply: &str, evidence: Option<&Retention>) -> Wa
         | CheckKind::Matches(_)
         | CheckKind::Asks(true)
         | CheckKind::Json(true)
-        | CheckKind::JsonSchema(_)
-        | CheckKind::JsonPath(..)
         | CheckKind::Similar(_) => Wanted::WORDS,
+        CheckKind::JsonSchema(_) | CheckKind::JsonPath(..) => Wanted::JSON,
         CheckKind::NotContains(_)
         | CheckKind::NotContainsAny(_)
         | CheckKind::NotMatches(_)

@@ -94,6 +94,7 @@ impl Past {
             embedding: config.embedding.clone().map(|name| (name, run::nobody())),
             seed: earlier.ok().and_then(|(args, _)| args.seed).unwrap_or_default(),
             programs: None,
+            are_past: true,
         };
         Self { outsiders: Arc::new(outsiders), ..self }
     }

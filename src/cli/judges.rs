@@ -117,6 +117,7 @@ impl Judges {
             embedding: self.embedding.as_ref().and_then(|(name, _)| Some((name.clone(), models.get(name)?.clone()))),
             seed: args.seed.unwrap_or_default(),
             programs: args.allow_run.then(Programs::default),
+            are_past: false,
         })
     }
 

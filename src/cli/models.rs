@@ -133,7 +133,7 @@ pub fn connect(
     for name in own.iter().copied().chain(judges.names().filter(|name| !own.contains(name))) {
         let made = resolve(config, name).and_then(|model| {
             let chat: Arc<dyn ChatModel> = if uncalled.contains(name) {
-                Arc::new(Uncalled)
+                Arc::new(Uncalled::UNRECORDED)
             } else {
                 provider(name, &model, settings, &mut shared)?
             };

@@ -35,7 +35,9 @@ pub fn text(told: &Told<'_>, look: Look) -> String {
         mutation.checks().into_iter().partition(|check| check.is_vacuous());
     let weak: Vec<&Tried> = others.into_iter().filter(|check| check.all().killed < check.all().mutants).collect();
     let title = several(vacuous.len() as u64, "vacuous check", "vacuous checks");
-    parts.push(list(&vacuous, &format!("{title}, passing whatever the reply says"), Tone::Bad, look));
+    let has_json = vacuous.iter().any(|check| check.all().killed > 0);
+    let or_json = if has_json { ", or whatever JSON it is" } else { "" };
+    parts.push(list(&vacuous, &format!("{title}, passing whatever the reply says{or_json}"), Tone::Bad, look));
     let title = several(weak.len() as u64, "check", "checks");
     parts.push(list(&weak, &format!("{title} that noticed some of them only"), Tone::Uncertain, look));
     parts.push(closing(told, vacuous.len() as u64, look));
@@ -112,6 +114,8 @@ const fn words(mutant: Mutant) -> &'static str {
         Mutant::Blank => "blank",
         Mutant::Swapped => "swapped",
         Mutant::OtherFacts => "other facts",
+        Mutant::EmptyJson => "empty JSON",
+        Mutant::Retyped => "other type",
         Mutant::Forbidden => "forbidden",
     }
 }

@@ -13,6 +13,8 @@ pub mod lint;
 mod models;
 mod mutation;
 mod order;
+mod other_facts;
+mod other_reply;
 mod outlet;
 mod outsiders;
 mod overflow;

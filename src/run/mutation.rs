@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
-
+use super::other_facts::with_other_facts;
+use super::other_reply::{Heard, OtherReply};
 use super::rejudge::Again;
-use crate::check::{Wanted, is_on_reply, wanted};
+use crate::check::{Wanted, empty_json, is_on_reply, retyped, wanted};
 use crate::event::{CheckDone, Record, TurnDone};
-use crate::model::{Fact, MatchKind, Position, Script, Source, TurnId, Verdict};
+use crate::model::{Check, CheckKind, Script, Source, TranscriptCheck, TranscriptKind, TurnId, Verdict};
 use crate::window::FactMatcher;
 
 /// What is left of a reply that says nothing: an empty one would be `unknown` to every check alike, whatever it asserts.
@@ -28,13 +28,18 @@ pub enum Mutant {
     Swapped,
     /// Other values stand in the place of the facts'.
     OtherFacts,
+    /// It is JSON with nothing in it.
+    EmptyJson,
+    /// It is the same JSON with one value of another type.
+    Retyped,
     /// It has what the check forbids: a fact that it must not know, a word, too many words.
     Forbidden,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Blank, Self::Swapped, Self::OtherFacts, Self::Forbidden];
+    pub const ALL: [Self; 6] =
+        [Self::Blank, Self::Swapped, Self::OtherFacts, Self::EmptyJson, Self::Retyped, Self::Forbidden];
 
     /// Its word, in every output.
     #[must_use]
@@ -43,6 +48,8 @@ impl Mutant {
             Self::Blank => "blank",
             Self::Swapped => "swapped",
             Self::OtherFacts => "other_facts",
+            Self::EmptyJson => "empty_json",
+            Self::Retyped => "retyped",
             Self::Forbidden => "forbidden",
         }
     }
@@ -100,11 +107,17 @@ impl Tried {
         all
     }
 
-    /// Whether it passed every reply that it ought to have noticed.
+    /// Whether it passed every reply that it ought to have noticed, or every JSON, where it is to say what that is like: that a
+    /// reply is no JSON at all is noticed whatever it says.
     #[must_use]
     pub fn is_vacuous(&self) -> bool {
-        let all = self.all();
-        all.mutants > 0 && all.killed == 0
+        let passed_all = |kills: Kills| kills.mutants > 0 && kills.killed == 0;
+        let mut json = Kills::default();
+        [Mutant::EmptyJson, Mutant::Retyped]
+            .iter()
+            .filter_map(|mutant| self.kills.get(mutant))
+            .for_each(|of| json.add(*of));
+        passed_all(self.all()) || passed_all(json)
     }
 }
 
@@ -117,7 +130,7 @@ pub struct LeftOut {
     pub not_on_reply: u64,
     /// They hang on what a judge or a program says, and nobody is asked.
     pub from_outside: u64,
-    /// They are asked of the whole transcript.
+    /// They are asked of the whole transcript, and not of each reply of a stretch.
     pub on_transcript: u64,
     /// No reply could be made that they ought to notice.
     pub no_mutant: u64,
@@ -178,63 +191,186 @@ impl Mutation {
     /// Tries all that can be on a conversation.
     pub async fn add(&mut self, again: &Again<'_>, record: &Record, donors: &Donors) {
         let (checks, _) = again.decide(record.clone()).await;
-        let script = again.whole();
-        let asserted = again.numbered();
-        for turn in record.turns.iter().filter(|turn| turn.source != Source::Canned && turn.reply.is_some()) {
-            let reply = turn.reply.as_deref().unwrap_or_default();
-            let mut shown = Vec::new();
-            for check in checks.iter().filter(|check| check.turn == Some(turn.turn)) {
-                let asserted = usize::try_from(check.index).ok().and_then(|index| asserted.get(index));
-                match asserted {
-                    _ if check.verdict != Verdict::Pass => self.left_out.not_passed += 1,
-                    Some(asserted) if asserted.kind.outside().is_some() => self.left_out.from_outside += 1,
-                    Some(asserted) if is_on_reply(&asserted.kind) => {
-                        let wanted = wanted(&asserted.kind, reply, check.retention.as_ref());
-                        shown.push(Shown { check, place: asserted.position, wanted, has_mutant: false });
-                    }
-                    _ => self.left_out.not_on_reply += 1,
-                }
+        let mut by_turn: BTreeMap<TurnId, Vec<&CheckDone>> = BTreeMap::new();
+        for check in &checks {
+            if let Some(turn) = check.turn {
+                by_turn.entry(turn).or_default().push(check);
             }
-            if shown.is_empty() {
-                continue;
-            }
-            let replaced = with_other_facts(reply, script);
-            let alike = [
-                (Mutant::Blank, Some(NOTHING_SAID).filter(|nothing| *nothing != reply)),
-                (Mutant::Swapped, donors.other(turn, record)),
-                (Mutant::OtherFacts, replaced.as_deref()),
-            ];
-            for (mutant, changed) in alike {
-                let Some(changed) = changed else { continue };
-                let ought: Vec<&mut Shown<'_>> =
-                    shown.iter_mut().filter(|shown| shown.ought(mutant, script, reply)).collect();
-                if !ought.is_empty() {
-                    let after = again.decide(with_reply(record, turn.turn, changed)).await.0;
-                    for shown in ought {
-                        self.count(again, shown, mutant, &after);
-                    }
-                }
-            }
-            for shown in &mut shown {
-                if let Some(forbidden) = shown.wanted.forbidden.take() {
-                    let after = again.decide(with_reply(record, turn.turn, &forbidden)).await.0;
-                    self.count(again, shown, Mutant::Forbidden, &after);
-                }
-            }
-            self.left_out.no_mutant += shown.iter().filter(|shown| !shown.has_mutant).count() as u64;
         }
-        self.left_out.on_transcript += checks.iter().filter(|check| check.turn.is_none()).count() as u64;
+        let heard = Heard::of(record);
+        for turn in record.turns.iter().filter(|turn| turn.source != Source::Canned) {
+            if let (Some(checks), Some(reply)) = (by_turn.get(&turn.turn), turn.reply.as_deref()) {
+                let other = heard.at(turn, &again.script_at(turn.turn).facts);
+                self.add_turn(again, (turn, reply, donors.other(turn, record)), checks, &other);
+            }
+        }
+        let on_transcript = checks.iter().filter(|check| check.turn.is_none());
+        for (check, asserted) in on_transcript.zip(&again.whole().transcript_checks) {
+            self.add_throughout(again, (record, &heard, donors), (check, asserted));
+        }
     }
 
-    fn count(&mut self, again: &Again<'_>, shown: &mut Shown<'_>, mutant: Mutant, after: &[CheckDone]) {
+    /// Tries all that can be on the checks of a turn. `swapped` is the reply to something else.
+    fn add_turn(
+        &mut self,
+        again: &Again<'_>,
+        (turn, reply, swapped): (&TurnDone, &str, Option<&str>),
+        checks: &[&CheckDone],
+        other: &OtherReply<'_>,
+    ) {
+        let mut shown = Vec::new();
+        for (check, asserted) in checks.iter().copied().zip(again.checks_of(turn.turn)) {
+            let kind = &asserted.kind;
+            if check.verdict != Verdict::Pass {
+                self.left_out.not_passed += 1;
+            } else if kind.outside().is_some() {
+                self.left_out.from_outside += 1;
+            } else if is_on_reply(kind) {
+                let wanted = wanted(kind, reply, check.retention.as_ref());
+                shown.push(Shown { check, asserted, wanted, has_mutant: false });
+            } else {
+                self.left_out.not_on_reply += 1;
+            }
+        }
+        if shown.is_empty() {
+            return;
+        }
+        let script = again.script_at(turn.turn);
+        let replaced = with_other_facts(reply, script);
+        for shown in shown {
+            self.try_on(again, (script, reply, swapped, replaced.as_deref()), shown, other);
+        }
+    }
+
+    /// Tries all that can be on a check of a reply.
+    fn try_on(
+        &mut self,
+        again: &Again<'_>,
+        (script, reply, swapped, replaced): (&Script, &str, Option<&str>, Option<&str>),
+        mut shown: Shown<'_>,
+        other: &OtherReply<'_>,
+    ) {
+        let alike = [
+            (Mutant::Blank, Some(NOTHING_SAID).filter(|nothing| *nothing != reply)),
+            (Mutant::Swapped, swapped),
+            (Mutant::OtherFacts, replaced),
+        ];
+        for (mutant, changed) in alike {
+            if let Some(changed) = changed.filter(|_| shown.ought(mutant, script, reply)) {
+                let passes = other.passes(&shown.asserted.kind, changed);
+                self.count(again, &mut shown, mutant, passes);
+            }
+        }
+        if shown.wanted.is_json {
+            self.add_json(again, reply, &mut shown, other);
+        }
+        if let Some(forbidden) = shown.wanted.forbidden.take() {
+            let passes = other.passes(&shown.asserted.kind, &forbidden);
+            self.count(again, &mut shown, Mutant::Forbidden, passes);
+        }
+        self.left_out.no_mutant += u64::from(!shown.has_mutant);
+    }
+
+    /// Tries a check on each reply of a stretch: of one that is to hold for all, the first of them is changed that it ought to
+    /// notice; of one that is to hold for any, all that it holds for.
+    fn add_throughout(
+        &mut self,
+        again: &Again<'_>,
+        (record, heard, donors): (&Record, &Heard, &Donors),
+        (check, asserted): (&CheckDone, &TranscriptCheck),
+    ) {
+        let (throughout, kind, is_any) = match &asserted.kind {
+            TranscriptKind::Always(of) => (of, of.kind.clone(), false),
+            TranscriptKind::Never(of) => (of, CheckKind::Not(Box::new(of.kind.clone())), false),
+            TranscriptKind::Eventually(of) => (of, of.kind.clone(), true),
+            _ => return self.left_out.on_transcript += 1,
+        };
+        if check.verdict != Verdict::Pass {
+            return self.left_out.not_passed += 1;
+        } else if kind.outside().is_some() {
+            return self.left_out.from_outside += 1;
+        } else if !is_on_reply(&kind) {
+            return self.left_out.not_on_reply += 1;
+        }
+        let script = again.whole();
+        let asserted = Check {
+            kind,
+            name: asserted.name.clone(),
+            models: Vec::new(),
+            known_failure: None,
+            needs_model: false,
+            position: asserted.position,
+        };
+        let is_in = |turn: &&TurnDone| matches!(turn.turn, TurnId::Turn(number) if throughout.has(number));
+        let live = record.turns.iter().filter(is_in).filter(|turn| turn.source != Source::Canned);
+        let mut replies = live.filter_map(|turn| {
+            let (reply, other) = (turn.reply.as_deref()?, heard.at(turn, &script.facts));
+            let given = other.given(&asserted.kind);
+            let wanted = wanted(&asserted.kind, reply, given.retention.as_ref());
+            (given.verdict == Verdict::Pass).then_some((turn, reply, other, wanted))
+        });
+        let shown = |wanted| Shown { check, asserted: &asserted, wanted, has_mutant: false };
+        if is_any {
+            return self.try_any(again, script, &replies.collect::<Vec<_>>(), shown);
+        }
+        match replies.find(|(_, _, _, wanted)| wanted.is_any()) {
+            Some((turn, reply, other, wanted)) => {
+                let (swapped, replaced) = (donors.other(turn, record), with_other_facts(reply, script));
+                self.try_on(again, (script, reply, swapped, replaced.as_deref()), shown(wanted), &other);
+            }
+            None => self.left_out.no_mutant += 1,
+        }
+    }
+
+    /// Tries a check that is content with any reply: all that it holds for are changed alike. Other replies are none of what it
+    /// ought to notice, since one of them may be what it waits for.
+    fn try_any<'c>(
+        &mut self,
+        again: &Again<'_>,
+        script: &Script,
+        replies: &[(&TurnDone, &str, OtherReply<'_>, Wanted)],
+        shown: impl Fn(Wanted) -> Shown<'c>,
+    ) {
+        let mut counted = shown(Wanted::default());
+        for mutant in [Mutant::Blank, Mutant::OtherFacts, Mutant::Forbidden] {
+            let changed = replies.iter().map(|(_, reply, other, wanted)| {
+                let changed = match mutant {
+                    Mutant::Blank => Some(NOTHING_SAID.to_owned()).filter(|nothing| nothing != reply),
+                    Mutant::OtherFacts => with_other_facts(reply, script),
+                    _ => wanted.forbidden.clone(),
+                };
+                changed.filter(|_| shown(wanted.clone()).ought(mutant, script, reply)).map(|changed| (other, changed))
+            });
+            if let Some(changed) = changed.collect::<Option<Vec<_>>>().filter(|changed| !changed.is_empty()) {
+                let passes = changed.iter().any(|(other, reply)| other.passes(&counted.asserted.kind, reply));
+                self.count(again, &mut counted, mutant, passes);
+            }
+        }
+        self.left_out.no_mutant += u64::from(!counted.has_mutant);
+    }
+
+    /// Tries JSON on a check that says what that is like.
+    fn add_json(&mut self, again: &Again<'_>, reply: &str, shown: &mut Shown<'_>, other: &OtherReply<'_>) {
+        let kind = &shown.asserted.kind;
+        for empty in empty_json(reply) {
+            self.count(again, shown, Mutant::EmptyJson, other.passes(kind, &empty));
+        }
+        // Few checks are about every value: it is enough that one of them is missed.
+        let mut retyped = retyped(reply).peekable();
+        if retyped.peek().is_some() {
+            let passes = retyped.all(|changed| other.passes(kind, &changed));
+            self.count(again, shown, Mutant::Retyped, passes);
+        }
+    }
+
+    fn count(&mut self, again: &Again<'_>, shown: &mut Shown<'_>, mutant: Mutant, passes: bool) {
         shown.has_mutant = true;
-        let verdict = after.iter().find(|other| other.index == shown.check.index).map(|other| other.verdict);
-        let killed = u64::from(verdict != Some(Verdict::Pass));
+        let killed = u64::from(!passes);
         self.tried(again, shown).kills.entry(mutant).or_default().add(Kills { mutants: 1, killed });
     }
 
     fn tried(&mut self, again: &Again<'_>, shown: &Shown<'_>) -> &mut Tried {
-        let (check, place) = (shown.check, (shown.place.line, shown.place.column));
+        let (check, place) = (shown.check, (shown.asserted.position.line, shown.asserted.position.column));
         let file = again.file();
         let key = (file.to_owned(), place.0, place.1, check.check.clone());
         let at = *self.places.entry(key).or_insert_with(|| {
@@ -289,7 +425,7 @@ impl Mutation {
 /// A check that passes on a reply, and is shown changed ones.
 struct Shown<'c> {
     check: &'c CheckDone,
-    place: Position,
+    asserted: &'c Check,
     wanted: Wanted,
     has_mutant: bool,
 }
@@ -303,6 +439,7 @@ impl Shown<'_> {
             Mutant::OtherFacts => {
                 self.wanted.is_fact || self.wanted.is_fitting && names_a_fact(self.check, script, reply)
             }
+            Mutant::EmptyJson | Mutant::Retyped => self.wanted.is_json,
             Mutant::Forbidden => self.wanted.forbidden.is_some(),
         }
     }
@@ -312,96 +449,4 @@ impl Shown<'_> {
 fn names_a_fact(check: &CheckDone, script: &Script, reply: &str) -> bool {
     let values = script.facts.iter().flat_map(FactMatcher::of_fact);
     values.map(|(_, matcher)| matcher).any(|matcher| matcher.is_in(reply) && matcher.is_in(&check.expected))
-}
-
-/// The conversation with another reply at a turn, which later turns do not hear.
-fn with_reply(record: &Record, number: TurnId, reply: &str) -> Record {
-    let mut record = record.clone();
-    if let Some(turn) = record.turns.iter_mut().find(|turn| turn.turn == number) {
-        let was = turn.reply.replace(reply.to_owned());
-        turn.pinned = turn.pinned.take().or(was);
-        // It is all there, whatever became of the one that was given.
-        turn.finish_reason = turn.finish_reason.take().map(|_| "stop".to_owned());
-    }
-    record
-}
-
-/// The reply with other values in the place of the facts'; `None` where it has none, or none that could be told in it.
-fn with_other_facts(reply: &str, script: &Script) -> Option<String> {
-    let changed = script.facts.iter().fold(reply.to_owned(), |text, fact| without(fact, text));
-    (changed != reply).then_some(changed)
-}
-
-fn without(fact: &Fact, text: String) -> String {
-    let mut spellings: Vec<&str> = [fact.value.as_str()]
-        .into_iter()
-        .chain(fact.aliases.iter().chain(&fact.outdated).map(String::as_str))
-        .filter(|spelling| !spelling.trim().is_empty())
-        .collect();
-    // The whole name before its first half.
-    spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
-    let words = spellings.iter().map(|spelling| {
-        let words = spelling.split_whitespace().map(regex::escape).collect::<Vec<_>>().join(r"\s+");
-        let edge = |c: Option<char>| if c.is_some_and(char::is_alphanumeric) { r"\b" } else { "" };
-        match fact.matching {
-            MatchKind::Text => words,
-            _ => format!("{}{words}{}", edge(spelling.chars().next()), edge(spelling.chars().next_back())),
-        }
-    });
-    let own = fact.regex.iter().map(|pattern| format!("(?:{pattern})"));
-    let expression = own.chain(words).collect::<Vec<_>>().join("|");
-    let Ok(expression) = Regex::new(&format!("(?i){expression}")) else { return text };
-    let other = |found: &regex::Captures<'_>| if found[0].is_empty() { String::new() } else { other_value(&found[0]) };
-    expression.replace_all(&text, other).into_owned()
-}
-
-/// Another value that looks alike: other letters, other digits.
-fn other_value(value: &str) -> String {
-    let shift = |c: char, first: u8, of: u8, by: u8| {
-        let place = u8::try_from(u32::from(c)).unwrap_or(first) - first;
-        char::from(first + (place + by) % of)
-    };
-    let other: String = value
-        .chars()
-        .map(|c| match c {
-            'a'..='z' => shift(c, b'a', 26, 7),
-            'A'..='Z' => shift(c, b'A', 26, 7),
-            '0'..='9' => shift(c, b'0', 10, 3),
-            other => other,
-        })
-        .collect();
-    if other == value { "Zubrowa".to_owned() } else { other }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fact(value: &str, aliases: &[&str], matching: MatchKind) -> Fact {
-        Fact {
-            name: "f".into(),
-            value: value.into(),
-            aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
-            matching,
-            regex: None,
-            asks: vec![],
-            outdated: vec![],
-        }
-    }
-
-    #[test]
-    fn every_spelling_of_a_fact_is_replaced_and_nothing_else() {
-        let name = fact("Priya", &["Priya Sharma"], MatchKind::Word);
-        for (fact, reply, changed) in [
-            (&name, "Hi Priya, PRIYA\nSharma!", "Hi Wypfh, WYPFH\nZohyth!"),
-            (&name, "Priyanka is not it.", "Priyanka is not it."),
-            (&fact("$2000", &["2,000"], MatchKind::Text), "It is $2000 (2,000).", "It is $5333 (5,333)."),
-            (&fact("小明", &[], MatchKind::Text), "你是小明。", "你是Zubrowa。"),
-        ] {
-            let other = without(fact, reply.to_owned());
-            assert_eq!(other, changed);
-            let matcher = FactMatcher::of_value(fact, &fact.value);
-            assert!(!matcher.is_in(&other), "{other}");
-        }
-    }
 }

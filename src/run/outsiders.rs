@@ -2,6 +2,7 @@
 
 use super::models::{Model, Models};
 use super::programs::Programs;
+use super::rejudge::NOT_ASKED;
 use crate::model::{JudgeCheck, Params};
 
 /// Who may be asked in a run.
@@ -21,6 +22,8 @@ pub struct Outsiders {
     pub seed: u64,
     /// Starts programs, where that is allowed.
     pub programs: Option<Programs>,
+    /// Whether an earlier run is judged again: what was not asked then is not asked now.
+    pub are_past: bool,
 }
 
 impl Outsiders {
@@ -28,6 +31,11 @@ impl Outsiders {
     pub(super) fn judge_of<'o>(&'o self, check: &'o JudgeCheck) -> Option<(&'o str, &'o Model)> {
         let name = check.model.as_deref().or(self.judge.as_deref())?;
         Some((name, self.judges.get(name)?))
+    }
+
+    /// Why no program is started where there is nothing that starts any.
+    pub(super) const fn no_program(&self) -> &'static str {
+        if self.are_past { NOT_ASKED } else { "programs are started with `--allow-run` only" }
     }
 
     /// How often it is asked.

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::conversation::{Conversation, Steering, numbered, play};
+use super::conversation::{Conversation, Steering, play};
 use super::dispatch::first_message;
 use super::models::Model;
 use super::outlet::Outlet;
 use super::outsiders::Outsiders;
 use super::pins::Replies;
 use super::so_far::SoFar;
+use crate::check::NOT_PLAYED;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Record, TurnDone, WireMessage};
 use crate::model::{Check, End, Origin, Params, Role, Script, Source, TurnId, Verdict, Window};
+use crate::provider::cassette::Uncalled;
 use crate::provider::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
 use crate::scenario::{Scenario, Variables};
 use crate::text::tokens::Tokenizer;
@@ -74,8 +76,8 @@ pub struct Again<'a> {
     cell: usize,
     persona: usize,
     script: Arc<Script>,
-    /// The same with all that was captured.
-    whole: Arc<Script>,
+    /// The same with what was captured, as it was from a turn on; by those turns.
+    later: Vec<(TurnId, Arc<Script>)>,
     is_language_model: bool,
     /// Who judged: what they said is known, and nobody is asked.
     outsiders: Arc<Outsiders>,
@@ -105,10 +107,9 @@ impl<'a> Again<'a> {
         let persona = persona.ok_or_else(|| Refused::Persona(key.persona.clone()))?;
         let script = scenario.script_with(case, cell, &record.begin.canaries);
         let script = script.map_err(|wrong| Refused::Script(first_message(wrong)))?;
-        let whole = Arc::clone(&script);
-        let outsiders = Arc::clone(outsiders);
-        let mut again = Self { record, scenario, case, cell, persona, script, whole, is_language_model, outsiders };
-        again.whole = again.compare()?;
+        let (later, outsiders) = (Vec::new(), Arc::clone(outsiders));
+        let mut again = Self { record, scenario, case, cell, persona, script, later, is_language_model, outsiders };
+        again.later = again.compare()?;
         Ok(again)
     }
 
@@ -123,9 +124,9 @@ impl<'a> Again<'a> {
         self.record.turns.iter().find(|turn| turn.turn == number)
     }
 
-    /// Whether each turn asks what was asked. Gives the script with all that was captured.
-    fn compare(&self) -> Result<Arc<Script>, Refused> {
-        let (mut script, mut captured) = (Arc::clone(&self.script), Variables::new());
+    /// Whether each turn asks what was asked. Gives the scripts with what was captured, by the turns behind which they hold.
+    fn compare(&self) -> Result<Vec<(TurnId, Arc<Script>)>, Refused> {
+        let (mut script, mut captured, mut later) = (Arc::clone(&self.script), Variables::new(), Vec::new());
         for number in self.script.asked().map(|(number, _)| number) {
             let (Some(turn), Some(known)) = (script.turn(number), self.turn(number)) else { continue };
             if *turn.user != *known.user {
@@ -149,13 +150,26 @@ impl<'a> Again<'a> {
                 Err(_) if self.is_cut() => break,
                 Err(why) => return Err(Refused::Script(why)),
             };
+            later.push((number, Arc::clone(&script)));
         }
-        Ok(script)
+        Ok(later)
+    }
+
+    /// The script with all that was captured before a turn.
+    pub(super) fn script_at(&self, number: TurnId) -> &Script {
+        let before = self.later.iter().rev().find(|(behind, _)| *behind < number);
+        before.map_or(&self.script, |(_, script)| script)
     }
 
     /// The script with all that was captured.
     pub(super) fn whole(&self) -> &Script {
-        &self.whole
+        self.later.last().map_or(&self.script, |(_, script)| script)
+    }
+
+    /// The checks of a turn, in their order.
+    pub(super) fn checks_of(&self, number: TurnId) -> Vec<&Check> {
+        let script = self.script_at(number);
+        script.turn(number).map(|turn| script.checks_of(self.persona, number, turn).collect()).unwrap_or_default()
     }
 
     /// The scenario's file.
@@ -168,17 +182,18 @@ impl<'a> Again<'a> {
         &self.scenario.name
     }
 
-    /// The checks of its turns and probes by their numbers.
-    pub(super) fn numbered(&self) -> Vec<&Check> {
-        numbered(&self.whole, self.persona)
-    }
-
     /// Whether the conversation ended before its last turn for a reason that is not a call's.
     fn is_cut(&self) -> bool {
         match &self.record.done {
             None => true,
             Some(done) => matches!(done.end, End::Interrupted | End::Skipped) || done.error.is_some(),
         }
+    }
+
+    /// Whether it came to its last turn, and broke off for nothing but what a later look at it had to say.
+    fn is_played(&self) -> bool {
+        let begin = &self.record.begin;
+        self.record.end() == End::Errored && self.record.turns.len() >= (begin.turns + begin.probes) as usize
     }
 
     /// Judges it. `run` is what the earlier run is called.
@@ -202,24 +217,63 @@ impl<'a> Again<'a> {
             done.end = self.record.end();
             done.error = was.and_then(|was| was.error.clone());
         }
-        let is_unplayed = |check: &CheckDone| {
-            check.verdict == Verdict::Unknown && check.turn.is_some_and(|turn| self.turn(turn).is_none())
-        };
-        for check in checks.iter_mut().filter(|check| is_unplayed(check)) {
-            let Some(turn) = check.turn else { continue };
-            check.detail = format!("{} was not played in `{run}`", turn.named());
-            // What ends it so is no turn that the journal has.
-            if done.end == End::Errored {
-                done.error.get_or_insert_with(|| check.detail.clone());
+        self.end(run, &added, &mut checks, &mut done);
+        Rejudged { begin, checks, done, added, changed }
+    }
+
+    /// How it ends where not all that is asked now was played: by the verdicts of what was, unless what is missing leaves a check
+    /// open. Where it was broken off, or a check is open for that, the end says why.
+    fn end(&self, run: &str, added: &[TurnId], checks: &mut [CheckDone], done: &mut ConversationDone) {
+        let not_played = |turn: TurnId| format!("{} was not played in `{run}`", turn.named());
+        for check in checks.iter_mut().filter(|check| check.verdict == Verdict::Unknown) {
+            if let Some(turn) = check.turn.filter(|turn| self.turn(*turn).is_none()) {
+                check.detail = not_played(turn);
             }
         }
-        Rejudged { begin, checks, done, added, changed }
+        if done.end != End::Errored || done.error.is_some() {
+            return;
+        }
+        let asked = || self.script.asked().filter(|(_, turn)| turn.reply.is_none()).map(|(number, _)| number);
+        let mut known = asked().filter_map(|number| self.turn(number));
+        if let Some(failed) = known.find(|turn| turn.reply.is_none() && turn.error.is_some()) {
+            done.error.clone_from(&failed.error);
+            return;
+        }
+        let missing: Vec<TurnId> = asked().filter(|number| self.turn(*number).is_none()).collect();
+        let broken = || self.record.turns.iter().find_map(|turn| turn.error.clone());
+        if let Some(turn) = missing.iter().find(|turn| !added.contains(turn)) {
+            // So it was then: a turn before it broke the conversation off.
+            done.error = broken().or_else(|| Some(not_played(*turn)));
+            return;
+        }
+        let has = |checks: &[CheckDone], verdict: Verdict| checks.iter().any(|check| check.verdict == verdict);
+        let Some(first) = missing.first() else {
+            // Where a check is open, it says why itself.
+            done.error = broken().filter(|_| !has(checks, Verdict::Unknown));
+            return;
+        };
+        if let Some(turn) = missing.iter().find(|turn| !turn.is_probe()) {
+            let is_open = |check: &&mut CheckDone| check.turn.is_none() && check.verdict == Verdict::Skip;
+            for check in checks.iter_mut().filter(is_open).filter(|check| check.detail == NOT_PLAYED) {
+                (check.verdict, check.is_open, check.detail) = (Verdict::Unknown, false, not_played(*turn));
+            }
+        }
+        if has(checks, Verdict::Fail) {
+            done.end = End::Failed;
+        } else if !has(checks, Verdict::Unknown) {
+            done.end = End::Passed;
+        } else {
+            let mut open = checks.iter().filter(|check| check.verdict == Verdict::Unknown);
+            let is_missing = |check: &&CheckDone| check.turn.is_none_or(|turn| missing.contains(&turn));
+            // Why a check on what was played is open it says itself.
+            done.error = open.find(is_missing).map(|check| check.detail.clone()).or_else(|| Some(not_played(*first)));
+        }
     }
 
     /// The checks of what a record has, and how it ends with them.
     pub(super) async fn decide(&self, record: Record) -> (Vec<CheckDone>, ConversationDone) {
         let plan = record.begin.plan;
-        let said = Said { turns: record.turns.clone(), is_cut: self.is_cut() };
+        let said = Said { turns: record.turns.clone(), is_cut: self.is_cut() && !self.is_played() };
         let conversation = self.conversation(record, Arc::new(said));
         let (outlet, notes) = Outlet::new();
         let playing = async move {
@@ -365,25 +419,11 @@ impl ChatModel for Silent {
     }
 }
 
+/// Why nobody is asked for what an earlier run did not ask for.
+pub(super) const NOT_ASKED: &str = "it was not asked this in the run that is judged again, and nobody is asked now";
+
 /// A model that is not asked any more: what it said in the earlier run is known, or nothing is.
 #[must_use]
 pub fn nobody() -> Model {
-    Model { chat: Arc::new(Nobody), price: None, tokenizer: Tokenizer::default() }
-}
-
-struct Nobody;
-
-impl ChatModel for Nobody {
-    fn source(&self) -> Source {
-        Source::Cassette
-    }
-
-    fn chat<'a>(
-        &'a self,
-        _request: ChatRequest<'a>,
-        _observer: &'a dyn Observer,
-    ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
-        let why = "it was not asked this in the run that is judged again, and nobody is asked now".to_owned();
-        std::future::ready(Err(CallError::NotRecorded(why))).boxed()
-    }
+    Model { chat: Arc::new(Uncalled(NOT_ASKED)), price: None, tokenizer: Tokenizer::default() }
 }

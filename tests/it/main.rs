@@ -40,6 +40,7 @@ mod markdown;
 mod merge;
 mod models;
 mod mutate;
+mod mutate_kinds;
 mod order;
 mod outcomes;
 mod panics;
@@ -53,6 +54,7 @@ mod rates;
 mod readme;
 mod real_input;
 mod recheck;
+mod recheck_reasons;
 #[cfg(unix)]
 mod report_page;
 mod requests;

@@ -6,9 +6,18 @@ use futures::future::BoxFuture;
 use crate::model::Source;
 use crate::provider::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
 
-/// Stands in the place of a provider that must not be called, or cannot be for want of its key.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Uncalled;
+/// Stands in the place of a provider that must not be called, or cannot be for want of its key; with why nothing is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Uncalled(pub &'static str);
+
+impl Uncalled {
+    /// Its recordings are all that there is, and there is none of what is asked.
+    pub const UNRECORDED: Self = Self("not recorded, and nothing was sent; nothing is recorded of this scenario");
+
+    fn refusal<'a>(self) -> BoxFuture<'a, Result<ChatReply, CallError>> {
+        std::future::ready(Err(CallError::NotRecorded(self.0.to_owned()))).boxed()
+    }
+}
 
 impl ChatModel for Uncalled {
     fn source(&self) -> Source {
@@ -20,15 +29,10 @@ impl ChatModel for Uncalled {
         _request: ChatRequest<'a>,
         _observer: &'a dyn Observer,
     ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
-        not_recorded()
+        self.refusal()
     }
 
     fn embed<'a>(&'a self, _text: &'a str, _observer: &'a dyn Observer) -> BoxFuture<'a, Result<ChatReply, CallError>> {
-        not_recorded()
+        self.refusal()
     }
-}
-
-fn not_recorded<'a>() -> BoxFuture<'a, Result<ChatReply, CallError>> {
-    let why = "not recorded, and nothing was sent; nothing is recorded of this scenario".to_owned();
-    std::future::ready(Err(CallError::NotRecorded(why))).boxed()
 }

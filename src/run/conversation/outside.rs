@@ -268,7 +268,7 @@ impl Stage<'_> {
         }
         let outsiders = Arc::clone(&self.conversation.outsiders);
         let Some(programs) = &outsiders.programs else {
-            let error = Some("programs are started with `--allow-run` only".to_owned());
+            let error = Some(outsiders.no_program().to_owned());
             return Ok(Ok(Gathered::Program(crate::event::ProgramDone { error, ..Default::default() })));
         };
         let folder = Path::new(&self.conversation.file).parent().filter(|folder| !folder.as_os_str().is_empty());

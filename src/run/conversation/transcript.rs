@@ -22,8 +22,7 @@ impl Stage<'_> {
             let done = if let Some(why) = self.not_for_this_model(check) {
                 self.done(None, check, asserted, Verdict::Skip, why)
             } else if is_open {
-                let why = "the conversation ended before its last turn".to_owned();
-                self.done(None, check, asserted, Verdict::Skip, why)
+                self.done(None, check, asserted, Verdict::Skip, check::NOT_PLAYED.to_owned())
             } else {
                 let gathered = match Box::pin(self.gather_throughout(&check.kind)).await? {
                     Ok(gathered) => gathered,
