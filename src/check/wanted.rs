@@ -8,6 +8,7 @@ use crate::model::{CheckKind, Text};
 
 /// Which replies a check ought to notice, each in the place of one that it passes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a reply of its own that may be shown or not")]
 pub struct Wanted {
     /// One that says nothing.
     pub is_something: bool,

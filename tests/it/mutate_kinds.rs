@@ -43,7 +43,8 @@ fn a_check_on_json_must_notice_other_json() {
 
 #[test]
 fn a_long_conversation_takes_no_longer_than_its_turns() {
-    let turns: String = (1..=400).map(|turn| format!("  - {{user: This is number {turn}.}}\n")).collect();
+    let turns: Vec<String> = (1..=400).map(|turn| format!("  - {{user: This is number {turn}.}}\n")).collect();
+    let turns = turns.concat();
     let each = "each_reply: [{contains: number}, {min_words: 2}, {not_contains: Bob}, {max_words: 90}]\n";
     let sandbox = Sandbox::new();
     sandbox.write("s/one.yaml", format!("{each}turns:\n{turns}"));
