@@ -217,8 +217,34 @@ impl<'a> Again<'a> {
             done.end = self.record.end();
             done.error = was.and_then(|was| was.error.clone());
         }
+        if self.leave_unasked(&mut checks) {
+            let was = self.record.done.as_ref();
+            (done.end, done.error) = (self.record.end(), was.and_then(|was| was.error.clone()));
+        }
         self.end(run, &added, &mut checks, &mut done);
         Rejudged { begin, checks, done, added, changed }
+    }
+
+    /// Checks for which somebody was not asked, since the budget was spent or the run was to stop, stay so: what is known of their
+    /// like decides nothing that was not decided then. Whether there are any.
+    fn leave_unasked(&self, checks: &mut [CheckDone]) -> bool {
+        if !matches!(self.record.end(), End::Skipped | End::Interrupted) {
+            return false;
+        }
+        let is_like = |one: &CheckDone, other: &CheckDone| {
+            (one.turn, &one.check, &one.name, &one.expected) == (other.turn, &other.check, &other.name, &other.expected)
+        };
+        let mut are_any = false;
+        for check in checks {
+            let mut was = self.record.checks.iter().filter(|was| was.verdict == Verdict::Skip);
+            if let Some(was) = was.find(|was| is_like(was, check)).filter(|_| check.verdict != Verdict::Skip) {
+                (check.verdict, check.is_open, check.score) = (Verdict::Skip, was.is_open, None);
+                (check.decided_at, check.column) = (was.decided_at, was.column);
+                check.detail.clone_from(&was.detail);
+                are_any = true;
+            }
+        }
+        are_any
     }
 
     /// How it ends where not all that is asked now was played: by the verdicts of what was, unless what is missing leaves a check

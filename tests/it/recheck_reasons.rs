@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::answer::Answer;
+use crate::support::answer::{Answer, completion};
+use crate::support::priced::used;
 use crate::support::sandbox::{Ran, Sandbox};
 use crate::support::server::Server;
 
@@ -109,4 +110,72 @@ fn what_the_run_did_not_ask_for_is_not_said_to_be_another_fault() {
         assert!(detail.contains("it was not asked this in the run that is judged again"), "{detail}");
         assert!(!detail.contains("--allow-run") && !detail.contains("makes no embeddings"), "{detail}");
     }
+}
+
+/// The rows of a table of the latest run, but for its name.
+fn rows(sandbox: &Sandbox, table: &str) -> Vec<std::collections::BTreeMap<String, String>> {
+    let mut rows = sandbox.rows(table);
+    for row in &mut rows {
+        row.remove("run");
+    }
+    rows
+}
+
+#[test]
+fn a_judge_or_an_embedding_that_failed_then_has_failed_as_it_did() {
+    let server = Server::start(|request| {
+        let is_outside = !request.body["input"].is_null() || request.last_user().contains("===== data");
+        if is_outside { Answer::error(400, "bad", "no such thing") } else { Answer::reply(request, "Fine.") }
+    });
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    let config = sandbox.read("chat-eval.yaml");
+    sandbox.write("chat-eval.yaml", format!("{config}judge: {{model: bot}}\nembedding: {{model: bot}}\n"));
+    let checks = "[{judge: is kind}, {similar: {to: Fine, min: 0.5, by: embedding}}]";
+    sandbox.write("s/one.yaml", format!("turns: [{{user: Hi, expect: {checks}}}]\n"));
+    sandbox.run(&["run", "s", "--snapshots", "off"]).expect(3);
+    let before = rows(&sandbox, "checks.csv");
+    assert!(before.iter().all(|row| row["detail"].contains("no such thing")), "{before:?}");
+    recheck(&sandbox).expect(3);
+    assert_eq!(rows(&sandbox, "checks.csv"), before);
+}
+
+#[test]
+fn what_could_not_be_paid_is_not_decided_by_what_was() {
+    let server = Server::start(|request| {
+        let user = request.last_user();
+        let mark = user.split("===== data ").nth(1).and_then(|rest| rest.split(' ').next());
+        let yes = mark.map(|mark| serde_json::json!({"mark": mark, "reason": "so", "verdict": "yes"}).to_string());
+        let mut body = completion(yes.as_deref().unwrap_or("Fine."));
+        body["usage"] = used(10, 10);
+        Answer::json(&body)
+    });
+    let price = "price: {input: 1000000, output: 1000000}";
+    let model =
+        format!("{{provider: openai, model: m, base_url: \"{}\", api_key_env: none, {price}}}", server.base_url());
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "chat-eval.yaml",
+        format!("model: bot\njudge: {{model: bot, params: {{max_tokens: 15}}}}\nmodels:\n  bot: {model}\n"),
+    );
+    sandbox.write(
+        "s/one.yaml",
+        "params: {max_tokens: 5}\nturns: [{user: Hi}, {user: Ho}]\nexpect: [{eventually: {judge: is polite}}]\n",
+    );
+    let paying = |usd: f64| {
+        let cap = usd.to_string();
+        sandbox.run(&["run", "s", "-j", "1", "--snapshots", "off", "--max-cost", &cap]).expect(3);
+    };
+    // With money for both turns alone it says what a vote can cost; then there is enough for one of the two.
+    paying(100.0);
+    let detail = end(&sandbox).1.expect("why it was not paid");
+    let usd = detail
+        .split("can cost $")
+        .nth(1)
+        .and_then(|rest| rest.split([' ', ';', ',']).next())
+        .unwrap_or_else(|| panic!("{detail}"));
+    paying(40.0 + usd.parse::<f64>().expect("dollars") + 10.0);
+    let before = (rows(&sandbox, "checks.csv"), end(&sandbox));
+    assert_eq!((before.0[0]["verdict"].as_str(), before.1.0.as_str()), ("skip", "skipped"), "{before:?}");
+    recheck(&sandbox).expect(3);
+    assert_eq!((rows(&sandbox, "checks.csv"), end(&sandbox)), before);
 }

@@ -56,7 +56,6 @@ impl Question<'_> {
         // A judge's mark is of its turn; an embedding is the same wherever it is asked for.
         call.kind == self.kind
             && (self.kind == CallKind::Embedding || call.done.turn == turn)
-            && call.done.reply.is_some()
             && call.vote == Some(self.vote)
             && call.model.as_deref() == Some(self.name)
             && call.inserted == self.messages
@@ -176,7 +175,11 @@ impl Stage<'_> {
 
     /// One answer of a model that is asked beside the turns, or why none came.
     async fn vote(&mut self, subject: &Subject<'_>, question: &Question<'_>) -> Unless<Result<Reply, String>> {
-        if let Some(known) = self.calls.iter().find(|call| question.is_of(call, subject.turn)) {
+        // A call that failed is made again, unless an earlier run is judged again, which asks nobody.
+        let mut known = self.calls.iter().filter(|call| question.is_of(call, subject.turn));
+        let answered = known.clone().find(|call| call.done.reply.is_some());
+        let failed = || known.next_back().filter(|_| self.conversation.outsiders.are_past);
+        if let Some(known) = answered.or_else(failed) {
             return Ok(Ok(answer(known)));
         }
         if self.steering.is_stopping() {
