@@ -155,6 +155,7 @@ fn kinds() -> Vec<(CheckKind, &'static str, Verdict, &'static str, Verdict)> {
         (K::Asks(true), "Why? So.", Pass, "No.", Unknown),
         (K::Asks(false), "No.", Unknown, "Why? So.", Fail),
         (K::Asks(false), "No.", Unknown, "Why `x? So", Unknown),
+        (K::Asks(false), "No.", Unknown, "`? ``", Unknown),
         (K::Json(true), "```json\n{\"a\": 1}\n```", Unknown, "{\"a\":", Unknown),
         (K::Json(true), " [1] ", Unknown, "So: ```json\n[1]\n```", Unknown),
         (K::Json(true), "```JSON\r\n1\n```", Unknown, "```yaml\n1\n```", Unknown),

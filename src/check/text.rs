@@ -3,6 +3,8 @@
 //! The reply is not withheld: there is a text. Where it was cut off, `holds` is given only where it would be the same
 //! however the reply had gone on: a limit already broken, a text already there, a beginning that is already another.
 
+use std::collections::BTreeSet;
+
 use serde::de::IgnoredAny;
 
 use crate::model::{Pattern, Reply, Text};
@@ -170,11 +172,29 @@ fn counted(count: usize, unit: &str, reply: &Reply, is_certain: bool, holds: boo
     Finding { score: Some(score), ..found }
 }
 
+/// Lengths of runs of backticks that are looked at; of a text with more of them nothing is certain.
+const RUNS_MOST: usize = 8;
+
+/// How a text may go on so that any code span in it that is open closes; `None` where there are too many ways.
+fn ends_of_spans(text: &str) -> Option<BTreeSet<String>> {
+    let last = text.len() - text.trim_end_matches('`').len();
+    let runs = text.split(|c: char| c != '`').map(str::len).filter(|length| *length > 0);
+    let lengths: BTreeSet<usize> = runs.chain(1..=3).collect();
+    let closing = lengths.iter().flat_map(|length| {
+        let ticks = |count: usize| "`".repeat(count);
+        let grown = length.checked_sub(last).map(|more| format!("{}a", ticks(more)));
+        grown.into_iter().chain([format!("a{}", ticks(*length)), format!("{}a", ticks(*length))])
+    });
+    (lengths.len() <= RUNS_MOST).then(|| closing.chain(["a".to_owned()]).collect())
+}
+
 pub(super) fn asks(wanted: bool, reply: &Reply) -> Finding {
     let asks = count::asks_question(&reply.text);
-    // A mark at the end may have been an address's, and an open code span may have been about to close.
+    // A mark at the end may have been an address's, and an open code span may have been about to close, by a run of backticks of
+    // its own length: a new one, or the last one that has come, grown.
+    let asks_still = |more: &String| count::asks_question(&format!("{}{more}", reply.text));
     let is_certain =
-        asks && ["a", "`a", "``a", "```a"].iter().all(|more| count::asks_question(&format!("{}{more}", reply.text)));
+        asks && reply.is_cut() && ends_of_spans(&reply.text).is_some_and(|ends| ends.iter().all(asks_still));
     let detail = if asks { "the reply asks a question" } else { "the reply asks no question" };
     unless_cut(reply, is_certain, asks == wanted, detail.to_owned())
 }
