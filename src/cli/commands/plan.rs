@@ -7,8 +7,8 @@ use super::super::environment::Environment;
 use super::super::exit::Exit;
 use super::super::judges::judges_of;
 use super::super::selection::{PlanArgs, PlanFormat};
-use super::super::{lint, models, show_diagnostics, sources};
-use super::run::{asked_paths, name_clashes, plan_refused, selected, unknown_names};
+use super::super::{lint, models, show_diagnostics};
+use super::run::{asked_paths, name_clashes, plan_refused, scenarios, selected};
 use crate::report::plan::{Depth, Line, conversation, conversation_json, render, total_json, variant_json};
 use crate::report::terminal::Look;
 use crate::run::bounds::{Beside, Bound, BoundedModel, bounds};
@@ -75,19 +75,9 @@ fn prepare(args: &PlanArgs, global: &Global, console: &Console) -> Result<(Confi
         console.error("help: `chat-eval plan PATH…` names files and folders");
         return Err(Exit::BadInput);
     };
-    let loaded = sources::load(&paths);
-    if !loaded.diagnostics.is_empty() {
-        return Err(bad(&loaded.diagnostics));
-    }
-    if loaded.files == 0 {
-        console.fatal("no scenario found; scenarios are `*.yaml` and `*.yml`");
-        return Err(Exit::NothingToDo);
-    }
-    for warning in unknown_names(&args.selection, &loaded.scenarios) {
-        console.error(&warning);
-    }
+    let scenarios = scenarios(&paths, &args.selection, console)?;
     let overrides = selected(&args.selection, &config, &Environment::of_process());
-    let plan = Plan::new(loaded.scenarios, &overrides).map_err(|error| {
+    let plan = Plan::new(scenarios, &overrides).map_err(|error| {
         plan_refused(console, &error);
         Exit::BadInput
     })?;

@@ -203,22 +203,12 @@ pub(super) fn prepare(
         console.error("help: `chat-eval run PATH…` names files and folders; `chat-eval init` makes a first scenario");
         Exit::BadInput
     })?;
-    let loaded = sources::load(&paths);
-    if !loaded.diagnostics.is_empty() {
-        return Err(bad(&loaded.diagnostics));
-    }
-    if loaded.files == 0 {
-        console.fatal("no scenario found; scenarios are `*.yaml` and `*.yml`");
-        return Err(Exit::NothingToDo);
-    }
-    for warning in unknown_names(args, &loaded.scenarios) {
-        console.error(&warning);
-    }
+    let scenarios = scenarios(&paths, args, console)?;
     let asked = asked_concurrency(args, &config, environment).map_err(|error| {
         console.fatal(error);
         Exit::BadInput
     })?;
-    let mut plan = Plan::new(loaded.scenarios, &overrides(args, &config, environment)).map_err(|error| {
+    let mut plan = Plan::new(scenarios, &overrides(args, &config, environment)).map_err(|error| {
         plan_refused(console, &error);
         Exit::BadInput
     })?;
@@ -310,9 +300,26 @@ fn narrowed(plan: &mut Plan, rerun: &Rerun) -> Rerun {
     Rerun { variants, ..rerun.clone() }
 }
 
+/// The scenarios at these paths, where nothing is wrong with any of them. Warns of names that are asked for and that none has.
+pub(super) fn scenarios(paths: &[PathBuf], args: &Selection, console: &Console) -> Result<Vec<Scenario>, Exit> {
+    let loaded = sources::load(paths);
+    if !loaded.diagnostics.is_empty() {
+        show_diagnostics(console, &loaded.diagnostics);
+        return Err(Exit::BadInput);
+    }
+    if loaded.files == 0 {
+        console.fatal("no scenario found; scenarios are `*.yaml` and `*.yml`");
+        return Err(Exit::NothingToDo);
+    }
+    for warning in unknown_names(args, &loaded.scenarios) {
+        console.error(&warning);
+    }
+    Ok(loaded.scenarios)
+}
+
 /// A warning for each persona and tag that is asked for and that no file has: beside a good one, a mistyped one would
 /// leave out in silence what was meant.
-pub(super) fn unknown_names(args: &Selection, scenarios: &[Scenario]) -> Vec<String> {
+fn unknown_names(args: &Selection, scenarios: &[Scenario]) -> Vec<String> {
     let personas: Vec<&str> = scenarios.iter().flat_map(|scenario| &scenario.personas).map(String::as_str).collect();
     let tags: Vec<&str> = scenarios.iter().flat_map(|scenario| &scenario.tags).map(String::as_str).collect();
     let unknown = |what: &str, asked: &[String], known: &[&str]| -> Vec<String> {
