@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 use std::io::Read;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::disk;
@@ -14,6 +17,9 @@ use crate::scenario::{self, FileProblem, Files, Scenario};
 pub const CONFIG_FILE: &str = "chat-eval.yaml";
 /// Folders in which nothing is a scenario.
 const NO_SCENARIOS: [&str; 2] = ["snapshots", "cassettes"];
+
+/// How many files a thread must have to read, to be worth its start.
+const WORTH_A_THREAD: usize = 64;
 
 /// A scenario file that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,13 +79,35 @@ pub fn in_folder(folder: &Path) -> (Vec<PathBuf>, Vec<Diagnostic>) {
 
 fn read_all_of(found: &[Found], mut diagnostics: Vec<Diagnostic>) -> Loaded {
     let mut scenarios = Vec::with_capacity(found.len());
-    for file in found {
-        let (scenario, mut wrong) = read_scenario(file);
-        scenarios.extend(scenario);
+    for (read, mut wrong) in read_side_by_side(found) {
+        scenarios.extend(read);
         diagnostics.append(&mut wrong);
     }
     diagnostics.extend(scenario::duplicate_names(&scenarios));
     Loaded { scenarios, diagnostics, files: found.len() }
+}
+
+/// Reads the files on as many processors as there are, and gives what came of each share of them in their order.
+fn read_side_by_side(found: &[Found]) -> Vec<(Vec<Scenario>, Vec<Diagnostic>)> {
+    let read = |files: &[Found]| {
+        let (mut scenarios, mut diagnostics) = (Vec::with_capacity(files.len()), Vec::new());
+        for file in files {
+            let (scenario, mut wrong) = read_scenario(file);
+            scenarios.extend(scenario);
+            diagnostics.append(&mut wrong);
+        }
+        (scenarios, diagnostics)
+    };
+    let threads = available_parallelism().map_or(1, NonZeroUsize::get).min(found.len() / WORTH_A_THREAD);
+    if threads < 2 {
+        return vec![read(found)];
+    }
+    std::thread::scope(|scope| {
+        let shares = found.chunks(found.len().div_ceil(threads));
+        let readers: Vec<_> = shares.map(|files| scope.spawn(move || read(files))).collect();
+        // A panic of a reader goes on here, as it would with one thread.
+        readers.into_iter().map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
 }
 
 fn find(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Vec<Found> {

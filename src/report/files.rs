@@ -6,7 +6,10 @@
 
 use std::fs;
 use std::io::{self, BufWriter, Seek, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,7 +20,7 @@ use super::html::{self, Html};
 use super::junit::{self, Junit, Whole};
 use super::summary::{Summary, SummaryBuilder, Totals};
 use super::{EndCounts, ReportError, SourceCounts, VerdictCounts, markdown, svg};
-use crate::event::Manifest;
+use crate::event::{Manifest, Record};
 use crate::journal::{DRAFT, Reader};
 use crate::model::without_dust;
 
@@ -31,6 +34,9 @@ pub const PAGE: &str = "report.html";
 
 /// How much of `junit.xml` and of the page is written at once, in bytes.
 const SPOOLED: usize = 128 * 1024;
+
+/// So many turns go to another thread together: it is seldom woken, and few are in memory.
+const BATCH: usize = 256;
 
 /// What GitHub shows of a step, in bytes.
 const STEP: u64 = 1024 * 1024;
@@ -152,20 +158,38 @@ pub fn write_all_unless(
     let no_page = |source| ReportError::NotWritten { path: folder.join(PAGE), source };
     let page = BufWriter::with_capacity(SPOOLED, draft(PAGE)?);
     let mut html = Html::new(journal.manifest(), page).map_err(no_page)?;
-    for record in journal.records() {
-        if is_to_stop() {
-            return Err(ReportError::Stopped);
+    // The suites and the page have a thread of their own, behind the tables: a large run's reports are half as long waited for.
+    let (suites, html) = thread::scope(|scope| {
+        let (sender, batches) = sync_channel::<Vec<Record>>(1);
+        let behind = scope.spawn(move || {
+            for record in batches.into_iter().flatten() {
+                suites.add(&record).map_err(no_junit)?;
+                html.add(record).map_err(no_page)?;
+            }
+            Ok((suites, html))
+        });
+        let mut batch = Batch::default();
+        for record in journal.records() {
+            if is_to_stop() {
+                return Err(ReportError::Stopped);
+            }
+            let record = record?;
+            if let Some(calls) = record.left_out() {
+                summary.left_out(calls);
+                continue;
+            }
+            tables.add(&record).map_err(not_written)?;
+            summary.add(&record);
+            // It takes no more where it could not write: then it says why.
+            if batch.add(record).is_some_and(|full| sender.send(full).is_err()) {
+                break;
+            }
         }
-        let record = record?;
-        if let Some(calls) = record.left_out() {
-            summary.left_out(calls);
-            continue;
-        }
-        tables.add(&record).map_err(not_written)?;
-        suites.add(&record).map_err(no_junit)?;
-        summary.add(&record);
-        html.add(record).map_err(no_page)?;
-    }
+        let _ = sender.send(batch.records);
+        drop(sender);
+        // A panic there goes on here.
+        behind.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })?;
     let sheets = tables.finish().map_err(not_written)?;
     let mut summary = summary.finish();
     let begun = summary.totals.conversations.total() + summary.totals.left_out;
@@ -191,6 +215,22 @@ pub fn write_all_unless(
     }
     drafts.into_iter().try_for_each(Draft::persist)?;
     Ok(summary)
+}
+
+/// Records that go to another thread together.
+#[derive(Default)]
+struct Batch {
+    records: Vec<Record>,
+    turns: usize,
+}
+
+impl Batch {
+    /// Adds a record, and gives all of them where they are enough to go.
+    fn add(&mut self, record: Record) -> Option<Vec<Record>> {
+        self.turns += 1 + record.turns.len();
+        self.records.push(record);
+        (self.turns >= BATCH).then(|| std::mem::take(self).records)
+    }
 }
 
 /// Writes the pictures of a run into its folder, those that there is something to show on, and gives their names. Pictures of an

@@ -342,6 +342,11 @@ fn estimated(messages: &[WireMessage], reply: &str) -> Usage {
 /// How many calls a conversation makes at most to other models, where a judge whose check does not say so has so many votes.
 #[must_use]
 pub fn judge_calls(plan: &Plan, planned: &Planned, votes: u32) -> u32 {
+    let needs = &plan.scenario(planned).needs;
+    if needs.judges.is_empty() && needs.embeddings.is_empty() {
+        // Of most scenarios; their scripts need not be made for it.
+        return 0;
+    }
     let Ok(script) = plan.script(planned) else { return 0 };
     let live: Vec<_> = script.asked().filter(|(_, turn)| turn.reply.is_none()).collect();
     let votes = |outside: Option<Outside<'_>>| match outside {
