@@ -12,15 +12,14 @@
 //! line: the file is an attribute of the suite, and the text of a failure ends with `file:line`.
 
 mod suite;
+mod xml;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use memchr::{memchr_iter, memrchr};
-use quick_junit::{Report, TestSuite, XmlString};
-
-use self::suite::{Gathered, Words, not_begun, of_snapshots};
+use self::suite::{Gathered, Names, not_begun, of_snapshots};
+use self::xml::{BEHIND, Counts, Suite, front};
 use super::tally::Variants;
 use crate::event::{Manifest, Record, SnapshotNote};
 
@@ -28,25 +27,20 @@ use crate::event::{Manifest, Record, SnapshotNote};
 /// them free, and fills them when the counts are known.
 pub const FRONT: usize = 256;
 
-/// What closes the list of suites.
-const END: &str = "</testsuites>";
-
 /// The suites of a run on their way to their writer.
 pub struct Junit<W: Write> {
     suites: W,
-    /// The attribute that says when the run began.
-    started: (XmlString, XmlString),
+    /// When the run began.
+    started: String,
     variants: Variants,
     gathered: Gathered,
-    words: Words,
+    names: Names,
     /// Those that are of no suite yet, by place in the plan.
     snapshots: HashMap<u32, SnapshotNote>,
     /// Those that are of no conversation.
     strays: Vec<SnapshotNote>,
     /// The counts of all suites.
-    counts: Report,
-    /// Where a suite becomes a text.
-    text: Vec<u8>,
+    counts: Counts,
 }
 
 impl<W: Write> Junit<W> {
@@ -55,14 +49,13 @@ impl<W: Write> Junit<W> {
         let (of_places, strays): (Vec<_>, Vec<_>) = snapshots.into_iter().partition(|note| note.plan.is_some());
         Self {
             suites,
-            started: ("timestamp".into(), manifest.started.as_str().into()),
+            started: manifest.started.clone(),
             variants: Variants::default(),
             gathered: Gathered::default(),
-            words: Words::default(),
+            names: Names::default(),
             snapshots: of_places.into_iter().filter_map(|note| Some((note.plan?, note))).collect(),
             strays,
-            counts: Report::new("chat-eval"),
-            text: Vec::new(),
+            counts: Counts::default(),
         }
     }
 
@@ -72,10 +65,10 @@ impl<W: Write> Junit<W> {
     /// When the writer does not take a suite.
     pub fn add(&mut self, record: &Record) -> io::Result<()> {
         if let Some(tally) = self.variants.add(record) {
-            let suite = std::mem::take(&mut self.gathered).suite(&tally, &mut self.words);
+            let suite = std::mem::take(&mut self.gathered).suite(&tally);
             self.write(suite)?;
         }
-        self.gathered.add(record, self.snapshots.remove(&record.begin.plan), &mut self.words);
+        self.gathered.add(record, self.snapshots.remove(&record.begin.plan), &mut self.names);
         Ok(())
     }
 
@@ -85,7 +78,7 @@ impl<W: Write> Junit<W> {
     /// When the writer does not take the last suites.
     pub fn finish(mut self, conversations_not_begun: u64, wall: Option<Duration>) -> io::Result<Whole<W>> {
         if let Some(tally) = std::mem::take(&mut self.variants).finish() {
-            let suite = std::mem::take(&mut self.gathered).suite(&tally, &mut self.words);
+            let suite = std::mem::take(&mut self.gathered).suite(&tally);
             self.write(suite)?;
         }
         let mut strays = std::mem::take(&mut self.strays);
@@ -100,33 +93,15 @@ impl<W: Write> Junit<W> {
             self.write(not_begun(conversations_not_begun))?;
         }
         self.suites.flush()?;
-        self.counts.time = wall;
-        let (front, behind) = frame(&self.counts)?;
-        Ok(Whole { front, suites: self.suites, behind })
+        let open = front("chat-eval", self.counts, wall);
+        // Spaces may stand before the end of a tag.
+        Ok(Whole { front: format!("{open:<room$}>\n", room = FRONT - 2), suites: self.suites, behind: BEHIND })
     }
 
-    fn write(&mut self, mut suite: TestSuite) -> io::Result<()> {
-        let (timestamp, started) = self.started.clone();
-        suite.extra.insert(timestamp, started);
-        // The library writes whole files alone. Of one with this suite in it, the lines of the suite are what is wanted.
-        let mut alone = Report::unnamed();
-        alone.add_test_suite(suite);
-        self.text.clear();
-        alone.serialize(&mut self.text).map_err(io::Error::other)?;
-        let mut starts = memchr_iter(b'\n', &self.text).map(|line_feed| line_feed + 1);
-        let (from, to) = (starts.nth(1), memrchr(b'<', &self.text));
-        let lines = from.zip(to).and_then(|(from, to)| Some((self.text.get(from..to)?, self.text.get(to..)?)));
-        let (lines, end) = lines.ok_or_else(unexpected)?;
-        if !end.starts_with(END.as_bytes()) {
-            return Err(unexpected());
-        }
-        self.suites.write_all(lines)?;
-        let counts = &mut self.counts;
-        counts.tests += alone.tests;
-        counts.failures += alone.failures;
-        counts.errors += alone.errors;
-        counts.skipped += alone.skipped;
-        Ok(())
+    fn write(&mut self, suite: Suite) -> io::Result<()> {
+        let (lines, counts) = suite.finish(&self.started);
+        self.counts.add(counts);
+        self.suites.write_all(lines.as_bytes())
     }
 }
 
@@ -137,27 +112,7 @@ pub struct Whole<W> {
     /// The writer that has the suites.
     pub suites: W,
     /// What stands behind them.
-    pub behind: String,
-}
-
-/// What stands around the suites.
-fn frame(counts: &Report) -> io::Result<(String, String)> {
-    // No schema has this attribute for all suites together.
-    let skipped = format!(" skipped=\"{}\"", counts.skipped);
-    let empty = text(counts)?.replacen(&skipped, "", 1);
-    let at = empty.rfind(END).ok_or_else(unexpected)?;
-    let (front, behind) = empty.split_at(at);
-    // Spaces may stand before the end of a tag.
-    let open = front.trim_end().strip_suffix('>').ok_or_else(unexpected)?;
-    Ok((format!("{open:<room$}>\n", room = FRONT - 2), behind.to_owned()))
-}
-
-fn text(report: &Report) -> io::Result<String> {
-    report.to_string().map_err(io::Error::other)
-}
-
-fn unexpected() -> io::Error {
-    io::Error::other("the XML library wrote something else than a list of suites")
+    pub behind: &'static str,
 }
 
 #[cfg(test)]

@@ -49,22 +49,29 @@ const CLASSES: [u8; 256] = {
 /// The words of an ASCII text by the same rules (`WB5` to `WB13b` of UAX #29), of which few are left there: every reply may be
 /// counted, and most are ASCII.
 fn ascii_words(text: &[u8]) -> usize {
-    let class = |byte: u8| CLASSES[usize::from(byte)];
-    let (mut words, mut before) = (0, 0);
-    // A run of underscores is no word, so a word counts from its first letter or digit on.
-    let mut is_counted = false;
-    for (at, byte) in text.iter().enumerate() {
-        let this = class(*byte);
-        // Most bytes are of words, and no branch is taken for which.
-        let is_letter_or_digit = this & (LETTER | DIGIT) != 0;
-        words += usize::from(is_letter_or_digit && !is_counted);
-        is_counted |= is_letter_or_digit;
-        if this & IN_WORD == 0 {
-            let after = text.get(at + 1).map_or(0, |byte| class(*byte));
-            let joins = |mid: u8, what: u8| this & mid != 0 && before == what && after == what;
-            is_counted &= joins(MID_LETTER, LETTER) || joins(MID_DIGIT, DIGIT);
+    let class = |at: usize| text.get(at).map_or(0, |byte| CLASSES[usize::from(*byte)]);
+    let (mut words, mut at) = (0, 0);
+    while at < text.len() {
+        // A word, with what joins its runs. A run of underscores is none, so it counts where it has a letter or digit.
+        let mut seen = 0;
+        loop {
+            let mut last = 0;
+            for byte in &text[at..] {
+                let this = CLASSES[usize::from(*byte)];
+                if this & IN_WORD == 0 {
+                    break;
+                }
+                (seen, last, at) = (seen | this, this, at + 1);
+            }
+            let (mid, after) = (class(at), class(at + 1));
+            let joins = |mark: u8, what: u8| mid & mark != 0 && last == what && after == what;
+            if !joins(MID_LETTER, LETTER) && !joins(MID_DIGIT, DIGIT) {
+                break;
+            }
+            at += 1;
         }
-        before = this;
+        words += usize::from(seen & (LETTER | DIGIT) != 0);
+        at += 1;
     }
     words
 }

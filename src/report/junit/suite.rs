@@ -5,12 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestRerun, TestSuite, XmlString};
-
 use super::super::Tally;
 use super::super::failure::{Failure, detail, title};
 use super::super::tally::{Decided, is_broken};
 use super::super::wording::{grouped, one_line, several};
+use super::xml::{Kind, Rerun, Status, Suite, Told};
 use crate::event::{CheckDone, Record, SnapshotNote, TurnDone};
 use crate::model::{TurnId, VariantKey, Verdict};
 use crate::text::escape::visible;
@@ -42,43 +41,26 @@ struct Case {
     runs: Vec<Run>,
 }
 
-/// How many short texts are kept ready.
-const WORDS_MOST: usize = 1000;
+/// How many names of cases are kept.
+const NAMES_MOST: usize = 1000;
 
-/// Names of checks, personas and models, as the library wants them: it looks through each text that it is given, and
-/// those of a thousand variants are the same.
+/// The names of the checks of the variant before, by their places in it: the next one nearly always has the same.
 #[derive(Debug, Default)]
-pub(super) struct Words {
-    words: HashMap<String, XmlString>,
-    /// The names of the checks of the variant before, by their places in it: the next one nearly always has the same.
-    names: HashMap<u32, CaseName>,
-}
+pub(super) struct Names(HashMap<u32, CaseName>);
 
-impl Words {
-    fn of(&mut self, text: &str) -> XmlString {
-        if let Some(word) = self.words.get(text) {
-            return word.clone();
-        }
-        if self.words.len() >= WORDS_MOST {
-            self.words.clear();
-        }
-        let word = XmlString::new(text);
-        self.words.insert(text.to_owned(), word.clone());
-        word
-    }
-
+impl Names {
     /// The name of a check's case.
-    fn name(&mut self, check: &CheckDone) -> String {
-        if let Some(known) = self.names.get(&check.index).filter(|known| known.is_of(check)) {
+    fn of(&mut self, check: &CheckDone) -> String {
+        if let Some(known) = self.0.get(&check.index).filter(|known| known.is_of(check)) {
             return known.made.clone();
         }
         let made = case_name(check);
-        if self.names.len() >= WORDS_MOST {
-            self.names.clear();
+        if self.0.len() >= NAMES_MOST {
+            self.0.clear();
         }
         let CheckDone { turn, check: kind, name, expected, .. } = check;
         let (kind, name, expected) = (kind.clone(), name.clone(), expected.clone());
-        self.names.insert(check.index, CaseName { turn: *turn, kind, name, expected, made: made.clone() });
+        self.0.insert(check.index, CaseName { turn: *turn, kind, name, expected, made: made.clone() });
         made
     }
 }
@@ -111,7 +93,7 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Adds a trial.
-    pub(super) fn add(&mut self, record: &Record, snapshot: Option<SnapshotNote>, words: &mut Words) {
+    pub(super) fn add(&mut self, record: &Record, snapshot: Option<SnapshotNote>, names: &mut Names) {
         self.file.clone_from(&record.begin.file);
         self.snapshot = self.snapshot.take().or(snapshot);
         if is_broken(record) && self.broken.len() < TRIALS_IN_FULL {
@@ -119,7 +101,7 @@ impl Gathered {
         }
         for check in &record.checks {
             let turn = check.shown_by().and_then(|number| turn_of(record, number));
-            let case = self.checks.entry(check.index).or_insert_with(|| Case::of(check, words));
+            let case = self.checks.entry(check.index).or_insert_with(|| Case::of(check, names));
             // What a turn took is no check's on the whole transcript.
             let own = turn.filter(|turn| Some(turn.turn) == check.turn);
             case.latency_ms += own.and_then(|turn| turn.latency_ms).unwrap_or(0.0);
@@ -138,44 +120,41 @@ impl Gathered {
     }
 
     /// The suite of the variant.
-    pub(super) fn suite(mut self, tally: &Tally, words: &mut Words) -> TestSuite {
-        let name = one_line(&tally.key.to_string());
-        let mut suite = TestSuite::new(flat(&name));
-        suite.set_time(seconds(tally.usage.latency_ms.unwrap_or(0.0)));
+    pub(super) fn suite(mut self, tally: &Tally) -> Suite {
+        let mut suite =
+            Suite::new(&flat(&one_line(&tally.key.to_string())), seconds(tally.usage.latency_ms.unwrap_or(0.0)));
         if self.file != "-" {
-            suite.extra.insert("file".into(), words.of(&flat(&one_line(&self.file))));
+            suite.set_file(&flat(&one_line(&self.file)));
         }
-        suite.add_properties(properties(&tally.key, tally.trials, words));
-        let class = XmlString::new(class(&tally.key));
+        set_properties(&mut suite, &tally.key, tally.trials);
+        let class = class(&tally.key);
         let mut names: HashMap<String, u32> = HashMap::new();
-        let mut put = |name: &str, latency_ms: f64, status: TestCaseStatus| {
-            let mut case = TestCase::new(words.of(&distinct(&mut names, name)), status);
-            case.set_classname(class.clone()).set_time(seconds(latency_ms));
-            suite.add_test_case(case);
+        let mut put = |name: &str, latency_ms: f64, status: &Status| {
+            suite.case(&distinct(&mut names, name), &class, seconds(latency_ms), status);
         };
         for decided in tally.decided() {
             let Some(mut case) = self.checks.remove(&decided.index) else { continue };
             let name = std::mem::take(&mut case.name);
-            put(&name, case.latency_ms, case.status(&decided));
+            put(&name, case.latency_ms, &case.status(&decided));
         }
         let is_empty = tally.verdicts.total() == 0 && self.snapshot.is_none();
         if let Some(status) = conversation(self.broken, tally, is_empty) {
-            put("conversation", 0.0, status);
+            put("conversation", 0.0, &status);
         }
         if let Some(note) = &self.snapshot {
-            put("snapshot", 0.0, of_snapshot(note));
+            put("snapshot", 0.0, &of_snapshot(note));
         }
         suite
     }
 }
 
 impl Case {
-    fn of(check: &CheckDone, words: &mut Words) -> Self {
-        Self { name: words.name(check), mark: check.known_failure.clone(), latency_ms: 0.0, runs: Vec::new() }
+    fn of(check: &CheckDone, names: &mut Names) -> Self {
+        Self { name: names.of(check), mark: check.known_failure.clone(), latency_ms: 0.0, runs: Vec::new() }
     }
 
     /// What the decision is to a viewer of test results.
-    fn status(self, decided: &Decided) -> TestCaseStatus {
+    fn status(self, decided: &Decided) -> Status {
         let trials = &decided.trials;
         let of_trials = |number: u64, word: &str| match trials.total() {
             0 | 1 => String::new(),
@@ -186,24 +165,18 @@ impl Case {
             matches!(run.verdict, Verdict::Fail | Verdict::Unknown) || is_marked && run.verdict == Verdict::Pass
         };
         match decided.verdict {
-            Verdict::Pass => {
-                let mut status = TestCaseStatus::success();
-                status.add_reruns(self.runs.into_iter().filter(wrong).map(rerun));
-                status
-            }
-            Verdict::Fail if trials.fail == 0 => {
-                let (said, runs) = (of_trials(trials.pass, "passed"), self.runs.into_iter().filter(wrong));
-                let mut status = non_success(NonSuccessKind::Failure, Verdict::Pass, &said, runs);
-                status.set_type(Verdict::Fail.as_str());
-                status
-            }
+            Verdict::Pass => Status::Success(self.runs.into_iter().filter(wrong).map(rerun).collect()),
             Verdict::Fail => {
-                let said = of_trials(trials.fail, "failed");
-                non_success(NonSuccessKind::Failure, Verdict::Fail, &said, self.runs.into_iter().filter(wrong))
+                let first = if trials.fail == 0 { Verdict::Pass } else { Verdict::Fail };
+                let said =
+                    if trials.fail == 0 { of_trials(trials.pass, "passed") } else { of_trials(trials.fail, "failed") };
+                let what = Verdict::Fail.as_str();
+                not_passed(Kind::Failure, (first, what), &said, self.runs.into_iter().filter(wrong))
             }
             Verdict::Unknown => {
                 let said = of_trials(trials.unknown, "unknown");
-                non_success(NonSuccessKind::Error, Verdict::Unknown, &said, self.runs.into_iter().filter(wrong))
+                let what = Verdict::Unknown.as_str();
+                not_passed(Kind::Error, (Verdict::Unknown, what), &said, self.runs.into_iter().filter(wrong))
             }
             Verdict::Skip | Verdict::KnownFailure => {
                 let run = self.runs.into_iter().find(|run| run.verdict == decided.verdict);
@@ -214,104 +187,83 @@ impl Case {
 }
 
 /// A status with the first run of the verdict in front, and the others as its reruns.
-fn non_success(kind: NonSuccessKind, verdict: Verdict, said: &str, runs: impl Iterator<Item = Run>) -> TestCaseStatus {
+fn not_passed(
+    kind: Kind,
+    (verdict, what): (Verdict, &'static str),
+    said: &str,
+    runs: impl Iterator<Item = Run>,
+) -> Status {
     let mut runs: Vec<Run> = runs.collect();
-    let mut status = TestCaseStatus::non_success(kind);
-    status.set_type(verdict.as_str());
+    let mut told = Told { what, ..Told::default() };
     if let Some(first) = runs.iter().position(|run| run.verdict == verdict) {
         let Run { message, text, .. } = runs.remove(first);
-        status.set_message(format!("{said}{message}")).set_description(text);
+        (told.message, told.text) = (Some(format!("{said}{message}")), Some(text));
     }
-    status.add_reruns(runs.into_iter().map(rerun));
-    status
+    Status::Wrong(kind, told, runs.into_iter().map(rerun).collect())
 }
 
-fn rerun(run: Run) -> TestRerun {
-    let kind = if run.verdict == Verdict::Fail { NonSuccessKind::Failure } else { NonSuccessKind::Error };
-    let mut rerun = TestRerun::new(kind);
+fn rerun(run: Run) -> Rerun {
+    let kind = if run.verdict == Verdict::Fail { Kind::Failure } else { Kind::Error };
     let message = format!("trial {}: {}", run.trial, run.message);
-    rerun.set_type(run.verdict.as_str()).set_message(message).set_description(run.text);
-    rerun
+    Rerun { kind, told: Told { what: run.verdict.as_str(), message: Some(message), text: Some(run.text) } }
 }
 
-fn skipped(verdict: Verdict, mark: Option<&str>, run: Option<Run>) -> TestCaseStatus {
-    let mut status = TestCaseStatus::skipped();
-    status.set_type(verdict.as_str());
+fn skipped(verdict: Verdict, mark: Option<&str>, run: Option<Run>) -> Status {
     let known = mark.filter(|_| verdict == Verdict::KnownFailure).map(message);
-    match (known, run) {
-        (Some(reason), Some(run)) => {
-            status.set_message(reason).set_description(run.text);
-        }
-        (Some(reason), None) => {
-            status.set_message(reason);
-        }
-        (None, Some(run)) => {
-            status.set_message(if run.message.is_empty() { "not asked" } else { &run.message });
-        }
-        (None, None) => {}
-    }
-    status
+    let (message, text) = match (known, run) {
+        (Some(reason), run) => (Some(reason), run.map(|run| run.text)),
+        (None, Some(run)) if run.message.is_empty() => (Some("not asked".to_owned()), None),
+        (None, Some(run)) => (Some(run.message), None),
+        (None, None) => (None, None),
+    };
+    Status::Skipped(Told { what: verdict.as_str(), message, text })
 }
 
 /// What is to be said of the conversations themselves; `None` where the checks say it all.
-fn conversation(broken: Vec<Run>, tally: &Tally, is_empty: bool) -> Option<TestCaseStatus> {
-    let skipped = |verdict: &str, message: &str| {
-        let mut status = TestCaseStatus::skipped();
-        status.set_type(verdict).set_message(message);
-        status
-    };
+fn conversation(broken: Vec<Run>, tally: &Tally, is_empty: bool) -> Option<Status> {
+    let skipped =
+        |what, message: &str| Status::Skipped(Told { what, message: Some(message.to_owned()), ..Told::default() });
     if tally.broken > 0 {
         let said = match tally.trials {
             1 => String::new(),
             all => format!("errored in {} of {all} trials: ", tally.broken),
         };
-        let mut status = non_success(NonSuccessKind::Error, Verdict::Unknown, &said, broken.into_iter());
-        status.set_type("errored");
-        Some(status)
+        Some(not_passed(Kind::Error, (Verdict::Unknown, "errored"), &said, broken.into_iter()))
     } else if tally.ends.interrupted > 0 {
         Some(skipped("interrupted", "it was cut short"))
     } else if tally.ends.skipped > 0 {
         Some(skipped("skipped", "the budget is spent"))
     } else {
-        is_empty.then(TestCaseStatus::success)
+        is_empty.then(|| Status::Success(Vec::new()))
     }
 }
 
-fn of_snapshot(note: &SnapshotNote) -> TestCaseStatus {
-    let what = message(&note.what);
-    let mut status = match (note.is_failure, note.is_pending) {
-        (true, _) => TestCaseStatus::non_success(NonSuccessKind::Failure),
-        (false, true) => TestCaseStatus::skipped(),
-        (false, false) => return TestCaseStatus::success(),
-    };
-    status.set_type("snapshot").set_message(what.as_str());
+fn of_snapshot(note: &SnapshotNote) -> Status {
+    if !note.is_failure && !note.is_pending {
+        return Status::Success(Vec::new());
+    }
     let diff = note.diff.as_ref().map_or_else(String::new, |diff| format!("\n{}\n", lines(diff, REPLY_MOST, "")));
     let path = flat(&one_line(&note.path));
-    status.set_description(format!("{}\n{diff}\n{path}\n", lines(&note.what, TEXT_MOST, "")));
-    status
+    let text = Some(format!("{}\n{diff}\n{path}\n", lines(&note.what, TEXT_MOST, "")));
+    let told = Told { what: "snapshot", message: Some(message(&note.what)), text };
+    if note.is_failure { Status::Wrong(Kind::Failure, told, Vec::new()) } else { Status::Skipped(told) }
 }
 
 /// A suite of snapshots that belong to no conversation.
-pub(super) fn of_snapshots(notes: &[SnapshotNote]) -> TestSuite {
-    let mut suite = TestSuite::new("snapshots");
-    suite.set_time(Duration::ZERO);
+pub(super) fn of_snapshots(notes: &[SnapshotNote]) -> Suite {
+    let mut suite = Suite::new("snapshots", Duration::ZERO);
     for note in notes {
-        let mut case = TestCase::new(flat(&one_line(&note.path)), of_snapshot(note));
-        case.set_classname("snapshots").set_time(Duration::ZERO);
-        suite.add_test_case(case);
+        suite.case(&flat(&one_line(&note.path)), "snapshots", Duration::ZERO, &of_snapshot(note));
     }
     suite
 }
 
 /// A suite that says of how many conversations there is nothing to say.
-pub(super) fn not_begun(conversations: u64) -> TestSuite {
-    let mut status = TestCaseStatus::skipped();
+pub(super) fn not_begun(conversations: u64) -> Suite {
     let said = several(conversations, "conversation was not begun", "conversations were not begun");
-    status.set_type("not_begun").set_message(said);
-    let mut case = TestCase::new("conversations", status);
-    case.set_classname("not begun").set_time(Duration::ZERO);
-    let mut suite = TestSuite::new("not begun");
-    suite.set_time(Duration::ZERO).add_test_case(case);
+    let told = Told { what: "not_begun", message: Some(said), text: None };
+    let mut suite = Suite::new("not begun", Duration::ZERO);
+    suite.case("conversations", "not begun", Duration::ZERO, &Status::Skipped(told));
     suite
 }
 
@@ -361,13 +313,14 @@ fn turn_of(record: &Record, number: TurnId) -> Option<&TurnDone> {
     record.turns.get(at)
 }
 
-fn properties(key: &VariantKey, trials: u32, words: &mut Words) -> Vec<Property> {
+fn set_properties(suite: &mut Suite, key: &VariantKey, trials: u32) {
     let VariantKey { scenario, case, persona, model, window, vars } = key;
     let names = ["scenario", "case", "persona", "model", "window", "vars"];
     let values = [scenario, case, persona, model, window, vars];
-    let known = names.into_iter().zip(values).filter(|(_, value)| !value.is_empty());
-    let known = known.map(|(name, value)| (name, flat(&one_line(value)))).chain([("trials", trials.to_string())]);
-    known.map(|(name, value)| Property::new(words.of(name), words.of(&value))).collect()
+    for (name, value) in names.into_iter().zip(values).filter(|(_, value)| !value.is_empty()) {
+        suite.property(name, &flat(&one_line(value)));
+    }
+    suite.property("trials", &trials.to_string());
 }
 
 /// `scenario.variant`: viewers take what stands in front of the last dot for a package, so there is no other dot.
@@ -406,7 +359,7 @@ fn lines(text: &str, most: usize, where_is_more: &str) -> String {
     format!("{}\n… (cut here; {all} in all{where_is_more})", flat(&text[..end]))
 }
 
-/// The text as the file can have it. A tab becomes four spaces: the library would leave it out.
+/// The text as the file can have it. A tab becomes four spaces: whoever reads an attribute makes one of it.
 fn flat(text: &str) -> String {
     visible(text).replace('\t', "    ")
 }

@@ -1,7 +1,7 @@
 //! Tests of the modules beside this file. That the file keeps to the schema is held by `tests/it`.
 
 use proptest::prelude::*;
-use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus};
 
 use super::super::sample::{check, ended, manifest, record, story, turn};
 use super::*;
@@ -13,7 +13,7 @@ fn written(records: &[Record], snapshots: Vec<SnapshotNote>, not_begun: u64) -> 
         junit.add(record).unwrap();
     }
     let Whole { front, suites, behind } = junit.finish(not_begun, Some(Duration::from_millis(12_400))).unwrap();
-    front + &String::from_utf8(suites).unwrap() + &behind
+    front + &String::from_utf8(suites).unwrap() + behind
 }
 
 /// The file as the library reads it.
