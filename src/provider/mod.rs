@@ -7,9 +7,11 @@ mod chat_model;
 mod gate;
 pub mod openai;
 mod retry;
+mod session;
 
 pub use budget::{Budget, Fare, OverBudget, Purse, Reservation, Sent, Usd};
 pub use builtin::{Builtin, BuiltinKind};
 pub use chat_model::{AttemptFailed, CallError, ChatModel, ChatReply, ChatRequest, Observer};
 pub use gate::{Estimate, Gate, Rates};
 pub use retry::{RetryPolicy, with_retries};
+pub use session::{Said, Session};

@@ -19,7 +19,7 @@ use super::super::environment::Environment;
 use super::super::exit::Exit;
 use super::super::judges::judges_of;
 use super::super::models::{self, CallSettings};
-use super::super::opening::{announcement, open_run};
+use super::super::opening::{announcement, open_run, run_name};
 use super::super::output::{Both, Format, Told};
 use super::super::progress::{Aside, Bar, Show};
 use super::super::selection::Selection;
@@ -34,7 +34,7 @@ use crate::model::Source;
 use crate::provider::Rates;
 use crate::report::lines;
 use crate::run::plan::{Overrides, Plan, PlanError, Planned};
-use crate::run::{Ended, Job, Models, Outlet, Watcher, consume, dispatch, overflows};
+use crate::run::{Ended, Job, Models, Outlet, Sessions, Watcher, consume, dispatch, overflows};
 use crate::scenario::Scenario;
 use crate::snapshot;
 use crate::text::escape::{no_command, visible};
@@ -70,7 +70,8 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
     let shelf = &prepared.shelf;
     let part = Part { folder: &folder, journal, is_shown, format, conversations, before: 0, shelf };
     let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
-    stage.carry_out(prepared.job, part, &settings, console)
+    let sessions = Sessions { run: run_name(&folder), part: 1 };
+    stage.carry_out(Job { sessions, ..prepared.job }, part, &settings, console)
 }
 
 /// A run of its own.
@@ -278,6 +279,7 @@ pub(super) fn prepare(
         is_until_decided: args.until_decided,
         is_triaged: args.triage,
         outsiders,
+        sessions: Sessions::default(),
     };
     Ok(Prepared { config, job, shelf, shard, rerun })
 }

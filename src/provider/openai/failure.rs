@@ -105,6 +105,7 @@ pub(super) fn polish(error: CallError, request_id: Option<&str>, mask: &dyn Fn(&
             CallError::Server { status, message: finish(message), retry_after }
         }
         CallError::Refused { status, message } => CallError::Refused { status, message: finish(message) },
+        CallError::NotAgain { status, message } => CallError::NotAgain { status, message: finish(message) },
         CallError::ModelUnusable { status, message } => CallError::ModelUnusable { status, message: finish(message) },
         unsent @ (CallError::ModelStopped(_) | CallError::NotRecorded(_) | CallError::Interrupted) => unsent,
     }
