@@ -4,9 +4,13 @@ mod budget;
 mod builtin;
 pub mod cassette;
 mod chat_model;
+pub mod child;
+pub mod command;
 mod gate;
+pub mod http_bot;
 pub mod openai;
 mod retry;
+mod secrets;
 mod session;
 
 pub use budget::{Budget, Fare, OverBudget, Purse, Reservation, Sent, Usd};

@@ -40,7 +40,7 @@ pub use outlet::{JournalLost, Note, Notes, Outlet, Watcher, consume};
 pub use outsiders::Outsiders;
 pub use overflow::overflows;
 pub use pins::{Pinned, PinnedRun, Pins, Replies};
-pub use programs::{Programs, end_programs};
+pub use programs::Programs;
 pub use rejudge::{Again, Refused, Rejudged, nobody};
 pub use sessions::Sessions;
 pub use shard::ShardError;
