@@ -28,6 +28,7 @@ mod shard;
 mod sharing;
 mod so_far;
 mod tape;
+pub mod unseen;
 mod until_decided;
 
 pub use cells::Cells;

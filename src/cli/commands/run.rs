@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use super::super::args::{Global, RunArgs};
+use super::super::bots;
 use super::super::budget::{budget, nothing_to_spend};
 use super::super::cassettes::{self, Shelf};
 use super::super::config::{self, Config};
@@ -225,6 +226,13 @@ pub(super) fn prepare(
     let cap = args.max_cost.or(config.limits.max_cost_usd);
     let shelf =
         cassettes::load(&plan, &config, (args, &paths), environment.model().is_some()).map_err(|wrong| bad(&wrong))?;
+    let wrong = bots::wrong_in_run(&plan, &config, args);
+    if !wrong.is_empty() {
+        return Err(bad(&wrong));
+    }
+    for warning in bots::warnings(&plan, &config) {
+        console.error(&no_command(&visible(&warning)));
+    }
     let judges = judges_of(&plan, &config, args.allow_run).map_err(|wrong| bad(&wrong))?;
     let uncalled = shelf.uncalled((&plan, &judges), &config);
     let budget = budget(&config, (&plan, &judges), cap, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
@@ -237,6 +245,7 @@ pub(super) fn prepare(
         retries: args.retries,
         rates: Rates { rpm: args.rpm.or(rates.rpm), tpm: args.tpm.or(rates.tpm) },
         budget: budget.clone(),
+        folder: config.folder().map(Path::to_owned).unwrap_or_default(),
     };
     let models =
         models::connect(&config, (&plan, &judges), &settings, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
