@@ -1,5 +1,6 @@
 //! Bots that keep their history themselves: how they are connected, and what a run may not ask of them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -57,7 +58,9 @@ pub fn command(name: &str, bot: &CommandConfig, settings: &CallSettings) -> Resu
         });
         variables.push((variable.clone(), SecretString::from(value)));
     }
-    let folder = std::path::absolute(&settings.folder).unwrap_or_else(|_| settings.folder.clone());
+    // The folder of a config in the working directory is written as nothing at all.
+    let folder = Path::new(".").join(&settings.folder);
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
     let program = bot.program.first().map_or("", String::as_str);
     let is_path = program.contains(std::path::is_separator);
     if is_path && !folder.join(program).is_file() {

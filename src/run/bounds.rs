@@ -194,7 +194,7 @@ pub fn bounds(
             bound.times(u32::try_from(trials.len()).unwrap_or(u32::MAX))
         };
         if model.builtin.is_none() {
-            remarks.is_live = true;
+            remarks.is_live |= !model.keeps_history;
             if !(scenario.needs.judges.is_empty() && scenario.needs.embeddings.is_empty()) {
                 let calls = u64::from(judge_calls(plan, first, beside.votes)).saturating_mul(trials.len() as u64);
                 beside.add(&mut bound, calls);
