@@ -80,12 +80,18 @@ struct Evidence<'a> {
 impl<'a> Evidence<'a> {
     fn new(fact: &'a Fact, named: Option<&str>, view: &'a TurnView<'a>) -> Self {
         let Values { present, matcher, outdated } = Values::at(fact, named, view);
-        let sighting = sight(&matcher, view.sent);
+        let sighting = if view.keeps_history {
+            Sighting { visible: Visibility::Unknown, position: None }
+        } else {
+            sight(&matcher, view.sent)
+        };
         let (text, is_cut) = (view.reply.text.as_str(), view.reply.is_cut());
         let recalled = if is_cut { matcher.find_in_cut(text) } else { matcher.find_in(text) };
         let stale = recalled.is_none().then(|| outdated.iter().find_map(|matcher| matcher.find_in(text))).flatten();
         let outcome = match (sighting.visible.is_visible(), recalled.is_some()) {
             _ if view.reply.is_withheld() => None,
+            // Of a bot that keeps its history itself it is known whether it remembers, and not whether it could.
+            (_, true) if view.keeps_history => Some(Outcome::Retained),
             (true, true) => Some(Outcome::Retained),
             (false, true) => Some(Outcome::Leaked),
             // The value may have been about to come.
@@ -140,6 +146,12 @@ impl<'a> Evidence<'a> {
             None => {
                 let note = self.question_note();
                 format!("the reply was cut off by its length limit; so far it does not have {present}{note}")
+            }
+            Some(Outcome::Retained) if self.view.keeps_history => {
+                format!("retained; {} is in the reply of a bot that keeps its history itself", self.spelling())
+            }
+            Some(Outcome::Forgotten) if self.view.keeps_history => {
+                format!("forgotten; {present} is not in the reply of a bot that keeps its history itself")
             }
             Some(Outcome::Retained) => format!("retained; {}, and {} is in the reply", self.place(), self.spelling()),
             Some(Outcome::Missed) => format!("missed; {}, but {present} is not in the reply", self.place()),

@@ -92,6 +92,7 @@ impl Scene {
                 reply,
                 facts: &self.facts,
                 system: self.system.as_ref(),
+                keeps_history: false,
                 tokens_sent: self.tokens_sent,
                 gathered: None,
                 measured: Measured::default(),

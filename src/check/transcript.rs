@@ -50,6 +50,8 @@ pub struct TranscriptView<'a> {
     pub ended_before: Option<u32>,
     /// The script's facts, to which checks point by index.
     pub facts: &'a [Fact],
+    /// Whether the bot keeps its history itself: what it saw beside what was sent is not known.
+    pub keeps_history: bool,
     /// What was gathered outside for the check that is decided, by turn; turn 0 for the whole.
     pub gathered: &'a HashMap<u32, Gathered>,
 }
@@ -208,6 +210,7 @@ impl TranscriptView<'_> {
             reply: &exchange.reply,
             facts: self.facts,
             system: self.system,
+            keeps_history: self.keeps_history,
             tokens_sent: exchange.tokens_sent,
             measured: exchange.measured,
             gathered: self.gathered.get(&exchange.turn),
@@ -363,7 +366,8 @@ mod tests {
 
     fn decided(kind: &TranscriptKind, exchanges: &[Exchange], ended_before: Option<u32>) -> (Verdict, Option<TurnId>) {
         let gathered = &HashMap::new();
-        let view = TranscriptView { system: None, history: &[], exchanges, ended_before, facts: &[], gathered };
+        let (system, history, facts, keeps_history) = (None, &[][..], &[][..], false);
+        let view = TranscriptView { system, history, exchanges, ended_before, facts, keeps_history, gathered };
         let decision = decide_transcript(kind, &view);
         (decision.verdict, decision.decided_at)
     }

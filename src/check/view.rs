@@ -24,6 +24,8 @@ pub struct TurnView<'a> {
     pub facts: &'a [Fact],
     /// The system message, where there is one.
     pub system: Option<&'a Message>,
+    /// Whether the bot keeps its history itself: what it saw beside `sent` is not known.
+    pub keeps_history: bool,
     /// Tokens of the request; `None` where nobody counted them.
     pub tokens_sent: Option<u64>,
     /// What its call took.

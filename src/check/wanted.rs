@@ -192,6 +192,7 @@ mod tests {
             reply: &reply,
             facts: &[],
             system: None,
+            keeps_history: false,
             tokens_sent: None,
             measured: Measured::default(),
             gathered: None,

@@ -7,6 +7,7 @@ use super::config::{Config, ProviderConfig};
 use super::judges::Judges;
 use super::models::{placed, resolve};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::Price;
 use crate::provider::Budget;
 use crate::run::plan::Plan;
 
@@ -27,6 +28,10 @@ pub fn budget(
         // A model that is none is said where it is connected.
         let Ok(model) = resolve(config, name) else { continue };
         if matches!(model.provider, ProviderConfig::Builtin(_)) || uncalled.contains(name) {
+            continue;
+        }
+        if model.provider.keeps_history() {
+            wrong.extend((!model.price.is_some_and(Price::is_free)).then(|| without_bound(config, plan, name)));
             continue;
         }
         live.insert(name);
@@ -60,6 +65,17 @@ pub fn nothing_to_spend(config: &Config, plan: &Plan, cap: Option<f64>, uncalled
         let names = names.join(", ");
         format!("warning: the budget is $0: nothing is sent to {names}, and conversations that would are skipped")
     })
+}
+
+/// What a bot sends to its model nobody else knows.
+fn without_bound(config: &Config, plan: &Plan, name: &str) -> Diagnostic {
+    let message = format!("the run has a budget, and nothing bounds what a call to `{name}` costs: it keeps its history itself");
+    let diagnostic = Diagnostic::error(Code::MissingPrice, message)
+        .help("`price: {input: 0, output: 0}` says that its calls cost nothing; `--max-cost` bounds no others of it");
+    match config.place_of_model(name) {
+        Some((source, span)) => diagnostic.at(source, span, ""),
+        None => placed(diagnostic, plan, name),
+    }
 }
 
 fn without_price(config: &Config, plan: &Plan, name: &str) -> Diagnostic {

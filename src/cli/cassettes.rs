@@ -145,9 +145,11 @@ pub fn damaged(plan: &Plan) -> Vec<Diagnostic> {
     paths.filter_map(|path| Some(unusable(&cassette::read(&path).err()?))).collect()
 }
 
-/// Whether a model is one that is called, and not the embedded one.
+/// Whether a model is one that is called and recorded: neither the embedded one nor a bot that keeps its history itself.
 fn is_called(config: &Config, model: &str) -> bool {
-    resolve(config, model).is_ok_and(|model| !matches!(model.provider, ProviderConfig::Builtin(_)))
+    let is_recorded =
+        |provider: &ProviderConfig| !matches!(provider, ProviderConfig::Builtin(_)) && !provider.keeps_history();
+    resolve(config, model).is_ok_and(|model| is_recorded(&model.provider))
 }
 
 fn unusable(error: &CassetteError) -> Diagnostic {

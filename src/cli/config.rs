@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::judges::no_judge;
+use super::config_bots;
+use super::judges::{no_judge, no_judging_bot};
 use super::models::resolve;
 use super::sources::{CONFIG_FILE, read_text};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::{Params, Price};
+use crate::provider::http_bot::{HttpBotConfig, Template};
 use crate::provider::{Builtin, BuiltinKind, Rates};
 use crate::scenario::decode::{Fields, Findings};
 use crate::scenario::yaml::{self, Node, Value};
@@ -21,7 +23,7 @@ const KEYS: &[&str] = &["model", "concurrency", "limits", "models", "judge", "em
 const JUDGE_KEYS: &[&str] = &["model", "votes", "params"];
 const LIMIT_KEYS: &[&str] = &["rpm", "tpm", "max_cost_usd"];
 const MODEL_KEYS: &[&str] = &["provider", "model", "base_url", "api_key_env", "price", "tokenizer"];
-const PROVIDERS: &[&str] = &["builtin", "openai"];
+const PROVIDERS: &[&str] = &["builtin", "openai", "http", "command"];
 
 /// What the config file says; empty where there is none.
 #[derive(Debug, Default)]
@@ -92,6 +94,27 @@ pub enum ProviderConfig {
         /// Which key it needs.
         key: KeyConfig,
     },
+    /// A bot behind a URL that keeps its history itself.
+    Http(Box<HttpBotConfig>),
+    /// A program that does.
+    Command(CommandConfig),
+}
+
+/// A bot that is a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandConfig {
+    /// The program and its arguments.
+    pub program: Vec<String>,
+    /// The variables that it gets beside the few that every program gets.
+    pub env: Vec<(String, Template)>,
+}
+
+impl ProviderConfig {
+    /// Whether it is a bot that keeps its history itself.
+    #[must_use]
+    pub const fn keeps_history(&self) -> bool {
+        matches!(self, Self::Http(_) | Self::Command(_))
+    }
 }
 
 /// Which key a model needs.
@@ -206,6 +229,7 @@ fn other_model(findings: &mut Findings, node: &Node, config: &Config) -> Option<
     let name = findings.filled_text(node, "model")?;
     let wrong = match resolve(config, &name) {
         Ok(ModelConfig { provider: ProviderConfig::Builtin(_), .. }) => Some(no_judge(&name)),
+        Ok(ModelConfig { provider, .. }) if provider.keeps_history() => Some(no_judging_bot(&name)),
         Ok(_) => None,
         Err(unknown) => Some(unknown),
     };
@@ -224,7 +248,8 @@ fn known_default(findings: &mut Findings, node: Option<&Node>, config: &Config) 
 }
 
 fn model(findings: &mut Findings, name: &str, node: &Node) -> Option<ModelConfig> {
-    let fields = findings.fields(node, &format!("the model `{name}`"), MODEL_KEYS)?;
+    let keys = config_bots::keys(node).unwrap_or(MODEL_KEYS);
+    let fields = findings.fields(node, &format!("the model `{name}`"), keys)?;
     let provider = fields.require(findings, "provider", &format!("the model `{name}`"))?;
     let word = findings.filled_text(provider, "provider")?;
     let text = |findings: &mut Findings, key: &str| fields.get(key).and_then(|node| findings.filled_text(node, key));
@@ -253,6 +278,8 @@ fn model(findings: &mut Findings, name: &str, node: &Node) -> Option<ModelConfig
             };
             ProviderConfig::Builtin(kind)
         }
+        "http" => config_bots::http(findings, name, &fields, node)?,
+        "command" => config_bots::command(findings, name, &fields)?,
         _ => {
             let message = format!("`{word}` is no provider");
             findings.unknown_word(Code::UnknownProvider, provider, message, &word, PROVIDERS);

@@ -50,6 +50,7 @@ impl Judges {
                     Err(_) | Ok(ProviderConfig::Builtin(_)) if own.is_none() => {}
                     Err(unknown) => wrong.push(place(unknown)),
                     Ok(ProviderConfig::Builtin(_)) => wrong.push(place(no_judge(name))),
+                    Ok(provider) if provider.keeps_history() => wrong.push(place(no_judging_bot(name))),
                     Ok(_) if on_models.contains(&index) => {
                         judges.judges.entry(name.clone()).or_default().entry(index).or_insert(*position);
                     }
@@ -151,6 +152,13 @@ pub fn no_judge(name: &str) -> Diagnostic {
     let message =
         format!("`{name}` is the embedded model, which understands no text: it judges none and makes no embedding");
     Diagnostic::error(Code::BuiltinJudge, message).help("name a language model of the config")
+}
+
+/// A bot that keeps its history itself, named as a judge.
+pub fn no_judging_bot(name: &str) -> Diagnostic {
+    let message =
+        format!("`{name}` is a bot that keeps its history itself: it judges none and makes no embedding");
+    Diagnostic::error(Code::KeepsHistory, message).help("name a language model of the config")
 }
 
 /// Everything in a plan that would start a program, in a run that may not.

@@ -30,8 +30,9 @@ pub fn of(plan: &Plan, config: &Config) -> Linted {
 pub fn linted(config: &Config, name: &str) -> LintedModel {
     let model = resolve(config, name).ok();
     let is_embedded = model.as_ref().is_some_and(|model| matches!(model.provider, ProviderConfig::Builtin(_)));
+    let keeps_history = model.as_ref().is_some_and(|model| model.provider.keeps_history());
     let tokenizer = model.map(|model| model.tokenizer).unwrap_or_default();
-    LintedModel { tokenizer, is_language_model: !is_embedded }
+    LintedModel { tokenizer, is_language_model: !is_embedded, keeps_history }
 }
 
 /// How many errors and how many warnings there are.

@@ -1,10 +1,12 @@
 //! Arguments to settings, commands, what is printed, exit codes.
 
 mod args;
+mod bots;
 mod budget;
 mod cassettes;
 mod commands;
 mod config;
+mod config_bots;
 mod console;
 mod controls;
 mod earlier;

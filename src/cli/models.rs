@@ -1,11 +1,13 @@
 //! From the names of models to providers, with their keys from the environment.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::bots;
 use super::config::{Config, KeyConfig, ModelConfig, ProviderConfig};
 use super::judges::Judges;
 use crate::diagnostic::{Code, Diagnostic};
@@ -34,6 +36,8 @@ pub struct CallSettings {
     pub rates: Rates,
     /// What calls are paid from, where there is a limit to it.
     pub budget: Option<Arc<Budget>>,
+    /// Where bots run that are programs: the folder of the config.
+    pub folder: PathBuf,
 }
 
 /// What the models of a run share.
@@ -42,6 +46,16 @@ struct Shared {
     http: Option<reqwest::Client>,
     /// By base URL, name of the model there, and name of the key: two names in the config may stand for one model.
     gates: HashMap<(String, String, Option<String>), Arc<Gate>>,
+}
+
+impl Shared {
+    /// The client that all use.
+    fn http(&mut self) -> Result<&reqwest::Client, SettingsError> {
+        match &mut self.http {
+            Some(client) => Ok(client),
+            none => Ok(none.insert(http_client()?)),
+        }
+    }
 }
 
 /// What the config says of a model, where it may be used.
@@ -108,6 +122,8 @@ pub fn identities(config: &Config, plan: &Plan) -> BTreeMap<String, String> {
         let what = match &model.provider {
             ProviderConfig::Builtin(kind) => format!("builtin {kind:?}").to_lowercase(),
             ProviderConfig::OpenAi { model, .. } => format!("openai {model}"),
+            ProviderConfig::Http(_) => "http".to_owned(),
+            ProviderConfig::Command(bot) => format!("command {}", bot.program.join(" ")),
         };
         let tokenizer = Tokenizer::ALL.iter().find(|(_, tokenizer)| *tokenizer == model.tokenizer);
         let tokenizer = tokenizer.map_or("", |(name, _)| *name);
@@ -157,6 +173,8 @@ fn provider(
     let (model, base_url, key) = match &config.provider {
         ProviderConfig::Builtin(kind) => return Ok(Arc::new(Builtin::new(*kind))),
         ProviderConfig::OpenAi { model, base_url, key } => (model, base_url, key),
+        ProviderConfig::Http(bot) => return bots::http(name, bot, settings, shared.http()),
+        ProviderConfig::Command(bot) => return bots::command(name, bot, settings),
     };
     let unusable = |error: &dyn std::fmt::Display| {
         Diagnostic::error(Code::UnusableModel, format!("the model `{name}` cannot be called: {error}"))
@@ -178,10 +196,7 @@ fn provider(
     let key_name = if let KeyConfig::Env(name) = key { Some(name.clone()) } else { None };
     let gate = shared.gates.entry((base_url.clone(), model.clone(), key_name));
     let gate = Arc::clone(gate.or_insert_with(|| Arc::new(Gate::new(settings.rates))));
-    let client = match &mut shared.http {
-        Some(client) => client,
-        none => none.insert(http_client().map_err(|error| unusable(&error))?),
-    };
+    let client = shared.http().map_err(|error| unusable(&error))?;
     let purse = settings.budget.clone().zip(config.price).map(|(budget, price)| Purse { budget, price });
     let retry = RetryPolicy { retries: settings.retries, ..RetryPolicy::default() };
     let timeout = settings.timeout;

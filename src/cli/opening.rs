@@ -70,7 +70,7 @@ fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Ma
     let plan = &job.plan;
     Manifest {
         format: FORMAT,
-        run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        run: run_name(folder),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         arguments: arguments(),
         started: now(),
@@ -89,6 +89,11 @@ fn manifest(folder: &Path, prepared: &Prepared, environment: &Environment) -> Ma
         environment: environment.recorded().clone(),
         scenarios: plan.scenarios.iter().map(scenario_file).collect(),
     }
+}
+
+/// A run's id, which is the name of its folder.
+pub fn run_name(folder: &Path) -> String {
+    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The arguments of this process, as given.

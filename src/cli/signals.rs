@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::console::Console;
 use super::exit::Exit;
-use crate::run::end_programs;
+use crate::provider::child::end_programs;
 
 /// How long the end of the program waits for a terminal that takes nothing.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);

@@ -207,6 +207,12 @@ codes! {
     MissingJudge = "missing-judge",
     /// A check that needs embeddings, without a model that makes them.
     MissingEmbedding = "missing-embedding",
+    /// A scenario or a flag that decides what a bot sees which keeps its history itself.
+    KeepsHistory = "keeps-history",
+    /// A bot that is not told which conversation a message belongs to.
+    MissingSession = "missing-session",
+    /// A key that is written out in the config.
+    KeyInConfig = "key-in-config",
     /// The embedded model as a judge.
     BuiltinJudge = "builtin-judge",
     /// A check that starts a program, in a run that may not.

@@ -18,6 +18,8 @@ pub enum CallKind {
     Embedding,
     /// Whether a program takes what was said.
     Program,
+    /// A turn of the script, said once more to a bot that keeps its history itself, so that a probe has a branch of its own.
+    Replay,
 }
 
 /// A call beside the turns: what was asked, and what came back.

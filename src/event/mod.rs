@@ -185,6 +185,12 @@ pub struct Begin {
     /// What the scenario asks of its snapshot, where it asks anything.
     #[serde(default, skip_serializing_if = "SnapshotRules::is_default")]
     pub snapshot: SnapshotRules,
+    /// Whether the bot keeps its history itself: what it saw beside the message that was sent is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_history: bool,
+    /// It begins once more, and nothing that was said before counts: the bot that heard it is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_anew: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it would write by reference")]

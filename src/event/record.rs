@@ -71,11 +71,17 @@ impl Record {
     }
 
     /// Adds an event of this conversation. Events of the run itself change nothing. Where a run went on, the later word
-    /// counts: a second beginning takes the end back, and a turn or a check that is there already is replaced.
+    /// counts: a second beginning takes the end back, and a turn or a check that is there already is replaced. One that begins anew
+    /// has nothing of what was before.
     pub fn add(&mut self, event: Event) {
         match event {
             Event::Run(_) | Event::Resume(_) | Event::Stop(_) | Event::Snapshots(_) => {}
-            Event::Begin(_) => self.done = None,
+            Event::Begin(begin) => {
+                self.done = None;
+                if begin.is_anew {
+                    self.forget();
+                }
+            }
             Event::Reserve(reserve) => self.unsettled.send(reserve.usd),
             Event::Attempt(attempt) => {
                 self.unsettled.last = None;
@@ -94,6 +100,13 @@ impl Record {
             Event::Check(check) => put(&mut self.checks, *check, |check| check.index),
             Event::Conversation(done) => self.done = Some(done),
         }
+    }
+
+    /// It begins once more. What it took so far is taken of a budget all the same.
+    fn forget(&mut self) {
+        let earlier = self.spent_usd();
+        (self.turns, self.calls, self.checks, self.attempts) = Default::default();
+        self.unsettled = Unsettled { earlier, last: None };
     }
 
     /// How it ended; `interrupted` where the journal has no end.

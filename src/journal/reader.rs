@@ -131,6 +131,12 @@ impl Reader {
         (begun == stopped).then(|| Duration::from_millis(wall_ms))
     }
 
+    /// Of how many parts the run is so far: one more each time that it was resumed.
+    #[must_use]
+    pub fn parts(&self) -> u32 {
+        self.parts.begun
+    }
+
     /// How many conversations might be in flight, where that is known; of several parts, in that which had the most.
     #[must_use]
     pub fn concurrency(&self) -> Option<u32> {

@@ -18,6 +18,12 @@ pub fn without_dust(usd: f64) -> f64 {
 }
 
 impl Price {
+    /// Whether calls cost nothing.
+    #[must_use]
+    pub fn is_free(self) -> bool {
+        self.input <= 0.0 && self.output <= 0.0
+    }
+
     /// What a call with this usage cost, in USD.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]

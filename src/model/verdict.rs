@@ -72,14 +72,16 @@ words! {
         Question = "question",
         /// Nowhere.
         No = "no",
+        /// Nobody knows: the bot keeps its history itself.
+        Unknown = "unknown",
     }
 }
 
 impl Visibility {
-    /// Whether the fact was in the request at all.
+    /// Whether the fact was in the request at all, as far as that is known.
     #[must_use]
     pub const fn is_visible(self) -> bool {
-        !matches!(self, Self::No)
+        !matches!(self, Self::No | Self::Unknown)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::budget::OverBudget;
+use super::session::Session;
 use crate::event::Waiting;
 use crate::model::{Fact, Message, Params, Reply, Source, Usage};
 
@@ -125,6 +126,14 @@ pub enum CallError {
     /// The call was not sent: the run stops.
     #[error("not sent, since the run stops")]
     Interrupted,
+    /// The message may have been taken, or another try would come to the same: it is not sent again.
+    #[error("{message}")]
+    NotAgain {
+        /// The HTTP status, where one came.
+        status: Option<u16>,
+        /// What happened.
+        message: String,
+    },
     /// The request is not recorded, and nothing may be sent: why not, and in what it differs from the nearest recording.
     #[error("{0}")]
     NotRecorded(String),
@@ -167,6 +176,7 @@ impl CallError {
             | Self::ModelStopped(_)
             | Self::NotRecorded(_)
             | Self::Interrupted => None,
+            Self::NotAgain { status, .. } => *status,
             Self::RateLimited { status, .. }
             | Self::Server { status, .. }
             | Self::Refused { status, .. }
@@ -212,8 +222,8 @@ pub trait Observer: Send + Sync {
 
 /// What turns a request into a reply.
 ///
-/// An implementation holds no memory between calls: equal requests are answered as if each were the first. It returns
-/// whole replies only, retries by itself what another try can help, and never writes a key into an error.
+/// An implementation holds no memory between calls: equal requests are answered as if each were the first. (A bot that keeps its
+/// history itself does, and says so.) It returns whole replies only, retries by itself what another try can help, and never writes a key into an error.
 pub trait ChatModel: Send + Sync {
     /// Where its replies come from.
     fn source(&self) -> Source;
@@ -221,6 +231,23 @@ pub trait ChatModel: Send + Sync {
     /// Whether it is a language model, so that checks on wording mean something.
     fn is_language_model(&self) -> bool {
         true
+    }
+
+    /// Whether it is a bot that keeps its history itself: it is told one message after another, in sessions
+    /// ([`ChatModel::session`]), and what it sees of the earlier ones is not known.
+    fn keeps_history(&self) -> bool {
+        false
+    }
+
+    /// Whether a bot that keeps its history itself is told the system prompt.
+    fn takes_system(&self) -> bool {
+        true
+    }
+
+    /// Begins a talk with a bot that keeps its history itself. No two talks have one id. `None` of any other model, which holds
+    /// no memory.
+    fn session(&self, _id: &str) -> Option<Box<dyn Session>> {
+        None
     }
 
     /// The run stops: calls that wait to be sent end with [`CallError::Interrupted`], and none is sent any more. What is in

@@ -101,8 +101,11 @@ impl Failure {
         };
         let turn = check.shown_by().and_then(|number| record.turns.iter().find(|turn| turn.turn == number));
         let evidence = match (turn, &check.retention) {
-            (Some(turn), Some(retention)) => Evidence::Request(request(record, turn, check, retention)),
-            (Some(TurnDone { user, reply: Some(reply), .. }), None) => {
+            // What a bot saw that keeps its history itself is not known: neither what was sent nor what was not says it.
+            (Some(turn), Some(retention)) if !record.begin.keeps_history => {
+                Evidence::Request(request(record, turn, check, retention))
+            }
+            (Some(TurnDone { user, reply: Some(reply), .. }), _) => {
                 Evidence::Exchange { user: user.clone(), reply: reply.clone(), words: words(reply) }
             }
             _ => Evidence::None,

@@ -36,6 +36,8 @@ pub(super) fn record(plan: u32, scenario: &str) -> Record {
         canaries: serde_json::Map::new(),
         params: serde_json::Map::new(),
         snapshot: crate::model::SnapshotRules::default(),
+        keeps_history: false,
+        is_anew: false,
     });
     ended(&mut record, End::Passed);
     record

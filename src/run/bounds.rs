@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::conversation::{judge_calls, user_message};
+use super::conversation::{judge_calls, replay_calls, user_message};
 use super::plan::{Plan, Planned};
 use crate::model::{CheckKind, Fact, Message, Origin, Price, Role, Script, Tail, TurnId, Usage, Window};
 use crate::provider::{Builtin, BuiltinKind};
@@ -31,6 +31,8 @@ pub struct BoundedModel {
     pub price: Option<Price>,
     /// Which embedded model it is, where it is one.
     pub builtin: Option<BuiltinKind>,
+    /// Whether it is a bot that keeps its history itself.
+    pub keeps_history: bool,
 }
 
 /// What is taken at most.
@@ -114,6 +116,8 @@ pub struct Remarks {
     pub has_no_price: bool,
     /// Replies are shown to judges, or embedded.
     pub has_judges: bool,
+    /// Some model is a bot that keeps its history itself.
+    pub has_bots: bool,
 }
 
 /// What is asked beside the turns.
@@ -170,6 +174,9 @@ pub fn bounds(
             if let Some(kind) = model.builtin {
                 return Played::new(plan, planned, Builtin::new(kind)).play(model.tokenizer, is_triaged);
             }
+            if model.keeps_history {
+                return unseen(plan, planned);
+            }
             let count = |text: &str| {
                 let mut counts = counts.borrow_mut();
                 *counts.entry((model.tokenizer, text.into())).or_insert_with(|| model.tokenizer.count(text) as u64)
@@ -187,21 +194,29 @@ pub fn bounds(
             bound.times(u32::try_from(trials.len()).unwrap_or(u32::MAX))
         };
         if model.builtin.is_none() {
-            remarks.is_live = true;
+            remarks.is_live |= !model.keeps_history;
             if !(scenario.needs.judges.is_empty() && scenario.needs.embeddings.is_empty()) {
                 let calls = u64::from(judge_calls(plan, first, beside.votes)).saturating_mul(trials.len() as u64);
                 beside.add(&mut bound, calls);
                 remarks.has_judges = true;
             }
-            remarks.has_no_price |= model.price.is_none();
-            remarks.has_no_longest_reply |= scenario.params.longest_reply().is_none() && bound.calls > 0;
+            remarks.has_bots |= model.keeps_history;
+            remarks.has_no_price |= model.price.is_none() && !model.keeps_history;
+            let is_bounded = scenario.params.longest_reply().is_some() || model.keeps_history;
+            remarks.has_no_longest_reply |= !is_bounded && bound.calls > 0;
             remarks.has_captures |= scenario.has_captures();
             let shares = |last: &VariantBound| last.first.group() == first.group() && !last.first.is_alike(first);
-            remarks.may_share |= variants.last().is_some_and(shares);
+            remarks.may_share |= !model.keeps_history && variants.last().is_some_and(shares);
         }
         variants.push(VariantBound { first: *first, bound });
     }
     (variants, remarks)
+}
+
+/// A conversation with a bot that keeps its history itself: its messages are known, and not what they take.
+fn unseen(plan: &Plan, planned: &Planned) -> Bound {
+    let calls = u64::from(plan.live_turns(planned)) + u64::from(replay_calls(plan, planned));
+    Bound { conversations: 1, calls, sent: None, replies: None, is_priced: false, cost_usd: None }
 }
 
 /// A conversation with a model whose replies nobody knows.

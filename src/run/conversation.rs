@@ -6,6 +6,7 @@
 //! Nothing here prints or touches a file.
 
 mod answer;
+mod bot;
 mod checks;
 mod outside;
 mod told;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use self::answer::Answered;
 use self::checks::checks_of;
+pub use self::bot::replay_calls;
 pub(super) use self::checks::numbered;
 pub use self::checks::triage_calls;
 pub use self::outside::judge_calls;
@@ -30,6 +32,7 @@ use super::outlet::{JournalLost, Outlet};
 use super::outsiders::Outsiders;
 use super::pins::Replies;
 use super::sharing;
+use super::sessions::Sessions;
 use super::so_far::{self, SoFar};
 use super::tape::Tape;
 use crate::check::{self, Exchange, Measured, TurnView};
@@ -39,7 +42,7 @@ use crate::model::{
     Verdict, Window,
 };
 use crate::provider::cassette::Keys;
-use crate::provider::{CallError, OverBudget};
+use crate::provider::{CallError, OverBudget, Session};
 use crate::scenario::Variables;
 use crate::text::tokens;
 use crate::window;
@@ -85,6 +88,10 @@ pub struct Conversation {
     pub is_triaged: bool,
     /// Who is asked for what its checks need from outside.
     pub outsiders: Arc<Outsiders>,
+    /// What its sessions with a bot that keeps its history itself are called.
+    pub sessions: Sessions,
+    /// Whether it was begun before and is begun once more, since the bot that it talked with is gone.
+    pub is_anew: bool,
     /// What was played of it before the run went on.
     pub so_far: SoFar,
 }
@@ -228,6 +235,8 @@ struct Stage<'c> {
     keys: Keys,
     /// The parameters that are sent.
     params: serde_json::Map<String, serde_json::Value>,
+    /// The talk with a bot that keeps its history itself, once it has begun.
+    session: Option<Box<dyn Session>>,
 }
 
 impl<'c> Stage<'c> {
@@ -251,6 +260,7 @@ impl<'c> Stage<'c> {
             ended_before: None,
             keys: Keys::default(),
             params: conversation.tape.as_ref().map(|_| conversation.params.effective()).unwrap_or_default(),
+            session: None,
         }
     }
 
@@ -393,6 +403,7 @@ impl<'c> Stage<'c> {
                     reply,
                     facts: &script.facts,
                     system: self.system.as_ref(),
+                    keeps_history: self.keeps_history(),
                     tokens_sent,
                     measured,
                     gathered: gathered.as_ref(),
@@ -437,6 +448,9 @@ impl<'c> Stage<'c> {
 
     /// What goes out for this turn.
     fn request(&mut self, number: TurnId, user: Message) -> Result<Request, window::TooLong> {
+        if self.keeps_history() {
+            return Ok(self.message_alone(number, user));
+        }
         let tokenizer = self.conversation.model.tokenizer;
         let counted = RefCell::new(std::mem::take(&mut self.tokens));
         let count = |message: &Message| {

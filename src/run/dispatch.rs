@@ -12,7 +12,7 @@ use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::conversation::{self, Conversation, Played, Steering, judge_calls, triage_calls};
+use super::conversation::{self, Conversation, Played, Steering, judge_calls, replay_calls, triage_calls};
 use super::fail_fast::{FailFast, FailedTrial};
 use super::models::{Model, Models};
 use super::order::{Order, Slot};
@@ -20,6 +20,7 @@ use super::outlet::{JournalLost, Outlet};
 use super::outsiders::Outsiders;
 use super::pins::{Pins, Replies};
 use super::plan::{Plan, Planned};
+use super::sessions::Sessions;
 use super::sharing::Sharing;
 use super::so_far::SoFar;
 use super::tape::Tape;
@@ -65,6 +66,8 @@ pub struct Job {
     pub is_triaged: bool,
     /// Who is asked for what checks need from outside.
     pub outsiders: Arc<Outsiders>,
+    /// What sessions with bots are called that keep their history themselves.
+    pub sessions: Sessions,
 }
 
 impl Job {
@@ -76,7 +79,8 @@ impl Job {
         // No judge is asked about the embedded model.
         let model = self.models.get(plan.model(planned)).filter(|model| model.chat.is_language_model());
         let judges = model.map_or(0, |_| judge_calls(plan, planned, self.outsiders.votes));
-        plan.live_turns(planned).saturating_add(triage).saturating_add(judges)
+        let replays = model.filter(|model| model.chat.keeps_history()).map_or(0, |_| replay_calls(plan, planned));
+        plan.live_turns(planned).saturating_add(triage).saturating_add(judges).saturating_add(replays)
     }
 }
 
@@ -344,8 +348,12 @@ fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
     let planned = &job.plan.conversations[index];
     let name = job.plan.model(planned);
     let model = job.models.get(name).ok_or_else(|| format!("there is no provider for the model `{name}`"))?;
+    let is_recorded = model.chat.source() != Source::Builtin && !model.chat.keeps_history();
+    let so_far = so_far(job, index)?;
+    // The bot that heard what was said is gone, or may be.
+    let is_anew = model.chat.keeps_history() && so_far.is_begun();
     Ok(Conversation {
-        tape: job.tapes.get(&planned.scenario).filter(|_| model.chat.source() != Source::Builtin).cloned(),
+        tape: job.tapes.get(&planned.scenario).filter(|_| is_recorded).cloned(),
         shared: match &course.sharing {
             Some(sharing) => sharing.of(planned, job.earlier.as_ref())?,
             None => None,
@@ -353,7 +361,9 @@ fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
         pins: pinned(job, index)?,
         is_triaged: job.is_triaged,
         outsiders: Arc::clone(&job.outsiders),
-        so_far: so_far(job, index)?,
+        so_far: if is_anew { SoFar::default() } else { so_far },
+        sessions: job.sessions.clone(),
+        is_anew,
         ..alone(&job.plan, index, model)?
     })
 }
@@ -382,6 +392,8 @@ pub(super) fn alone(plan: &Plan, index: usize, model: &Model) -> Result<Conversa
         pins: Replies::new(),
         is_triaged: false,
         outsiders: Arc::default(),
+        sessions: Sessions::default(),
+        is_anew: false,
         so_far: SoFar::default(),
     })
 }
@@ -421,6 +433,8 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
         canaries: serde_json::Map::new(),
         params: scenario.params.effective(),
         snapshot: SnapshotRules::clone(&scenario.snapshot),
+        keeps_history: false,
+        is_anew: false,
     }
 }
 

@@ -24,6 +24,8 @@ pub struct LintedModel {
     pub tokenizer: Tokenizer,
     /// Whether checks are for it that need a language model.
     pub is_language_model: bool,
+    /// Whether it is a bot that keeps its history itself: what it sees is not known.
+    pub keeps_history: bool,
 }
 
 /// What the lint found.
@@ -165,7 +167,10 @@ impl<'s> OfScenario<'s> {
                 let of_turns = claims(&outline, &facts, conversation, &self.open, &count);
                 (of_turns, throughout_claims(&outline, &facts, conversation, &self.open, &count))
             });
-            for claim in of_turns.iter().filter(|claim| is_judged(claim.check, variant)) {
+            // Of a bot that keeps its history itself it is known what it is told, and that is in the question then.
+            let is_known = |code: Code| !variant.model.keeps_history || code == Code::AnswerInQuestion;
+            let claims = of_turns.iter().filter(|claim| is_known(claim.code));
+            for claim in claims.filter(|claim| is_judged(claim.check, variant)) {
                 let is_root = claim.code == Code::OnlyByReply && unplanted.contains(&claim.fact);
                 let (number, at) = (claim.asked.number, claim.asked.turn.position);
                 if !is_root && !self.scenario.allowed.has_at(claim.code, number, at) {
@@ -174,7 +179,8 @@ impl<'s> OfScenario<'s> {
                 }
             }
             // They are errors all of them, and no error can be allowed.
-            for claim in of_transcript.iter().filter(|claim| is_judged(claim.check, variant)) {
+            let claims = of_transcript.iter().filter(|claim| is_known(claim.code));
+            for claim in claims.filter(|claim| is_judged(claim.check, variant)) {
                 let inner = claim.check.kind.throughout().map_or("", |stretch| stretch.kind.key());
                 let key = format!("{}: {{{inner}", claim.check.kind.key());
                 self.claim(claim, (&key, "}"), script, (variant.window, &name));

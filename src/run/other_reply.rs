@@ -13,13 +13,16 @@ pub(super) struct Heard {
     list: Vec<Message>,
     /// The history at its end.
     history: Vec<Message>,
+    /// Whether the bot kept its history itself.
+    keeps_history: bool,
 }
 
 impl Heard {
     pub(super) fn of(record: &Record) -> Self {
         let list = record.messages();
         let is_history = |message: &&Message| !matches!(message.origin, Origin::System | Origin::Probe(_));
-        Self { history: list.iter().filter(is_history).cloned().collect(), list }
+        let keeps_history = record.begin.keeps_history;
+        Self { history: list.iter().filter(is_history).cloned().collect(), list, keeps_history }
     }
 
     /// One of its turns, with the facts as they were known then.
@@ -30,7 +33,8 @@ impl Heard {
             |message: &Message| matches!(turn.turn, TurnId::Turn(turn) if message.origin == Origin::User(turn));
         let before = self.history.iter().position(is_own).unwrap_or(self.history.len());
         let system = self.list.iter().find(|message| message.origin == Origin::System);
-        OtherReply { turn, sent, positions, history: &self.history[..before], system, facts }
+        let (history, keeps_history) = (&self.history[..before], self.keeps_history);
+        OtherReply { turn, sent, positions, history, keeps_history, system, facts }
     }
 }
 
@@ -40,6 +44,7 @@ pub(super) struct OtherReply<'h> {
     sent: Vec<&'h Message>,
     positions: Vec<usize>,
     history: &'h [Message],
+    keeps_history: bool,
     system: Option<&'h Message>,
     facts: &'h [Fact],
 }
@@ -65,6 +70,7 @@ impl OtherReply<'_> {
             reply,
             facts: self.facts,
             system: self.system,
+            keeps_history: self.keeps_history,
             tokens_sent: so_far::tokens_sent(self.turn),
             measured: Measured::of(self.turn),
             gathered: None,

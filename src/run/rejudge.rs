@@ -15,6 +15,7 @@ use super::models::Model;
 use super::outlet::Outlet;
 use super::outsiders::Outsiders;
 use super::pins::Replies;
+use super::sessions::Sessions;
 use super::so_far::SoFar;
 use crate::check::NOT_PLAYED;
 use crate::event::{Begin, CheckDone, ConversationDone, Event, Record, TurnDone, WireMessage};
@@ -337,7 +338,11 @@ impl<'a> Again<'a> {
             stream: false,
             snapshot: Arc::clone(&self.scenario.snapshot),
             model: Model {
-                chat: Arc::new(Silent { said: chat, is_language_model: self.is_language_model }),
+                chat: Arc::new(Silent {
+                    said: chat,
+                    is_language_model: self.is_language_model,
+                    keeps_history: begin.keeps_history,
+                }),
                 price: None,
                 tokenizer: Tokenizer::default(),
             },
@@ -347,6 +352,8 @@ impl<'a> Again<'a> {
             // Where it was asked then why a reply lacks a fact, the answers are known.
             is_triaged: true,
             outsiders: Arc::clone(&self.outsiders),
+            sessions: Sessions::default(),
+            is_anew: false,
             so_far: SoFar::unjudged(record),
         }
     }
@@ -412,6 +419,7 @@ struct Said {
 struct Silent {
     said: Arc<Said>,
     is_language_model: bool,
+    keeps_history: bool,
 }
 
 impl ChatModel for Silent {
@@ -421,6 +429,10 @@ impl ChatModel for Silent {
 
     fn is_language_model(&self) -> bool {
         self.is_language_model
+    }
+
+    fn keeps_history(&self) -> bool {
+        self.keeps_history
     }
 
     fn chat<'a>(

@@ -113,6 +113,11 @@ pub fn requests(plan: &Plan, planned: &Planned, model: LintedModel) -> Vec<TurnO
             turn.is_too_long = true;
             return turn;
         };
+        if model.keeps_history {
+            // What it sees beside the message is its own matter.
+            turn.messages = vec![own];
+            return turn;
+        }
         let system = system.iter().map(|message| MessageOutline {
             message: message.clone(),
             known: Known::Whole,

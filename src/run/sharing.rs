@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cells::Cells;
 use super::dispatch::Job;
+use super::models::Model;
 use super::plan::{Group, Planned, whole};
 use super::tape::{self, Tape};
 use crate::event::Record;
@@ -52,7 +53,9 @@ impl Sharing {
         }
         let (plan, mut groups) = (&job.plan, HashMap::<Group, Members>::new());
         let is_called = |planned: &Planned| {
-            job.models.get(plan.model(planned)).is_some_and(|model| model.chat.source() == Source::Live)
+            // What a bot says that keeps its history itself is said to one conversation.
+            let is_shared = |model: &Model| model.chat.source() == Source::Live && !model.chat.keeps_history();
+            job.models.get(plan.model(planned)).is_some_and(is_shared)
         };
         let mut first = 0;
         for scenario in plan.conversations.chunk_by(|one, next| one.scenario == next.scenario) {

@@ -27,6 +27,11 @@ impl SoFar {
         Self { checks: Vec::new(), ..Self::from(record) }
     }
 
+    /// Whether the conversation was begun.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.list.is_some()
+    }
+
     /// The conversation's own list of messages as the journal has it; `None` where it was not begun.
     pub(super) fn list(&self) -> Option<&[Message]> {
         self.list.as_deref()

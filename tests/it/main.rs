@@ -9,7 +9,9 @@
 
 mod answer_checks;
 mod apart;
+mod bots;
 mod budget;
+mod command_bots;
 mod canaries;
 mod captures;
 mod cassette_files;
@@ -25,6 +27,7 @@ mod failures;
 mod flaky;
 mod formats;
 mod hostile;
+mod http_bots;
 mod import;
 mod init;
 mod insta_oracle;

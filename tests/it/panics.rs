@@ -106,6 +106,7 @@ fn play(texts: &[&str], chat: Arc<dyn ChatModel>, concurrency: usize) -> Vec<Rec
         is_until_decided: false,
         is_triaged: false,
         outsiders: Arc::default(),
+        sessions: chat_eval::run::Sessions::default(),
     };
 
     let folder = tempfile::tempdir().expect("a folder");

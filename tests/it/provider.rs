@@ -110,6 +110,7 @@ fn shown_error(error: &CallError) -> String {
         CallError::ModelStopped(_) => "ModelStopped",
         CallError::Interrupted => "Interrupted",
         CallError::NotRecorded(_) => "NotRecorded",
+        CallError::NotAgain { .. } => "NotAgain",
     };
     let status = error.status().map(|status| format!(" [{status}]")).unwrap_or_default();
     let wait = error.retry_after().map(|wait| format!(" (wait {} s)", wait.as_secs_f64())).unwrap_or_default();

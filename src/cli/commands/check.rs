@@ -5,7 +5,7 @@ use super::super::config;
 use super::super::console::Console;
 use super::super::exit::Exit;
 use super::super::judges::judges_of;
-use super::super::{cassettes, controls, lint, models, show_diagnostics, sources};
+use super::super::{bots, cassettes, controls, lint, models, show_diagnostics, sources};
 use super::run::{name_clashes, plan_refused};
 use crate::run::overflows;
 use crate::run::plan::{Overrides, Plan};
@@ -40,6 +40,7 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
     let tokenizer_of = |model: &str| models::resolve(&config, model).map(|model| model.tokenizer).unwrap_or_default();
     loaded.diagnostics.extend(overflows(&plan, &tokenizer_of));
     loaded.diagnostics.extend(name_clashes(&plan));
+    loaded.diagnostics.extend(bots::wrong(&plan, &config));
     // It starts no program, whatever `run` may.
     loaded.diagnostics.extend(judges_of(&plan, &config, true).err().into_iter().flatten());
     loaded.diagnostics.extend(cassettes::damaged(&plan));

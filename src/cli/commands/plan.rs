@@ -7,7 +7,7 @@ use super::super::environment::Environment;
 use super::super::exit::Exit;
 use super::super::judges::judges_of;
 use super::super::selection::{PlanArgs, PlanFormat};
-use super::super::{lint, models, show_diagnostics};
+use super::super::{bots, lint, models, show_diagnostics};
 use super::run::{asked_paths, name_clashes, plan_refused, scenarios, selected};
 use crate::report::plan::{Depth, Line, conversation, conversation_json, render, total_json, variant_json};
 use crate::report::terminal::Look;
@@ -92,6 +92,8 @@ fn prepare(args: &PlanArgs, global: &Global, console: &Console) -> Result<(Confi
     let tokenizer_of = |model: &str| models::resolve(&config, model).map(|model| model.tokenizer).unwrap_or_default();
     wrong.extend(overflows(&plan, &tokenizer_of));
     wrong.extend(name_clashes(&plan));
+    wrong.extend(bots::wrong(&plan, &config));
+    wrong.extend(args.selection.triage.then(|| bots::no_triage(&plan, &config)).into_iter().flatten());
     // It starts no program, whatever `run` may.
     wrong.extend(judges_of(&plan, &config, true).err().into_iter().flatten());
     if wrong.is_empty() { Ok((config, plan)) } else { Err(bad(&wrong)) }
@@ -103,8 +105,9 @@ fn bounded(config: &Config, name: &str) -> BoundedModel {
             tokenizer: model.tokenizer,
             price: model.price,
             builtin: if let ProviderConfig::Builtin(kind) = model.provider { Some(kind) } else { None },
+            keeps_history: model.provider.keeps_history(),
         },
         // That it is none was said.
-        Err(_) => BoundedModel { tokenizer: Tokenizer::default(), price: None, builtin: None },
+        Err(_) => BoundedModel { tokenizer: Tokenizer::default(), price: None, builtin: None, keeps_history: false },
     }
 }

@@ -26,7 +26,7 @@ use crate::journal::{JournalError, Reader, Writer};
 use crate::model::{ConversationId, End, Source, VariantKey};
 use crate::report::files;
 use crate::run::plan::Plan;
-use crate::run::{Ended, Job};
+use crate::run::{Ended, Job, Sessions};
 
 /// What may be said beside `--resume`: where the run is, how it is shown, what changes no result, and the config, which must
 /// be said again where the run began with one that was named.
@@ -116,7 +116,8 @@ fn go_on(run: &str, given: &RunArgs, given_global: &Global, console: &Console) -
     let (shelf, format) = (&prepared.shelf, args.format.here(console));
     let mut part = Part { folder: &folder, journal, is_shown: args.show, format, conversations, before, shelf };
     part.journal.append(&[resumed(&prepared.job)]).map_err(unreadable)?;
-    Ok(stage.carry_out(Job { earlier: Some(earlier), ..prepared.job }, part, &settings, console))
+    let sessions = Sessions { run: manifest.run.clone(), part: earlier.parts().saturating_add(1) };
+    Ok(stage.carry_out(Job { sessions, earlier: Some(earlier), ..prepared.job }, part, &settings, console))
 }
 
 /// Whether all that was said goes together with `--resume`.

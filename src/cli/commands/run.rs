@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use super::super::args::{Global, RunArgs};
+use super::super::bots;
 use super::super::budget::{budget, nothing_to_spend};
 use super::super::cassettes::{self, Shelf};
 use super::super::config::{self, Config};
@@ -19,7 +20,7 @@ use super::super::environment::Environment;
 use super::super::exit::Exit;
 use super::super::judges::judges_of;
 use super::super::models::{self, CallSettings};
-use super::super::opening::{announcement, open_run};
+use super::super::opening::{announcement, open_run, run_name};
 use super::super::output::{Both, Format, Told};
 use super::super::progress::{Aside, Bar, Show};
 use super::super::selection::Selection;
@@ -34,7 +35,7 @@ use crate::model::Source;
 use crate::provider::Rates;
 use crate::report::lines;
 use crate::run::plan::{Overrides, Plan, PlanError, Planned};
-use crate::run::{Ended, Job, Models, Outlet, Watcher, consume, dispatch, overflows};
+use crate::run::{Ended, Job, Models, Outlet, Sessions, Watcher, consume, dispatch, overflows};
 use crate::scenario::Scenario;
 use crate::snapshot;
 use crate::text::escape::{no_command, visible};
@@ -70,7 +71,8 @@ pub fn run(args: &RunArgs, global: &Global, console: &Console) -> Exit {
     let shelf = &prepared.shelf;
     let part = Part { folder: &folder, journal, is_shown, format, conversations, before: 0, shelf };
     let settings = SnapshotSettings::new(args.snapshots, prepared.config.folder());
-    stage.carry_out(prepared.job, part, &settings, console)
+    let sessions = Sessions { run: run_name(&folder), part: 1 };
+    stage.carry_out(Job { sessions, ..prepared.job }, part, &settings, console)
 }
 
 /// A run of its own.
@@ -224,6 +226,13 @@ pub(super) fn prepare(
     let cap = args.max_cost.or(config.limits.max_cost_usd);
     let shelf =
         cassettes::load(&plan, &config, (args, &paths), environment.model().is_some()).map_err(|wrong| bad(&wrong))?;
+    let wrong = bots::wrong_in_run(&plan, &config, args);
+    if !wrong.is_empty() {
+        return Err(bad(&wrong));
+    }
+    for warning in bots::warnings(&plan, &config) {
+        console.error(&no_command(&visible(&warning)));
+    }
     let judges = judges_of(&plan, &config, args.allow_run).map_err(|wrong| bad(&wrong))?;
     let uncalled = shelf.uncalled((&plan, &judges), &config);
     let budget = budget(&config, (&plan, &judges), cap, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
@@ -236,6 +245,7 @@ pub(super) fn prepare(
         retries: args.retries,
         rates: Rates { rpm: args.rpm.or(rates.rpm), tpm: args.tpm.or(rates.tpm) },
         budget: budget.clone(),
+        folder: config.folder().map(Path::to_owned).unwrap_or_default(),
     };
     let models =
         models::connect(&config, (&plan, &judges), &settings, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
@@ -278,6 +288,7 @@ pub(super) fn prepare(
         is_until_decided: args.until_decided,
         is_triaged: args.triage,
         outsiders,
+        sessions: Sessions::default(),
     };
     Ok(Prepared { config, job, shelf, shard, rerun })
 }

@@ -58,6 +58,8 @@ fn begin(plan: u32) -> Event {
         canaries: serde_json::Map::new(),
         params: serde_json::Map::new(),
         snapshot: crate::model::SnapshotRules::default(),
+        keeps_history: false,
+        is_anew: false,
     }))
 }
 

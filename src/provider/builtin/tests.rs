@@ -190,6 +190,7 @@ fn outcome(kind: BuiltinKind, plants: &[bool], window: &[bool], system: bool) ->
         reply: &Reply { text, finish_reason: Some("stop".into()) },
         facts: &facts,
         system: Some(&system),
+        keeps_history: false,
         tokens_sent: None,
         gathered: None,
         measured: crate::check::Measured::default(),

@@ -234,7 +234,7 @@ fn beside(call: &CallDone, record: &Record, list: &[Message]) -> Option<(Entry, 
         CallKind::Triage => {}
         CallKind::Judge | CallKind::Embedding => return of_another(call, record, source),
         // What a program says is not recorded: it is there to be started again.
-        CallKind::Program => return None,
+        CallKind::Program | CallKind::Replay => return None,
     }
     let sent = call.done.sent_positions().map(|at| list.get(at));
     let sent = sent.map(|message| Some(WireMessage { role: message?.role, content: message?.content.to_string() }));

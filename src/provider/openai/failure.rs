@@ -25,7 +25,7 @@ const LONGEST_TEXT: usize = 300;
 const LONGEST_QUOTE: usize = 120;
 
 /// The error of an answer whose status is no success.
-pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &str) -> CallError {
+pub(in crate::provider) fn of_status(status: StatusCode, headers: &HeaderMap, body: &str) -> CallError {
     let error = error_of_body(status, headers, body);
     let message = describe(status, &error);
     let retry_after = retry_after(headers, SystemTime::now());
@@ -55,7 +55,7 @@ pub(super) fn of_error_object(error: &ErrorObject) -> CallError {
 }
 
 /// The error of a body that is not what was asked for, quoted.
-pub(super) fn malformed(what: &str, body: &str) -> CallError {
+pub(in crate::provider) fn malformed(what: &str, body: &str) -> CallError {
     if body.trim().is_empty() {
         return CallError::Malformed(format!("{what}: it is empty"));
     }
@@ -63,7 +63,7 @@ pub(super) fn malformed(what: &str, body: &str) -> CallError {
 }
 
 /// The error of a request that got no answer, or no whole one.
-pub(super) fn of_transport(error: &reqwest::Error, base: &str) -> CallError {
+pub(in crate::provider) fn of_transport(error: &reqwest::Error, base: &str) -> CallError {
     let cause = cause(error);
     if error.is_connect() {
         let cause =
@@ -74,17 +74,17 @@ pub(super) fn of_transport(error: &reqwest::Error, base: &str) -> CallError {
 }
 
 /// The error of a wait that was too long.
-pub(super) fn no_answer(timeout: Duration) -> CallError {
+pub(in crate::provider) fn no_answer(timeout: Duration) -> CallError {
     CallError::Connection(format!("no answer within {}", seconds(timeout)))
 }
 
 /// A duration in words: `120 s`, `0.5 s`.
-pub(super) fn seconds(duration: Duration) -> String {
+pub(in crate::provider) fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
 
 /// Makes the error's text fit to be shown: one line, nothing invisible, not too long, with the request's id behind it.
-pub(super) fn polish(error: CallError, request_id: Option<&str>, mask: &dyn Fn(&str) -> String) -> CallError {
+pub(in crate::provider) fn polish(error: CallError, request_id: Option<&str>, mask: &dyn Fn(&str) -> String) -> CallError {
     let line = |text: &str, limit: usize| {
         let line = mask(text).split_whitespace().collect::<Vec<_>>().join(" ");
         shorten(&escape::visible(&line), limit)
@@ -105,6 +105,7 @@ pub(super) fn polish(error: CallError, request_id: Option<&str>, mask: &dyn Fn(&
             CallError::Server { status, message: finish(message), retry_after }
         }
         CallError::Refused { status, message } => CallError::Refused { status, message: finish(message) },
+        CallError::NotAgain { status, message } => CallError::NotAgain { status, message: finish(message) },
         CallError::ModelUnusable { status, message } => CallError::ModelUnusable { status, message: finish(message) },
         unsent @ (CallError::ModelStopped(_) | CallError::NotRecorded(_) | CallError::Interrupted) => unsent,
     }
@@ -171,12 +172,12 @@ fn title(page: &str) -> Option<&str> {
 }
 
 /// Whether the body says of itself that it is a page for people.
-pub(super) fn is_html(headers: &HeaderMap) -> bool {
+pub(in crate::provider) fn is_html(headers: &HeaderMap) -> bool {
     content_type(headers).is_some_and(|kind| kind.starts_with("text/html") || kind.starts_with("application/xhtml"))
 }
 
 /// The content type, in lower case.
-pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
+pub(in crate::provider) fn content_type(headers: &HeaderMap) -> Option<String> {
     Some(headers.get(http::header::CONTENT_TYPE)?.to_str().ok()?.to_ascii_lowercase())
 }
 

@@ -6,7 +6,7 @@
 
 mod embedding;
 mod endpoint;
-mod failure;
+pub(super) mod failure;
 mod halves;
 mod http;
 mod service;

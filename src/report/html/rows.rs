@@ -160,6 +160,9 @@ struct Rare<'a> {
     attempts: Option<u32>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     estimated: bool,
+    /// Whether the bot keeps its history itself: what was not sent is not cut.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    keeps_history: bool,
 }
 
 #[derive(Serialize)]
@@ -194,7 +197,7 @@ impl Rows {
             record.done.as_ref().and_then(|done| done.error.as_deref()),
             Said::new(is_again(|before, begin| before.system == begin.system), begin.system.as_deref()),
             Said::new(is_again(|before, begin| before.history == begin.history), &begin.history),
-            is_whole.then(|| record.turns.iter().zip(0..).map(|(turn, place)| self.turn(turn, place)).collect()),
+            is_whole.then(|| record.turns.iter().zip(0..).map(|(turn, place)| self.turn(turn, place, begin.keeps_history)).collect()),
             record.checks.iter().zip(0..).map(|(check, place)| self.check(check, place, is_whole)).collect(),
         );
         Ok(serde_json::to_writer(line, &row)?)
@@ -205,7 +208,7 @@ impl Rows {
         self.before = Some(record);
     }
 
-    fn turn<'a>(&self, turn: &'a TurnDone, place: usize) -> Turn<'a> {
+    fn turn<'a>(&self, turn: &'a TurnDone, place: usize, keeps_history: bool) -> Turn<'a> {
         Turn(
             turn.turn,
             Said::new(self.has(|before| Some(before.turns.get(place)?.user == turn.user)), &turn.user),
@@ -225,6 +228,7 @@ impl Rows {
                 ttft: turn.ttft_ms.map(micros),
                 attempts: (turn.attempts > 1).then_some(turn.attempts),
                 estimated: turn.usage.is_some_and(|usage| usage.estimated),
+                keeps_history,
             },
         )
     }

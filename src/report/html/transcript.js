@@ -288,6 +288,8 @@ function shownMessage(columns, name, element) {
 function sentAndCut(column, turn) {
   const own = column.places.get(questionOf(turn.turn));
   const sent = new Set(turn.sent.flatMap(([from, to]) => Array.from({ length: to - from }, (_, at) => from + at)));
+  // A bot that keeps its history itself may see what was not sent.
+  if (turn.rare.keeps_history) return { sent: [...sent].sort((one, other) => one - other), cut: [] };
   // What another probe asked was never to be sent.
   const cut = Array.from({ length: own }, (_, place) => place).filter((place) => !sent.has(place) && !isProbe(column.messages[place].turn));
   return { sent: [...sent].sort((one, other) => one - other), cut };
@@ -307,7 +309,12 @@ function stretches(column, places) {
 
 function sentLine(column, turn) {
   const { sent, cut } = sentAndCut(column, turn);
-  return make('p.went', {}, make('b', {}, 'sent '), stretches(column, sent), ...(cut.length === 0 ? [] : [make('b', {}, ' cut '), make('s', {}, stretches(column, cut))]));
+  return make('p.went', {}, make('b', {}, 'sent '), stretches(column, sent), turn.rare.keeps_history ? '; the bot keeps its history itself' : '', ...(cut.length === 0 ? [] : [make('b', {}, ' cut '), make('s', {}, stretches(column, cut))]));
+}
+
+function seen(visible) {
+  if (visible === 'unknown') return 'whether the bot saw it is not known';
+  return visible === 'no' ? 'not in the request' : `in the request (${visible})`;
 }
 
 function chip(check, variant) {
@@ -315,7 +322,7 @@ function chip(check, variant) {
   const outcome = fact === null || fact.outcome === null ? [] : [make('span.outcome', {}, sign(fact.outcome, false), fact.outcome)];
   const where = variant.group.path === '' ? '' : `${variant.group.path}:${line}`;
   const evidence = fact === null ? '' : [
-    `“${fact.value}”`, fact.visible === 'no' ? 'not in the request' : `in the request (${fact.visible})`,
+    `“${fact.value}”`, seen(fact.visible),
     fact.distance === null ? '' : `last mentioned ${several(fact.distance, 'exchange', 'exchanges')} before the one at hand`,
   ].filter((part) => part !== '').join(', ');
   const lines = [detail, known === null ? '' : `known failure: ${known}`, evidence].filter((text) => text !== '');

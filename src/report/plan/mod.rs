@@ -136,6 +136,12 @@ fn words(remarks: Remarks, total: &Bound) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if remarks.has_bots {
+        words.push(
+            "a bot that keeps its history itself is told the turns once more for each probe; nothing bounds its tokens"
+                .to_owned(),
+        );
+    }
     if remarks.may_share {
         words.push(
             "what variants of a scenario send alike at one place is sent once, and counted for each; see `--no-share`"

@@ -27,6 +27,9 @@ type Reached = (Result<ChatReply, CallError>, Source, Option<u32>);
 impl Stage<'_> {
     /// The reply to a request: from its recording, from whoever sent the same, or from the provider.
     pub(super) async fn answer(&mut self, number: TurnId, messages: &[Message]) -> Answered {
+        if self.keeps_history() {
+            return self.said(number, messages).await;
+        }
         let observer = CallObserver::new(self.outlet, self.conversation.plan, number);
         let tape = self.conversation.tape.clone();
         let (result, source, shared_from) = match tape.as_deref() {
@@ -108,7 +111,7 @@ impl Stage<'_> {
         Request { model: &key.variant.model, messages, params: &self.params, trial: key.trial }
     }
 
-    async fn call(&self, observer: &CallObserver<'_>, messages: &[Message]) -> Result<ChatReply, CallError> {
+    pub(super) async fn call(&self, observer: &CallObserver<'_>, messages: &[Message]) -> Result<ChatReply, CallError> {
         let request = ChatRequest {
             messages,
             params: &self.conversation.params,

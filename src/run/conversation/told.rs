@@ -9,6 +9,7 @@ use crate::text::tokens;
 
 pub(super) fn begin(conversation: &Conversation) -> Begin {
     let persona = &conversation.script.personas[conversation.persona];
+    let keeps_history = conversation.model.chat.keeps_history();
     Begin {
         plan: conversation.plan,
         conversation: ConversationId::new(&conversation.key).to_string(),
@@ -27,8 +28,11 @@ pub(super) fn begin(conversation: &Conversation) -> Begin {
         turns: u32::try_from(conversation.script.turns.len()).unwrap_or(u32::MAX),
         probes: u32::try_from(conversation.script.probes.len()).unwrap_or(u32::MAX),
         canaries: conversation.canaries.clone(),
-        params: conversation.params.effective(),
+        // A bot that keeps its history itself is sent none.
+        params: if keeps_history { serde_json::Map::new() } else { conversation.params.effective() },
         snapshot: SnapshotRules::clone(&conversation.snapshot),
+        keeps_history,
+        is_anew: conversation.is_anew,
     }
 }
 
@@ -70,11 +74,12 @@ impl Stage<'_> {
     /// Puts what came back into what the journal is told of it.
     pub(super) fn fill(&self, done: &mut TurnDone, messages: &[Message], reply: &ChatReply) {
         let estimate = |message: &Message| tokens::estimate(&message.content) + tokens::PER_MESSAGE as u64;
-        let usage = reply.usage.unwrap_or_else(|| Usage {
-            sent: messages.iter().map(estimate).sum(),
-            reply: tokens::estimate(&reply.reply.text),
-            estimated: true,
-        });
+        // What a bot reads that keeps its history itself is its own matter: there is nothing to estimate.
+        let estimated = || {
+            let sent = messages.iter().map(estimate).sum();
+            Usage { sent, reply: tokens::estimate(&reply.reply.text), estimated: true }
+        };
+        let usage = reply.usage.or_else(|| (!self.keeps_history()).then(estimated));
         let all = self.history.iter().map(estimate).sum::<u64>();
         let sent_history: u64 = messages.iter().filter(|m| m.role != Role::System).map(estimate).sum::<u64>()
             - messages.last().map_or(0, estimate);
@@ -82,15 +87,16 @@ impl Stage<'_> {
         done.reply = Some(reply.reply.text.clone());
         done.thinking.clone_from(&reply.thinking);
         done.finish_reason.clone_from(&reply.reply.finish_reason);
-        done.usage = Some(usage);
-        done.tokens_full_history = Some(usage.sent + all.saturating_sub(sent_history));
+        done.usage = usage;
+        let full = |usage: Usage| usage.sent + all.saturating_sub(sent_history);
+        done.tokens_full_history = usage.filter(|_| !self.keeps_history()).map(full);
         if matches!(self.conversation.tape.as_deref(), Some(Tape::Record(_))) {
             done.chunks.clone_from(&reply.chunks);
         }
         let took = Took {
             latency_ms: Some(reply.latency.as_secs_f64() * 1000.0),
             ttft_ms: reply.ttft.map(|ttft| ttft.as_secs_f64() * 1000.0),
-            cost_usd: self.conversation.model.price.map(|price| price.of(usage)),
+            cost_usd: self.conversation.model.price.zip(usage).map(|(price, usage)| price.of(usage)),
         };
         // What was not asked for cost nothing and took no time.
         if matches!(done.source, Source::Live | Source::Builtin) {

@@ -39,6 +39,7 @@ impl Stage<'_> {
                     exchanges: &self.exchanges,
                     ended_before: self.ended_before,
                     facts: &script.facts,
+                    keeps_history: self.keeps_history(),
                     gathered: &gathered,
                 };
                 let decision = check::decide_transcript(&check.kind, &view);

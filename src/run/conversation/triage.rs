@@ -160,6 +160,7 @@ impl Stage<'_> {
             reply,
             facts: &self.script.facts,
             system: self.system.as_ref(),
+            keeps_history: self.keeps_history(),
             tokens_sent: None,
             gathered: None,
             measured: check::Measured::default(),

@@ -145,6 +145,7 @@ fn play(script: &Script, window: Window, model: Builtin) -> Vec<Played> {
                 reply: &said,
                 facts: &script.facts,
                 system: system.as_ref(),
+                keeps_history: false,
                 tokens_sent: None,
                 measured: Measured::default(),
                 gathered: None,

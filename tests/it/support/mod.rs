@@ -6,5 +6,6 @@ pub mod junit;
 pub mod priced;
 #[cfg(unix)]
 pub mod pty;
+pub mod sample_bots;
 pub mod sandbox;
 pub mod server;

@@ -1,0 +1,34 @@
+//! A talk with a bot that keeps its history itself: one message after another, and no more than the message is known.
+
+use futures::future::BoxFuture;
+
+use super::chat_model::{CallError, ChatReply, Observer};
+
+/// What a bot is told in one turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// The system prompt, where the script has one. It is the same in all turns of a talk.
+    pub system: Option<&'a str>,
+    /// The user's message.
+    pub user: &'a str,
+    /// Which message of the talk it is, from 1.
+    pub turn: u32,
+    /// Whether the reply is asked for piece by piece.
+    pub stream: bool,
+}
+
+/// One talk. Nobody else knows its id, and the bot forgets it, or may, when this is dropped.
+///
+/// Messages are told in their order, each once the one before has its reply. A message that may have been taken is not told again:
+/// the bot would have heard it twice. After an error nothing more is told.
+pub trait Session: Send + Sync {
+    /// Tells the bot the next message.
+    ///
+    /// # Errors
+    /// When no whole reply could be had.
+    fn say<'a>(
+        &'a self,
+        said: Said<'a>,
+        observer: &'a dyn Observer,
+    ) -> BoxFuture<'a, Result<ChatReply, CallError>>;
+}

@@ -1,0 +1,109 @@
+//! Bots that keep their history themselves: each classic bug is found by the scenario that is made for it, and by no other, in a bot
+//! behind a URL, in one that is a program, and in a service that speaks OpenAI's format; the good bot passes.
+
+use std::collections::BTreeSet;
+
+use regex::Regex;
+
+use crate::support::sample_bots::{BUGS, Bug, http_config, programs, sandbox, server, service};
+use crate::support::sandbox::Sandbox;
+
+const RUN: [&str; 5] = ["run", "scenarios", "--snapshots", "off", "--allow-run"];
+
+/// The checks that failed in the latest run.
+fn failed(sandbox: &Sandbox) -> BTreeSet<String> {
+    let rows = sandbox.rows("checks.csv").into_iter().filter(|row| row["verdict"] == "fail");
+    rows.map(|row| format!("{} {} {}", row["scenario"], row["turn"], row["check"])).collect()
+}
+
+fn run(sandbox: &Sandbox, more: &[&str], is_good: bool) -> BTreeSet<String> {
+    let ran = sandbox.run(&[&RUN[..], more].concat());
+    let failed = failed(sandbox);
+    assert_eq!(ran.code, Some(i32::from(!is_good)), "{failed:?}\n{}\n{}", ran.stdout, ran.stderr);
+    failed
+}
+
+fn set(texts: &[&str]) -> BTreeSet<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// What fails of a bot that keeps its history itself. Played one after another: what one list for all holds hangs on who came before.
+fn found(bug: Bug) -> BTreeSet<String> {
+    set(match bug {
+        Bug::None => &[],
+        Bug::SharedList => &["strangers 1 contamination", "strangers 1 forgets"],
+        Bug::ReplyNotSaved | Bug::LastChunkSaved => &["own-words 3 contains"],
+        Bug::SystemInTheList => &["persona-holds  always", "persona-holds 3 recalls"],
+    })
+}
+
+#[test]
+fn a_program_with_a_bug_fails_the_scenario_that_is_made_for_it_and_the_good_one_passes() {
+    for (name, bug) in BUGS {
+        let sandbox = sandbox();
+        programs(&sandbox);
+        assert_eq!(run(&sandbox, &["-j", "1", "--model", name], bug == Bug::None), found(bug), "{name}");
+    }
+}
+
+#[test]
+fn a_bot_behind_a_url_with_a_bug_fails_the_scenario_that_is_made_for_it_and_the_good_one_passes() {
+    for (name, bug) in BUGS {
+        let (server, sandbox) = (server(bug), sandbox());
+        sandbox.write("chat-eval.yaml", http_config(&server));
+        assert_eq!(run(&sandbox, &["-j", "1"], bug == Bug::None), found(bug), "{name}");
+    }
+}
+
+#[test]
+fn a_chunk_that_is_lost_on_its_way_to_the_history_is_lost_only_where_the_reply_is_streamed() {
+    let (server, sandbox) = (server(Bug::LastChunkSaved), sandbox());
+    sandbox.write("chat-eval.yaml", http_config(&server));
+    assert_eq!(run(&sandbox, &["--no-stream"], true), set(&[]));
+}
+
+#[test]
+fn the_same_bugs_in_a_service_that_speaks_openai_are_found_too() {
+    for (name, bug) in BUGS {
+        let (server, sandbox) = (service(bug), sandbox());
+        sandbox.point_bot_at(&server.base_url());
+        let found: &[&str] = match bug {
+            Bug::None => &[],
+            Bug::SharedList => &["strangers 1 contamination", "strangers 1 forgets"],
+            Bug::ReplyNotSaved => &["own-words 3 contains"],
+            Bug::SystemInTheList => &["persona-holds  always"],
+            Bug::LastChunkSaved => &["own-words 1 matches"],
+        };
+        assert_eq!(run(&sandbox, &["-j", "1"], bug == Bug::None), set(found), "{name}");
+    }
+}
+
+/// What varies from run to run: times and the run's id.
+fn steady(text: &str) -> String {
+    let text = Regex::new(r"\d+\.\d s").unwrap().replace_all(text, "N.N s");
+    let text = Regex::new(r"results/\S+").unwrap().replace_all(&text, "results/ID");
+    // Columns are as wide as their widest cell.
+    let text = Regex::new(r"[ ]{2,}").unwrap().replace_all(&text, "  ");
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned()
+}
+
+#[test]
+fn the_verdicts_in_the_catalogue_are_what_the_binary_prints() {
+    let path = format!("{}/docs/bots.md", env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(path).expect("the page");
+    let sessions: Vec<&str> = page.split("```\n$ chat-eval ").skip(1).collect();
+    assert_eq!(sessions.len(), BUGS.len(), "one for each bot");
+    for session in sessions {
+        let (session, _) = session.split_once("```").expect("the end of a session");
+        let (arguments, shown) = session.split_once('\n').expect("a command with its output");
+        let sandbox = sandbox();
+        programs(&sandbox);
+        let ran = sandbox.run(&arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!(steady(&ran.stdout), steady(shown), "{arguments}\n{}\n{}", ran.stdout, ran.stderr);
+    }
+    for name in ["strangers", "own-words", "persona-holds"] {
+        let path = format!("{}/examples/bots/scenarios/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let scenario = std::fs::read_to_string(path).expect("a scenario");
+        assert!(page.contains(scenario.trim()), "the page has `{name}` as it is");
+    }
+}
