@@ -4,13 +4,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::console::Color;
+use super::help;
 use super::import_args::ImportArgs;
 use super::judged_args::{MutateArgs, RecheckArgs};
 use super::output::Format;
 use super::selection::{PlanArgs, Selection};
+use super::shell_args::{CompletionsArgs, ManArgs, SchemaArgs};
 use crate::run::Filter;
 
 /// Regression tests for conversations.
@@ -34,7 +36,7 @@ impl Cli {
     /// # Errors
     /// What is wrong with it; also where it only asks for help.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut command = Self::command();
+        let mut command = help::command();
         let matches = command.try_get_matches_from_mut(arguments)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let (Command::Run(args), Some(("run", matches))) = (&mut cli.command, matches.subcommand()) {
@@ -122,6 +124,12 @@ pub enum Command {
     Import(ImportArgs),
     /// Write a first scenario with its accepted snapshots, a config file and a CI workflow; overwrites nothing
     Init(InitArgs),
+    /// Print the JSON Schema of the scenario file, from which editors complete and check it
+    Schema(SchemaArgs),
+    /// Print what a shell needs to complete this command line
+    Completions(CompletionsArgs),
+    /// Print a manual page, or write all of them
+    Man(ManArgs),
 }
 
 // Whatever takes a number takes a negative one too, and says itself that it is none: clap would call it an unknown argument.

@@ -63,6 +63,7 @@ mod resume;
 mod resume_settings;
 mod review;
 mod scale;
+mod schema;
 mod settings;
 mod shards;
 mod share;

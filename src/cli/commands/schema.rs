@@ -1,0 +1,14 @@
+//! `schema`: the JSON Schema of the scenario file, or of the config file.
+
+use super::super::config_schema;
+use super::super::console::Console;
+use super::super::exit::Exit;
+use super::super::shell_args::SchemaArgs;
+use crate::scenario;
+
+/// Prints the schema that is asked for.
+pub fn schema(args: &SchemaArgs, console: &Console) -> Exit {
+    let schema = if args.is_of_config() { config_schema::schema() } else { scenario::schema::schema() };
+    console.line(&format!("{schema:#}"));
+    Exit::Passed
+}
