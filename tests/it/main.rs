@@ -24,6 +24,8 @@ mod exit_codes;
 mod failures;
 mod flaky;
 mod formats;
+#[cfg(unix)]
+mod help;
 mod hostile;
 mod import;
 mod init;
@@ -43,6 +45,8 @@ mod mutate;
 mod mutate_kinds;
 mod order;
 mod outcomes;
+#[cfg(unix)]
+mod packaging;
 mod panics;
 mod pictures;
 mod pinned;

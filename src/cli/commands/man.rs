@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Command;
 use clap_mangen::Man;
-use roff::{Inline, Roff, bold, roman};
+use clap_mangen::roff::{Inline, Roff, bold, roman};
 
 use super::super::console::{Console, shown};
 use super::super::exit::Exit;

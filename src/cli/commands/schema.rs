@@ -8,7 +8,12 @@ use crate::scenario;
 
 /// Prints the schema that is asked for.
 pub fn schema(args: &SchemaArgs, console: &Console) -> Exit {
-    let schema = if args.is_of_config() { config_schema::schema() } else { scenario::schema::schema() };
-    console.line(&format!("{schema:#}"));
+    console.print(&text(args.is_of_config()));
     Exit::Passed
+}
+
+/// The schema of the scenario file, or of the config file, as `schemas/` has it and `init` writes it.
+pub(super) fn text(is_of_config: bool) -> String {
+    let schema = if is_of_config { config_schema::schema() } else { scenario::schema::schema() };
+    format!("{schema:#}\n")
 }
