@@ -13,12 +13,13 @@ pub struct ImportArgs {
     /// The file; `-` reads standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The folder that the scenarios are written to; it is made where it is not there
+    /// The folder that the scenarios are written to
+    ///
+    /// It is made where it is not there.
     // `--out` of other commands is where a run is made.
     #[arg(short = 'o', long = "into", value_name = "DIR", default_value = "imported")]
     pub folder: PathBuf,
-    /// What becomes of replies that are recorded: `live` asks every turn anew and keeps them as comments, `canned` keeps them,
-    /// and asks the last turn of each conversation alone
+    /// What becomes of replies that are recorded
     #[arg(long, value_name = "HOW", value_enum, default_value_t = Recorded::Live)]
     pub replies: Recorded,
     /// Take the first N conversations only
@@ -27,7 +28,9 @@ pub struct ImportArgs {
     /// Replace files that are there already
     #[arg(long)]
     pub force: bool,
-    /// Write nothing, and exit with 1, where anything cannot be carried over
+    /// Write nothing where anything cannot be carried over
+    ///
+    /// It exits with 1 then.
     #[arg(long)]
     pub strict: bool,
 }
@@ -48,9 +51,9 @@ pub enum ImportFormat {
 /// `--replies`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Recorded {
-    /// Ask every turn anew
+    /// Ask every turn anew, and keep them as comments
     Live,
-    /// Keep them, and ask the last turn
+    /// Keep them, and ask the last turn of each conversation alone
     Canned,
 }
 

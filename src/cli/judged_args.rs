@@ -13,7 +13,7 @@ pub struct RecheckArgs {
     /// The run: its folder, its id, `latest` or `previous`
     #[arg(value_name = "RUN")]
     pub run: String,
-    /// Its scenarios as they are now [default: from where the run had them]
+    /// Its scenarios as they are now [default: where it had them]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// What becomes of snapshots, as for `run`
@@ -22,7 +22,7 @@ pub struct RecheckArgs {
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Auto)]
     pub format: Format,
-    /// Where runs are, and the new one's folder is made [default: results]
+    /// Where runs are and will be [default: results] [env: CHAT_EVAL_OUT]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -33,16 +33,18 @@ pub struct MutateArgs {
     /// The run: its folder, its id, `latest` or `previous`
     #[arg(value_name = "RUN")]
     pub run: String,
-    /// Its scenarios as they are now [default: from where the run had them]
+    /// Its scenarios as they are now [default: where it had them]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Exit with 1 where a smaller share of the changed replies is noticed, from 0 to 1
+    /// Exit with 1 where less is noticed, from 0 to 1
+    ///
+    /// The share of the changed replies that must be noticed, over the whole run.
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = share)]
     pub min_kill: Option<f64>,
     /// What goes to standard output
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = MutateFormat::Auto)]
     pub format: MutateFormat,
-    /// Where runs are [default: results]
+    /// Where runs are [default: results] [env: CHAT_EVAL_OUT]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }

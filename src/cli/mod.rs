@@ -5,8 +5,10 @@ mod bots;
 mod budget;
 mod cassettes;
 mod commands;
+mod compare_args;
 mod config;
 mod config_bots;
+mod config_schema;
 mod console;
 mod controls;
 mod earlier;
@@ -15,6 +17,7 @@ mod environment;
 mod exit;
 mod git;
 mod gone;
+mod help;
 mod history;
 mod import_args;
 mod judged;
@@ -31,6 +34,7 @@ mod rerun;
 mod review;
 mod runs;
 mod selection;
+mod shell_args;
 mod signals;
 mod snapshots;
 mod sources;
@@ -69,6 +73,9 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => commands::diff::diff(&args, &console),
         Command::Import(args) => commands::import::import(&args, &console),
         Command::Init(args) => commands::init::init(&args, &console),
+        Command::Schema(args) => commands::schema::schema(&args, &console),
+        Command::Completions(args) => commands::completions::completions(&args, &console),
+        Command::Man(args) => commands::man::man(&args, &console),
     };
     with_output(exit, !console.is_cut_off()).into()
 }

@@ -41,6 +41,7 @@ pub(super) enum Heard {
     /// Somebody wants an end: Ctrl-C, SIGTERM.
     Stop,
     /// The terminal has gone away. The system says so, and often the shell once more: that is no second wish.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has such signals"))]
     Hangup,
 }
 

@@ -23,6 +23,7 @@ mod read_snapshot;
 mod read_transcript;
 mod read_turns;
 mod read_window;
+pub mod schema;
 mod template;
 mod template_limits;
 #[cfg(test)]

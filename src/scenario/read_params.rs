@@ -5,10 +5,11 @@ use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::Code;
 use crate::model::Params;
 
-const KEYS: &[&str] =
+/// The keys of `params`.
+pub(super) const KEYS: &[&str] =
     &["temperature", "top_p", "max_tokens", "seed", "stop", "presence_penalty", "frequency_penalty", "extra"];
 /// What the tool itself puts into a request.
-const RESERVED: &[&str] = &["model", "messages", "stream", "stream_options", "n"];
+pub(super) const RESERVED: &[&str] = &["model", "messages", "stream", "stream_options", "n"];
 
 /// Reads sampling parameters.
 pub fn params(findings: &mut Findings, node: &Node) -> Option<Params> {

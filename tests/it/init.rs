@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::support::sandbox::Sandbox;
 
-const MADE: [&str; 6] = [
+const MADE: [&str; 8] = [
+    ".chat-eval/config.schema.json",
+    ".chat-eval/scenario.schema.json",
     ".github/workflows/chat-eval.yml",
     ".gitignore",
     "chat-eval.yaml",
@@ -47,6 +49,27 @@ fn its_scenario_forgets_with_a_window_and_remembers_without() {
     // It is worth keeping: it fails for a bot that guesses, and for one that talks too much.
     sandbox.run(&["run", "scenarios/", "--model", "builtin:omniscient", "--snapshots", "off"]).expect(1);
     sandbox.run(&["run", "scenarios/", "--model", "builtin:amnesiac", "--snapshots", "off"]).expect(1);
+}
+
+#[test]
+fn editors_find_the_schemas_that_it_writes() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["init"]).expect(0);
+    for (file, arguments) in
+        [("scenarios/first-name.yaml", &["schema"][..]), ("chat-eval.yaml", &["schema", "--config"])]
+    {
+        let text = sandbox.read(file);
+        let named = text
+            .lines()
+            .next()
+            .unwrap()
+            .strip_prefix("# yaml-language-server: $schema=")
+            .unwrap_or_else(|| panic!("{text}"));
+        // It is relative to the file.
+        let path = std::path::Path::new(file).parent().unwrap().join(named);
+        let schema = std::fs::read_to_string(sandbox.path().join(path)).unwrap();
+        assert_eq!(schema, sandbox.run(arguments).expect(0).stdout, "{file}");
+    }
 }
 
 #[test]

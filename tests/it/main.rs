@@ -26,6 +26,8 @@ mod exit_codes;
 mod failures;
 mod flaky;
 mod formats;
+#[cfg(unix)]
+mod help;
 mod hostile;
 mod http_bots;
 mod import;
@@ -46,6 +48,8 @@ mod mutate;
 mod mutate_kinds;
 mod order;
 mod outcomes;
+#[cfg(unix)]
+mod packaging;
 mod panics;
 mod pictures;
 mod pinned;
@@ -66,6 +70,7 @@ mod resume;
 mod resume_settings;
 mod review;
 mod scale;
+mod schema;
 mod settings;
 mod shards;
 mod share;

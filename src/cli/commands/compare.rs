@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::super::args::{By, CompareArgs, CompareFormat};
+use super::super::compare_args::{By, CompareArgs, CompareFormat};
 use super::super::console::Console;
 use super::super::exit::Exit;
 use super::super::output::{Format, look};

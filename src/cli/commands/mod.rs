@@ -2,9 +2,11 @@
 
 pub mod check;
 pub mod compare;
+pub mod completions;
 pub mod diff;
 pub mod import;
 pub mod init;
+pub mod man;
 pub mod merge;
 pub mod mutate;
 pub mod plan;
@@ -14,3 +16,4 @@ pub mod report;
 pub mod resume;
 pub mod review;
 pub mod run;
+pub mod schema;

@@ -24,6 +24,7 @@ const LEAVE: &str = "\u{1b}[0m\u{1b}[?2004l\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l";
 const REST_OF_A_KEY: Duration = Duration::from_millis(100);
 
 /// How long a program that is to end waits for a terminal that takes nothing.
+#[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has such signals"))]
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What a review hears.
@@ -43,8 +44,10 @@ pub(super) enum Heard {
     /// Keys, or parts of them.
     Bytes(Vec<u8>),
     /// The screen has another size.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has such signals"))]
     Resized,
     /// The program goes on after it was suspended: somebody else had the terminal.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has such signals"))]
     Resumed,
     /// A signal to end, or no more keys will come.
     Stop,
@@ -74,6 +77,7 @@ impl Guard {
     }
 
     /// For an end at once: what is printed may have to wait for the terminal, and is not waited for long.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has such signals"))]
     pub(super) fn give_back_soon(self: &Arc<Self>) {
         self.mode.restore();
         let (done, is_done) = channel::<()>();

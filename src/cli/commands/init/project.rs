@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::super::super::console::{Console, shown};
 use super::super::super::exit::Exit;
 use super::super::super::sources::CONFIG_FILE;
+use super::super::schema;
 use crate::disk;
 
 const SCENARIO: &str = "scenarios/first-name.yaml";
@@ -21,8 +22,13 @@ const SNAPSHOTS: [(&str, &str); 2] = [
     ("scenarios/snapshots/first-name@concierge.builtin.full.snap", include_str!("first-name.full.snap")),
 ];
 
+/// What editors read. It is beside what they edit, and not on some host: it works without a network, and is of the version that
+/// wrote it.
+const SCHEMAS: [(&str, bool); 2] =
+    [(".chat-eval/scenario.schema.json", false), (".chat-eval/config.schema.json", true)];
+
 /// What is made, a file for each folder.
-const PLACES: [&str; 3] = [SCENARIO, SNAPSHOTS[0].0, WORKFLOW];
+const PLACES: [&str; 4] = [SCENARIO, SNAPSHOTS[0].0, WORKFLOW, SCHEMAS[0].0];
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +84,9 @@ fn write_all(folder: &Path) -> Result<Vec<(&'static str, Made)>, (PathBuf, io::E
     files.push((CONFIG_FILE, write(CONFIG_FILE, include_str!("chat-eval.yaml"))?));
     files.push((WORKFLOW, write(WORKFLOW, &workflow)?));
     files.push((IGNORED, write(IGNORED, include_str!("gitignore"))?));
+    for (file, is_config) in SCHEMAS {
+        files.push((file, write(file, &schema::text(is_config))?));
+    }
     Ok(files)
 }
 

@@ -1,0 +1,163 @@
+//! The JSON Schema of the config file: what an editor knows of it.
+//!
+//! The types are described, and never read into: `config.rs` reads by hand. `tests/it/schema.rs` holds the two together. A new
+//! provider is one more variant of [`Model`], with the keys that its models take.
+
+#![expect(dead_code, reason = "the types are described and never made")]
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
+
+use crate::provider::Builtin;
+use crate::scenario::schema::{Filled, Params, Whole, root};
+use crate::text::tokens::Tokenizer;
+
+/// The JSON Schema of the config file.
+#[must_use]
+pub fn schema() -> Value {
+    root::<Config>()
+}
+
+/// # The config of chat-eval
+///
+/// `chat-eval.yaml`: which models there are, where they are, and which keys they need. It is trusted like code.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "config")]
+struct Config {
+    /// The model of scenarios that name none. Default: `builtin`, which is no language model.
+    model: Option<Filled>,
+    /// Conversations in flight. Default: 16.
+    concurrency: Option<Whole<1, 100_000>>,
+    /// What may be sent in a minute, and what a run may spend.
+    limits: Option<Limits>,
+    /// The models, by the names that scenarios have for them. Where any are listed, scenarios may use only these, and `builtin`.
+    models: Option<Models>,
+    /// Who says whether a `judge:` check holds.
+    judge: Option<Judge>,
+    /// Who turns texts into numbers, for `similar: {by: embedding}`.
+    embedding: Option<Embedding>,
+}
+
+/// What may be sent in a minute, and what a run may spend.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Limits {
+    /// Requests a minute, for each provider and model.
+    rpm: Option<Whole<1, 1_000_000_000>>,
+    /// Tokens a minute, for each provider and model.
+    tpm: Option<Whole<1, 1_000_000_000>>,
+    /// The most that a run may spend, in USD. Live models need a `price` then, and scenarios `params: {max_tokens}`.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    max_cost_usd: Option<f64>,
+}
+
+/// Who judges, where a check does not say it itself.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Judge {
+    /// A language model, by its name under `models:`.
+    model: Option<Filled>,
+    /// How often it is asked; the majority counts. Default: 1.
+    votes: Option<Whole<1, 99>>,
+    /// Sampling parameters of what it is asked.
+    params: Option<Params>,
+}
+
+/// Who turns texts into numbers.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Embedding {
+    /// A model that makes embeddings, by its name under `models:`.
+    model: Filled,
+}
+
+/// Models by name.
+struct Models;
+
+impl JsonSchema for Models {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Models".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "propertyNames": {"not": {"enum": Builtin::MODELS}},
+            "additionalProperties": generator.subschema_for::<Model>(),
+        })
+    }
+}
+
+/// A model: who answers, and where.
+#[derive(JsonSchema)]
+#[schemars(tag = "provider", rename_all = "lowercase", deny_unknown_fields)]
+enum Model {
+    /// A server that speaks OpenAI's chat completions: OpenAI, vLLM, llama.cpp, Ollama, LM Studio, OpenRouter, …
+    OpenAi {
+        /// What the server calls the model. Default: the name here.
+        model: Option<Filled>,
+        /// Where the server is. Default: `OPENAI_BASE_URL`, else OpenAI itself.
+        #[schemars(extend("examples" = ["http://127.0.0.1:8080/v1"]))]
+        base_url: Option<Filled>,
+        /// The environment variable that has the key; `none` for a server that wants none. Default: `OPENAI_API_KEY`.
+        #[schemars(extend("examples" = ["OPENAI_API_KEY", "none"]))]
+        api_key_env: Option<Filled>,
+        /// What it costs: `plan` and reports say it then, and `--max-cost` caps it.
+        price: Option<Price>,
+        /// What token windows count with. Default: `o200k_base`.
+        tokenizer: Option<TokenizerName>,
+    },
+    /// The embedded model: a measuring instrument for windows and scripts, and no language model.
+    Builtin {
+        /// Which kind of it. Default: the one that reads.
+        model: Option<BuiltinName>,
+        /// What it is said to cost.
+        price: Option<Price>,
+        /// What token windows count with. Default: `o200k_base`.
+        tokenizer: Option<TokenizerName>,
+    },
+}
+
+/// USD for a million tokens.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Price {
+    /// Of those that are sent.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    input: f64,
+    /// Of those that come back.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    output: f64,
+}
+
+/// One of a list of words that another room has.
+macro_rules! words {
+    ($($name:ident: $words:expr;)*) => {$(
+        struct $name;
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "enum": $words})
+            }
+        }
+    )*};
+}
+
+words! {
+    TokenizerName: Tokenizer::ALL.map(|(name, _)| name);
+    BuiltinName: Builtin::MODELS;
+}
