@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::chat_args::ChatArgs;
 use super::console::Color;
 use super::import_args::ImportArgs;
 use super::judged_args::{MutateArgs, RecheckArgs};
@@ -71,6 +72,7 @@ Examples:
   chat-eval compare previous latest              what got worse between two runs
   chat-eval diff origin/main                     what changed in the snapshots, for a pull request
   chat-eval review                               decide on snapshots that are new or differ
+  chat-eval chat scenarios/whats-my-name.yaml    try its persona and window by hand
   chat-eval import openai-chat chats.jsonl       scenarios of conversations that you have
 
 CHAT_EVAL_MODEL, CHAT_EVAL_CONCURRENCY and CHAT_EVAL_OUT stand between these options and the files.
@@ -118,6 +120,8 @@ pub enum Command {
     /// Show what changed in the snapshots since a git revision, as Markdown for a pull request; exits 0 whether anything
     /// did or not
     Diff(DiffArgs),
+    /// Talk to a persona, word by word as it replies; `/save FILE` writes the talk as a scenario
+    Chat(ChatArgs),
     /// Make scenarios of conversations that another tool has; says what cannot be carried over, and overwrites nothing
     Import(ImportArgs),
     /// Write a first scenario with its accepted snapshots, a config file and a CI workflow; overwrites nothing
@@ -227,7 +231,7 @@ pub(super) fn conversations(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "a whole number of conversations, 0 or more".to_owned())
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(seconds),
         _ => Err("a number of seconds from 0.001 to 86400".to_owned()),

@@ -26,6 +26,7 @@ pub mod requests;
 mod shard;
 mod sharing;
 mod so_far;
+pub mod talk;
 mod tape;
 mod until_decided;
 
