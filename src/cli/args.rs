@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::chat_args::ChatArgs;
 use super::compare_args::CompareArgs;
 use super::console::Color;
 use super::help;
@@ -125,6 +126,11 @@ pub enum Command {
     /// As Markdown, for a pull request: verdicts and outcomes first, then what was sent, then the turns that changed. It exits 0
     /// whether anything changed or not.
     Diff(DiffArgs),
+    /// Talk to a persona by hand
+    ///
+    /// The reply streams word by word, and a line below it says what was sent and which facts were remembered. `/save FILE` writes the talk
+    /// as a scenario.
+    Chat(ChatArgs),
     /// Make scenarios of conversations that another tool has
     ///
     /// What cannot be carried over is listed, and nothing is overwritten.
@@ -267,7 +273,7 @@ pub(super) fn conversations(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "a whole number of conversations, 0 or more".to_owned())
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(seconds),
         _ => Err("a number of seconds from 0.001 to 86400".to_owned()),

@@ -117,6 +117,7 @@ const PROGRAM: &[Example] = &[
     ("chat-eval run --rerun failed", "once more what failed in the latest run"),
     ("chat-eval compare previous latest", "what got worse between two runs"),
     ("chat-eval review --list", "snapshots that are new or differ; without --list, decide on them"),
+    ("chat-eval chat scenarios/whats-my-name.yaml", "try its persona and its window by hand"),
 ];
 
 const ABOUT: &str = "\
@@ -200,6 +201,12 @@ pub fn examples(command: &str) -> &'static [Example] {
         "diff" => &[
             ("chat-eval diff origin/main", "what a branch changed"),
             ("chat-eval diff HEAD -- scenarios/snapshots", "what is not committed yet"),
+        ],
+        "chat" => &[
+            ("chat-eval chat --persona 'You are a patient tutor.'", "a persona, on the model of the config"),
+            ("chat-eval chat scenarios/whats-my-name.yaml", "its persona, window, facts and history; /script offers its turns"),
+            ("chat-eval chat --window 2", "what does a window of two exchanges forget?"),
+            ("printf 'Hi\\nAnd you?\\n' | chat-eval chat", "a message a line; the replies alone on standard output"),
         ],
         "import" => &[
             ("chat-eval import openai-chat chats.jsonl", "OpenAI's chat messages, into the folder imported"),

@@ -4,6 +4,8 @@ mod args;
 mod bots;
 mod budget;
 mod cassettes;
+mod chat;
+mod chat_args;
 mod commands;
 mod compare_args;
 mod config;
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Mutate(args) => commands::mutate::mutate(&args, &console),
         Command::Merge(args) => commands::merge::merge(&args, &cli.global, &console),
         Command::Diff(args) => commands::diff::diff(&args, &console),
+        Command::Chat(args) => commands::chat::chat(&args, &cli.global, &console),
         Command::Import(args) => commands::import::import(&args, &console),
         Command::Init(args) => commands::init::init(&args, &console),
         Command::Schema(args) => commands::schema::schema(&args, &console),

@@ -164,6 +164,16 @@ pub fn connect(
     if wrong.is_empty() { Ok(models) } else { Err(wrong) }
 }
 
+/// Makes the provider of one model on its own.
+///
+/// # Errors
+/// What keeps it from being called.
+pub fn connect_one(config: &Config, name: &str, settings: &CallSettings) -> Result<Model, Diagnostic> {
+    let model = resolve(config, name)?;
+    let chat = provider(name, &model, settings, &mut Shared::default())?;
+    Ok(Model { chat, price: model.price, tokenizer: model.tokenizer })
+}
+
 fn provider(
     name: &str,
     config: &ModelConfig,

@@ -38,8 +38,10 @@ impl Asked {
 /// What a signal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// Somebody wants an end: Ctrl-C, SIGTERM.
-    Stop,
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
     /// The terminal has gone away. The system says so, and often the shell once more: that is no second wish.
     #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has such signals"))]
     Hangup,
@@ -72,7 +74,7 @@ async fn until_the_end(mut signals: Signals, asking: &watch::Sender<bool>) {
         let heard = signals.next().await;
         let is_going_on = asking.send(true).is_ok();
         let is_last = match heard {
-            Heard::Stop => is_asked || !is_going_on,
+            Heard::Interrupt | Heard::Terminate => is_asked || !is_going_on,
             Heard::Hangup => !is_asked && !is_going_on,
         };
         if is_last {
@@ -127,8 +129,8 @@ impl Signals {
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => Heard::Stop,
-            _ = self.terminate.recv() => Heard::Stop,
+            _ = self.interrupt.recv() => Heard::Interrupt,
+            _ = self.terminate.recv() => Heard::Terminate,
             () = hangup => Heard::Hangup,
         }
     }
@@ -153,17 +155,17 @@ fn ignores_hangup(status: &str) -> bool {
 }
 
 #[cfg(windows)]
-struct Signals(tokio::signal::windows::CtrlC);
+pub(super) struct Signals(tokio::signal::windows::CtrlC);
 
 #[cfg(windows)]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self(tokio::signal::windows::ctrl_c()?))
     }
 
-    async fn next(&mut self) -> Heard {
+    pub(super) async fn next(&mut self) -> Heard {
         let _ = self.0.recv().await;
-        Heard::Stop
+        Heard::Interrupt
     }
 }
 

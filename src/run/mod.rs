@@ -27,6 +27,7 @@ mod sessions;
 mod shard;
 mod sharing;
 mod so_far;
+pub mod talk;
 mod tape;
 pub mod unseen;
 mod until_decided;

@@ -18,6 +18,13 @@ use super::hidden::{first_hidden, is_hidden, may_be_hidden};
 /// is left to its writer.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
+    visible_behind(None, text)
+}
+
+/// The same for a piece of a text that comes in pieces: `before` is the last character of what came so far, which may decide
+/// how the first one of this is shown. A line end of two characters must not be cut in two.
+#[must_use]
+pub fn visible_behind(before: Option<char>, text: &str) -> Cow<'_, str> {
     if is_plain(text) {
         return Cow::Borrowed(text);
     }
@@ -25,7 +32,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     let (head, tail) = text.split_at(first);
     let mut shown = String::with_capacity(text.len() + 16);
     shown.push_str(head);
-    let mut before = head.chars().next_back();
+    let mut before = head.chars().next_back().or(before);
     let mut characters = tail.chars().peekable();
     while let Some(character) = characters.next() {
         if character == '\r' && characters.peek() == Some(&'\n') {

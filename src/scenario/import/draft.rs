@@ -169,7 +169,9 @@ fn step_yaml(step: &Step, is_canned: bool) -> Yaml {
     Yaml::Map(parts)
 }
 
-fn window_yaml(window: Window) -> Yaml {
+/// A window as a scenario writes it.
+#[must_use]
+pub fn window_yaml(window: Window) -> Yaml {
     let number = |n: u32| Yaml::Bare(n.to_string());
     let (key, size) = match window.tail {
         Tail::Full => return Yaml::Template("full".into()),

@@ -22,7 +22,7 @@ use std::io::BufRead;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-pub use draft::{Draft, LeftOut, Step};
+pub use draft::{Draft, LeftOut, Step, window_yaml};
 
 use super::{FileProblem, Files, load};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
