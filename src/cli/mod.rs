@@ -4,7 +4,7 @@ mod args;
 mod budget;
 mod cassettes;
 mod commands;
-mod config;
+pub mod config;
 mod console;
 mod controls;
 mod earlier;

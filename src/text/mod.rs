@@ -4,6 +4,7 @@
 
 pub mod count;
 pub mod escape;
+pub mod file_name;
 mod hidden;
 pub mod layout;
 pub mod markdown;
