@@ -204,7 +204,10 @@ pub fn examples(command: &str) -> &'static [Example] {
         ],
         "chat" => &[
             ("chat-eval chat --persona 'You are a patient tutor.'", "a persona, on the model of the config"),
-            ("chat-eval chat scenarios/whats-my-name.yaml", "its persona, window, facts and history; /script offers its turns"),
+            (
+                "chat-eval chat scenarios/whats-my-name.yaml",
+                "its persona, window, facts and history; /script offers its turns",
+            ),
             ("chat-eval chat --window 2", "what does a window of two exchanges forget?"),
             ("printf 'Hi\\nAnd you?\\n' | chat-eval chat", "a message a line; the replies alone on standard output"),
         ],

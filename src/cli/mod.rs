@@ -8,7 +8,7 @@ mod chat;
 mod chat_args;
 mod commands;
 mod compare_args;
-mod config;
+pub mod config;
 mod config_bots;
 mod config_schema;
 mod console;

@@ -20,6 +20,9 @@ const NO_SCENARIOS: [&str; 2] = ["snapshots", "cassettes"];
 
 /// How many files a thread must have to read, to be worth its start.
 const WORTH_A_THREAD: usize = 64;
+/// The stack of a thread that reads, in bytes: what the main thread has. YAML may be as deep as its limit allows, and the usual stack
+/// of a thread is a quarter of this: too little in a build that is not optimized.
+const READER_STACK: usize = 8 << 20;
 
 /// A scenario file that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,10 +106,19 @@ fn read_side_by_side(found: &[Found]) -> Vec<(Vec<Scenario>, Vec<Diagnostic>)> {
         return vec![read(found)];
     }
     std::thread::scope(|scope| {
-        let shares = found.chunks(found.len().div_ceil(threads));
-        let readers: Vec<_> = shares.map(|files| scope.spawn(move || read(files))).collect();
-        // A panic of a reader goes on here, as it would with one thread.
-        readers.into_iter().map(|reader| reader.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        let (shares, read) = (found.chunks(found.len().div_ceil(threads)), &read);
+        let start = |files| {
+            let reader = std::thread::Builder::new().stack_size(READER_STACK).spawn_scoped(scope, move || read(files));
+            (files, reader.ok())
+        };
+        let readers: Vec<_> = shares.map(start).collect();
+        let joined = readers.into_iter().map(|(files, reader)| match reader {
+            // A panic of a reader goes on here, as it would with one thread.
+            Some(reader) => reader.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            // No thread is to be had: it is read here.
+            None => read(files),
+        });
+        joined.collect()
     })
 }
 

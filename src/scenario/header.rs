@@ -17,6 +17,7 @@ use super::yaml::{self, Node, Value};
 use super::{Files, Needs, Scenario, read_fact, read_params, read_snapshot, read_window};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::{CanaryKind, Script, Window};
+use crate::text::file_name::is_device;
 
 const KEYS: &[&str] = &[
     "name",
@@ -221,6 +222,16 @@ impl Reader<'_> {
             let message = format!("`{name}`{from} is no name for a scenario");
             let help = format!("`name:` has lower-case letters, digits, `.`, `_` and `-`, at most {MAX_NAME} of them");
             findings.error_help(Code::InvalidName, at, message, "", help);
+        } else if name.starts_with('.') || is_device(&name) {
+            // Its recordings are a file of this name.
+            let at = given.unwrap_or_else(|| self.fields.node());
+            let why = if name.starts_with('.') {
+                "files that begin with `.` are hidden"
+            } else {
+                "Windows keeps it for a device"
+            };
+            let message = format!("`{name}` is no name for a scenario: {why}");
+            findings.error_help(Code::InvalidName, at, message, "", "give it another `name:`");
         }
         name
     }

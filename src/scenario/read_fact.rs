@@ -12,6 +12,9 @@ use crate::model::{CanaryKind, Fact, MatchKind};
 
 const KEYS: &[&str] = &["value", "aliases", "match", "regex", "asks", "outdated"];
 
+/// How many texts the facts of a scenario may have in all. Each is looked for in every message that is sent.
+const MOST_TEXTS: usize = 1000;
+
 /// Reads which facts are canaries, and of which kind. Whatever else is wrong is found where the facts are read.
 pub fn canaries(findings: &mut Findings, node: &Node) -> Vec<(String, CanaryKind)> {
     let Value::Map(entries) = &node.value else { return Vec::new() };
@@ -40,7 +43,20 @@ pub fn facts(findings: &mut Findings, node: &Node, own: &Variables) -> Vec<Fact>
         // A fact that is wrong keeps its name, so that the checks that name it are not called wrong too.
         Some(fact(findings, name, value, own).unwrap_or_else(|| empty(name)))
     });
-    facts.collect()
+    let facts: Vec<Fact> = facts.collect();
+    let texts: usize = facts.iter().map(|fact| 1 + fact.aliases.len() + fact.asks.len() + fact.outdated.len()).sum();
+    if texts > MOST_TEXTS {
+        let message =
+            format!("the facts have {texts} values, aliases and `asks` in all, and at most {MOST_TEXTS} are allowed");
+        findings.error_help(
+            Code::OutOfRange,
+            node,
+            message,
+            "",
+            "each of them is looked for in every message; a `regex` has alternatives: `a|b`",
+        );
+    }
+    facts
 }
 
 fn empty(name: &str) -> Fact {

@@ -4,6 +4,7 @@
 
 pub mod count;
 pub mod escape;
+pub mod file_name;
 pub mod flow;
 mod hidden;
 pub mod layout;

@@ -2,7 +2,6 @@
 //!
 //! A key has no `Display`; it leaves this file only inside a header that is marked sensitive.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use async_openai::config::Config;
@@ -11,15 +10,15 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::SettingsError;
-
-/// A key shorter than this is a filler for a server that wants none (`x`, `-`): to blot it out would blot out letters.
-const SHORTEST_SECRET: usize = 4;
+use super::spellings::spellings;
 
 /// A checked base URL with its key.
 pub(super) struct Endpoint {
     base: String,
     query: Vec<(String, String)>,
     key: SecretString,
+    /// How the key may stand in a text, the longest first. Nothing here has a `Debug` that would show them.
+    spellings: Vec<String>,
     header: Option<HeaderValue>,
 }
 
@@ -38,7 +37,8 @@ impl Endpoint {
         let header = key.map(bearer).transpose()?;
         let query = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
         let base = bare(&url);
-        Ok(Self { base, query, key: key.cloned().unwrap_or_default(), header })
+        let spellings = key.map(|key| spellings(key.expose_secret())).unwrap_or_default();
+        Ok(Self { base, query, key: key.cloned().unwrap_or_default(), spellings, header })
     }
 
     /// The base URL as it is shown: without a query.
@@ -46,24 +46,15 @@ impl Endpoint {
         &self.base
     }
 
-    /// The text with `***` wherever the key stood, as it is or as it is spelled inside JSON.
+    /// The text with `***` wherever the key stood, as it is or as some format spells it.
     pub(super) fn mask(&self, text: String) -> String {
-        self.spellings().fold(text, |text, key| if text.contains(&*key) { text.replace(&*key, "***") } else { text })
+        self.spellings.iter().fold(text, |text, key| if text.contains(key) { text.replace(key, "***") } else { text })
     }
 
     /// How many bytes at the end of a text may be the beginning of the key.
     fn begun(&self, text: &str) -> usize {
-        let begun = |key: &str| (1..key.len()).rev().find(|&length| text.ends_with(&key[..length])).unwrap_or(0);
-        self.spellings().map(|key| begun(&key)).max().unwrap_or(0)
-    }
-
-    /// How the key may stand in a text; nothing where there is none to hide. A key is ASCII, so it can be cut anywhere.
-    fn spellings(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        let key = self.key.expose_secret();
-        let is_secret = key.len() >= SHORTEST_SECRET;
-        let in_json = is_secret.then(|| serde_json::Value::from(key).to_string());
-        let in_json = in_json.map(|quoted| Cow::Owned(quoted[1..quoted.len() - 1].to_owned()));
-        is_secret.then_some(Cow::Borrowed(key)).into_iter().chain(in_json)
+        let begun = |key: &String| (1..key.len()).rev().find(|&length| text.ends_with(&key[..length])).unwrap_or(0);
+        self.spellings.iter().map(begun).max().unwrap_or(0)
     }
 }
 

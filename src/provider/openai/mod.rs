@@ -10,6 +10,7 @@ pub(super) mod failure;
 mod halves;
 mod http;
 mod service;
+mod spellings;
 mod stream;
 mod thinking;
 mod usual;
