@@ -63,6 +63,7 @@ pages! {
     readme: "README.md",
     cassettes: "docs/cassettes.md",
     compare: "docs/compare.md",
+    comparison: "docs/comparison.md",
     import: "docs/import.md",
     judge: "docs/judge.md",
     mutate: "docs/mutate.md",
