@@ -9,6 +9,7 @@
 
 mod answer_checks;
 mod apart;
+mod book;
 mod bots;
 mod budget;
 mod canaries;

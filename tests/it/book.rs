@@ -1,0 +1,100 @@
+//! The book is true: its commands are run and print what it shows, its scenarios are right, its links lead somewhere, and its
+//! reference is what the code says.
+//!
+//! On a page a block marked `console` has commands (`$ …`) with what they print below them; a line `…` stands for lines that are
+//! left out, and `$ echo $?` shows an exit code, which must be shown where it is not 0. A block `sh` is run as a script, which must
+//! exit 0. A block `yaml` is written to the file that its first line or a mark names, or is a part of a scenario or a
+//! config, which is put around with what it needs; either must pass `check`. Marks are comments, a line above a block:
+//!
+//! - `<!-- no-run: WHY -->`: it is not run. Its commands and flags must be there all the same.
+//! - `<!-- file: PATH -->`: it is written there. `<!-- wrong: WHY -->`: it is a scenario that `check` refuses.
+//! - `<!-- background -->`: a server, which is started and has said that it listens when the page goes on.
+//! - `<!-- fresh -->`, `<!-- shipped -->`: from here on in an empty folder, or in a copy of the shipped scenarios.
+//! - `<!-- setup: COMMAND -->`: it is run before, unseen.
+//! - `<!-- parrot -->`: from here on a server at port 8080 repeats what it is told.
+//!
+//! `CHAT_EVAL_BOOK=write cargo test --test it book::` writes what the commands print, and the generated pages, into the book.
+
+mod links;
+mod page;
+mod parrot;
+mod reference;
+mod session;
+
+use std::collections::BTreeSet;
+
+use crate::support::sandbox::Sandbox;
+
+/// Pages that are written elsewhere at this time. Each has its line in docs/SUMMARY.md, in a comment as long as it is not
+/// there; when it has come, its blocks are marked and it is taken out of this list.
+pub const LATER: [&str; 5] = ["bots.md", "chat.md", "install.md", "providers.md", "security.md"];
+
+/// Pages whose blocks other tests hold: `lint.rs`, `scale.rs`, `datasets.rs`.
+const HELD_ELSEWHERE: [&str; 3] = ["memory-lint.md", "scale.md", "datasets.md"];
+
+/// Blocks of the book and the README that are not run, each with its reason.
+const NOT_RUN: usize = 10;
+
+macro_rules! pages {
+    ($($name:ident: $page:literal,)+) => {
+        /// The pages with blocks that are run.
+        const PLAYED: &[&str] = &[$($page),+];
+        $(
+            #[test]
+            fn $name() {
+                session::play($page, Sandbox::new());
+            }
+        )+
+    };
+}
+
+pages! {
+    ci: "docs/how-to/ci.md",
+    cost: "docs/how-to/cost.md",
+    personas: "docs/how-to/personas.md",
+    own_bots: "docs/how-to/bots.md",
+    record_and_replay: "docs/how-to/record-and-replay.md",
+    scale: "docs/how-to/scale.md",
+    tutorial: "docs/tutorial.md",
+    windows: "docs/how-to/windows.md",
+    checks: "docs/reference/checks.md",
+    config: "docs/reference/config.md",
+    exit_codes: "docs/reference/exit-codes.md",
+    readme: "README.md",
+    cassettes: "docs/cassettes.md",
+    compare: "docs/compare.md",
+    comparison: "docs/comparison.md",
+    import: "docs/import.md",
+    judge: "docs/judge.md",
+    mutate: "docs/mutate.md",
+    recheck: "docs/recheck.md",
+    report: "docs/report.md",
+    results: "docs/results.md",
+    review: "docs/review.md",
+    scenarios: "docs/scenarios.md",
+}
+
+#[test]
+fn every_page_with_a_block_is_played() {
+    let mut expected: BTreeSet<String> = BTreeSet::from(["README.md".to_owned()]);
+    for page in page::pages() {
+        let is_held = HELD_ELSEWHERE.contains(&page.as_str()) || LATER.contains(&page.as_str());
+        let page = format!("docs/{page}");
+        let languages = ["console", "sh", "yaml"];
+        if !is_held && page::blocks(&page::read(&page)).iter().any(|block| languages.contains(&block.language.as_str()))
+        {
+            expected.insert(page);
+        }
+    }
+    assert_eq!(PLAYED.iter().map(|page| (*page).to_owned()).collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn few_blocks_are_not_run_and_each_says_why() {
+    let not_run: Vec<String> = PLAYED
+        .iter()
+        .flat_map(|page| page::blocks(&page::read(page)).into_iter().map(move |block| (page, block)))
+        .filter_map(|(page, block)| Some(format!("{page}:{}: {}", block.line, block.mark("no-run")?)))
+        .collect();
+    assert_eq!(not_run.len(), NOT_RUN, "not run are\n{}", not_run.join("\n"));
+}
