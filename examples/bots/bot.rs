@@ -100,7 +100,10 @@ pub fn read(messages: &[Message]) -> String {
     let before = &messages[..messages.len().saturating_sub(1)];
     let answer = if user.contains("open a ticket") {
         // Of what was said so far, so that two bots that heard the same say the same.
-        let number = messages.iter().flat_map(|(_, text)| text.bytes()).fold(7_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 9000);
+        let number = messages
+            .iter()
+            .flat_map(|(_, text)| text.bytes())
+            .fold(7_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 9000);
         format!("Your ticket is T-{} in the queue.", 1000 + number)
     } else if let Some(asked) = user.strip_prefix("What's my ").and_then(|rest| rest.strip_suffix('?')) {
         match before.iter().rev().find_map(|(_, text)| stated(text, asked)) {
@@ -111,7 +114,9 @@ pub fn read(messages: &[Message]) -> String {
         "Noted.".to_owned()
     };
     let sign = messages.first().filter(|(role, _)| role == "system");
-    let sign = sign.and_then(|(_, text)| text.split_once("Sign every reply with ")).map(|(_, sign)| sign.trim_end_matches('.'));
+    let sign = sign
+        .and_then(|(_, text)| text.split_once("Sign every reply with "))
+        .map(|(_, sign)| sign.trim_end_matches('.'));
     sign.map_or_else(|| answer.clone(), |sign| format!("{answer} {sign}"))
 }
 

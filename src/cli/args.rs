@@ -211,7 +211,7 @@ pub struct RunArgs {
     /// variant's trials are begun a few at a time then
     #[arg(long)]
     pub until_decided: bool,
-    /// Let `run:` checks start programs. They come from whoever wrote the scenarios, and may do whatever you may
+    /// Let `run:` checks and bots of `provider: command` start programs. They come from whoever wrote the files, and may do whatever you may
     #[arg(long)]
     pub allow_run: bool,
 }

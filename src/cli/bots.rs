@@ -98,28 +98,30 @@ pub fn wrong_in_run(plan: &Plan, config: &Config, args: &RunArgs) -> Vec<Diagnos
         wrong.extend(no_triage(plan, config));
     }
     let refuse = |message: &dyn Fn(&str) -> String, help: &str| -> Vec<Diagnostic> {
-        let refused = bots(plan, config).map(|name| {
-            placed(Diagnostic::error(Code::KeepsHistory, message(name)).help(help), plan, name)
-        });
+        let refused = bots(plan, config)
+            .map(|name| placed(Diagnostic::error(Code::KeepsHistory, message(name)).help(help), plan, name));
         refused.collect()
     };
     if args.history != History::Live {
         let message = |name: &str| format!("no earlier replies can be pinned on `{name}`: it keeps its history itself");
         wrong.extend(refuse(&message, "`-k '!model=NAME'` leaves it out of the run"));
     }
-    let other = "`-k '!model=NAME'` leaves it out of the run; `--model builtin` plays the scenarios on the embedded model";
+    let other =
+        "`-k '!model=NAME'` leaves it out of the run; `--model builtin` plays the scenarios on the embedded model";
     if args.offline || args.cassettes == Cassettes::Only {
         let message = |name: &str| {
             format!("`{name}` cannot be played offline: it keeps its history itself, and what it says is not recorded")
         };
         wrong.extend(refuse(&message, other));
     } else if args.cassettes == Cassettes::Record {
-        let message = |name: &str| format!("what `{name}` says is not recorded: it hangs on the history that it keeps itself");
+        let message =
+            |name: &str| format!("what `{name}` says is not recorded: it hangs on the history that it keeps itself");
         wrong.extend(refuse(&message, other));
     }
     if !args.allow_run {
         wrong.extend(bots(plan, config).filter(|name| is_program(config, name)).map(|name| {
-            let message = format!("the model `{name}` starts a program, and programs are started with `--allow-run` only");
+            let message =
+                format!("the model `{name}` starts a program, and programs are started with `--allow-run` only");
             let help = "read what the config starts, then say `--allow-run`";
             placed(Diagnostic::error(Code::ProgramNotAllowed, message).help(help), plan, name)
         }));

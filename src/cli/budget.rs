@@ -69,7 +69,8 @@ pub fn nothing_to_spend(config: &Config, plan: &Plan, cap: Option<f64>, uncalled
 
 /// What a bot sends to its model nobody else knows.
 fn without_bound(config: &Config, plan: &Plan, name: &str) -> Diagnostic {
-    let message = format!("the run has a budget, and nothing bounds what a call to `{name}` costs: it keeps its history itself");
+    let message =
+        format!("the run has a budget, and nothing bounds what a call to `{name}` costs: it keeps its history itself");
     let diagnostic = Diagnostic::error(Code::MissingPrice, message)
         .help("`price: {input: 0, output: 0}` says that its calls cost nothing; `--max-cost` bounds no others of it");
     match config.place_of_model(name) {

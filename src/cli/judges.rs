@@ -156,8 +156,7 @@ pub fn no_judge(name: &str) -> Diagnostic {
 
 /// A bot that keeps its history itself, named as a judge.
 pub fn no_judging_bot(name: &str) -> Diagnostic {
-    let message =
-        format!("`{name}` is a bot that keeps its history itself: it judges none and makes no embedding");
+    let message = format!("`{name}` is a bot that keeps its history itself: it judges none and makes no embedding");
     Diagnostic::error(Code::KeepsHistory, message).help("name a language model of the config")
 }
 

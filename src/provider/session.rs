@@ -26,9 +26,5 @@ pub trait Session: Send + Sync {
     ///
     /// # Errors
     /// When no whole reply could be had.
-    fn say<'a>(
-        &'a self,
-        said: Said<'a>,
-        observer: &'a dyn Observer,
-    ) -> BoxFuture<'a, Result<ChatReply, CallError>>;
+    fn say<'a>(&'a self, said: Said<'a>, observer: &'a dyn Observer) -> BoxFuture<'a, Result<ChatReply, CallError>>;
 }

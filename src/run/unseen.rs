@@ -96,7 +96,8 @@ impl Found<'_> {
                 let message = format!("a canned reply cannot be given to `{bot}`, which keeps its history itself");
                 self.push(message, place, "leave out `reply`; in the place of `filler` write turns that are asked");
             } else if !turn.captures.is_empty() && !script.probes.is_empty() {
-                let message = format!("`capture` and `probes` do not go together on `{bot}`, which keeps its history itself");
+                let message =
+                    format!("`capture` and `probes` do not go together on `{bot}`, which keeps its history itself");
                 let help = "each probe hears the script in a session of its own, where the bot answers something else; ask in a turn";
                 self.push(message, place, help);
             }
@@ -126,7 +127,8 @@ impl Found<'_> {
         };
         let Some((bot, _)) = self.bots.iter().find(|(name, model)| is_for(check, name, *model)) else { return };
         let message = format!("{what}, and `{bot}` keeps its history itself");
-        let help = "`recalls` and `forgets` look at the reply; `models: [GLOB]` beside a check says for which models it is";
+        let help =
+            "`recalls` and `forgets` look at the reply; `models: [GLOB]` beside a check says for which models it is";
         let place = self.place(check.position);
         self.push(message, Some(place), help);
     }

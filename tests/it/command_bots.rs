@@ -120,13 +120,31 @@ fn each_way_of_misbehaving_is_called_by_its_name() {
     let once = "read line; echo '{\"reply\": \"Hi\"}'; ";
     for (script, expected) in [
         (format!("{once}exit 3"), "the program ended with exit code 3 before it answered"),
-        (format!("{once}read line; echo 'no model here' >&2; exit 4"), "the program ended with exit code 4 before it answered; its last words: \"no model here\""),
+        (
+            format!("{once}read line; echo 'no model here' >&2; exit 4"),
+            "the program ended with exit code 4 before it answered; its last words: \"no model here\"",
+        ),
         (format!("{once}read line; kill -TERM $$"), "the program was ended by signal 15 before it answered"),
-        (format!("{once}read line; echo 'Hello, token-of-mine!'"), "the program wrote a line that is no JSON: \"Hello, token-of-mine!\""),
-        (format!("{once}read line; echo '{{\"text\": 1}}'"), "the program wrote a line without `reply`, `delta`, `done` or `error`: \"{\"text\": 1}\""),
-        (format!("{once}read line; echo '{{\"turn\": 1, \"reply\": \"x\"}}'"), "the program answered turn 1 when it was asked turn 2"),
-        (format!("{once}read line; echo '{{\"error\": \"the model k-token-of-mine is down\"}}'"), "the program says: \"the model *** is down\""),
-        ("read line; printf '{\"reply\": \"a\"}\\n{\"reply\": \"b\"}\\n'; read line".to_owned(), "the program wrote before it was asked: \"{\"reply\": \"b\"}\""),
+        (
+            format!("{once}read line; echo 'Hello, token-of-mine!'"),
+            "the program wrote a line that is no JSON: \"Hello, token-of-mine!\"",
+        ),
+        (
+            format!("{once}read line; echo '{{\"text\": 1}}'"),
+            "the program wrote a line without `reply`, `delta`, `done` or `error`: \"{\"text\": 1}\"",
+        ),
+        (
+            format!("{once}read line; echo '{{\"turn\": 1, \"reply\": \"x\"}}'"),
+            "the program answered turn 1 when it was asked turn 2",
+        ),
+        (
+            format!("{once}read line; echo '{{\"error\": \"the model k-token-of-mine is down\"}}'"),
+            "the program says: \"the model *** is down\"",
+        ),
+        (
+            "read line; printf '{\"reply\": \"a\"}\\n{\"reply\": \"b\"}\\n'; read line".to_owned(),
+            "the program wrote before it was asked: \"{\"reply\": \"b\"}\"",
+        ),
         (format!("{once}read line; exec cat /dev/zero"), "the program wrote more than 8 MiB in one turn"),
     ] {
         let sandbox = sandbox(&script);

@@ -14,7 +14,10 @@ fn sandbox(server: &Server, keys: &str) -> Sandbox {
     let sandbox = Sandbox::new().env("MY_BOT_KEY", "bot-secret-1");
     let url = server.base_url().replace("/v1", "/chat");
     let keys: String = keys.lines().map(|line| format!("    {line}\n")).collect();
-    sandbox.write("chat-eval.yaml", format!("model: bot\nmodels:\n  bot:\n    provider: http\n    url: \"{url}\"\n{keys}"));
+    sandbox.write(
+        "chat-eval.yaml",
+        format!("model: bot\nmodels:\n  bot:\n    provider: http\n    url: \"{url}\"\n{keys}"),
+    );
     sandbox.write("s/one.yaml", TURNS);
     sandbox
 }
@@ -44,7 +47,9 @@ fn saying(text: &'static str) -> Server {
 fn messages_are_sent_as_data_and_the_key_is_shown_nowhere() {
     let server = Server::start(|request: &Request| {
         let key = request.header("authorization").unwrap_or_default().to_owned();
-        Answer::json(&json!({"out": [{"text": "Good "}, {"text": "bye, "}, {"text": key}], "why": "end", "t": {"in": 5, "out": 2}}))
+        Answer::json(
+            &json!({"out": [{"text": "Good "}, {"text": "bye, "}, {"text": key}], "why": "end", "t": {"in": 5, "out": 2}}),
+        )
     });
     let keys = "method: put\nheaders: {Authorization: \"Bearer ${MY_BOT_KEY}\", X-Turn: \"{{ turn }}\"}\n\
                 body: {input: {text: \"{{ message }}\", n: \"{{ turn }}\"}, id: \"{{ session }}\", sys: \"{{ system }}\", v: 2}\n\
@@ -101,10 +106,17 @@ fn a_session_may_be_taken_from_the_first_answer() {
         let server = Server::start(|_| Answer::json(&json!({"reply": "bye", "id": "s-1"})).header("X-Session", "s-1"));
         let sandbox = sandbox(&server, keys);
         run(&sandbox, &[]).expect(0);
-        assert_eq!(bodies(&server).iter().map(|body| body["session"].clone()).collect::<Vec<_>>(), [first, json!("s-1")]);
+        assert_eq!(
+            bodies(&server).iter().map(|body| body["session"].clone()).collect::<Vec<_>>(),
+            [first, json!("s-1")]
+        );
     }
-    let server = Server::start(|_| Answer::json(&json!({"reply": "bye"})).header("Set-Cookie", "sid=7; Path=/; HttpOnly"));
-    let sandbox = sandbox(&server, "headers: {Cookie: \"{{ session }}\"}\nbody: {message: \"{{ message }}\"}\nsession: {header: Set-Cookie}");
+    let server =
+        Server::start(|_| Answer::json(&json!({"reply": "bye"})).header("Set-Cookie", "sid=7; Path=/; HttpOnly"));
+    let sandbox = sandbox(
+        &server,
+        "headers: {Cookie: \"{{ session }}\"}\nbody: {message: \"{{ message }}\"}\nsession: {header: Set-Cookie}",
+    );
     run(&sandbox, &[]).expect(0);
     let cookies: Vec<_> = server.requests().iter().map(|request| request.header("cookie").map(str::to_owned)).collect();
     assert_eq!(cookies, [None, Some("sid=7".to_owned())]);
@@ -118,7 +130,8 @@ fn a_session_may_be_taken_from_the_first_answer() {
 fn streams_of_events_and_of_text_are_read_and_half_of_one_is_no_reply() {
     let events = |end: &'static str| {
         move |_: &Request| {
-            let pieces = ["Good ", "bye"].map(|piece| format!("data: {}\r\n\r\n", json!({"kind": "piece", "delta": piece})));
+            let pieces =
+                ["Good ", "bye"].map(|piece| format!("data: {}\r\n\r\n", json!({"kind": "piece", "delta": piece})));
             Answer::events([": ping\n\n".to_owned(), pieces.concat(), end.to_owned()])
         }
     };
@@ -127,7 +140,11 @@ fn streams_of_events_and_of_text_are_read_and_half_of_one_is_no_reply() {
         ("data: [DONE]\n\n", path, Ok("Good bye")),
         ("", path, Err("the stream ended without its end mark")),
         ("", "stream: {events: $.delta}", Ok("Good bye")),
-        ("data: {\"kind\": \"end\"}\n\n", "stream: {events: $.delta, done: {path: $.kind, equals: end}}", Ok("Good bye")),
+        (
+            "data: {\"kind\": \"end\"}\n\n",
+            "stream: {events: $.delta, done: {path: $.kind, equals: end}}",
+            Ok("Good bye"),
+        ),
         ("data: oops\n\n", path, Err("the data of an event is not JSON: \"oops\"")),
         ("", "stream: {events: $.text}", Err("no event of the stream has a text at `$.text`")),
         ("", "", Err("the answer is a stream of events; `stream:` in the config says how they are read")),
@@ -160,7 +177,8 @@ fn a_first_message_is_sent_again_in_a_new_session_and_a_later_one_never() {
     let sent = bodies(&server);
     assert!(sent.len() == 3 && sent[0]["session"] != sent[1]["session"] && sent[1]["session"] == sent[2]["session"]);
 
-    let server = Server::in_turn(vec![Answer::json(&json!({"reply": "Hi"})), busy(), Answer::json(&json!({"reply": "bye"}))]);
+    let server =
+        Server::in_turn(vec![Answer::json(&json!({"reply": "Hi"})), busy(), Answer::json(&json!({"reply": "bye"}))]);
     let late = self::sandbox(&server, "");
     run(&late, &[]).expect(3);
     assert_eq!(server.requests().len(), 2, "the bot may have heard it");
@@ -192,16 +210,36 @@ fn a_bot_that_keeps_its_history_is_not_asked_what_it_cannot_be_asked() {
     let refused = |scenario: &str, more: &[&str], expected: &str| {
         sandbox.write("s/one.yaml", scenario);
         let ran = run(&sandbox, more).expect(2);
-        assert!(ran.stderr.contains("error[keeps-history]") && ran.stderr.contains(expected), "{expected}\n{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("error[keeps-history]") && ran.stderr.contains(expected),
+            "{expected}\n{}",
+            ran.stderr
+        );
     };
     let fact = "facts: {name: Priya}\n";
-    refused("windows: [full, 2]\nturns: [{user: Hi}]\n", &[], "the window `2` cannot hold: `bot` keeps its history itself");
+    refused(
+        "windows: [full, 2]\nturns: [{user: Hi}]\n",
+        &[],
+        "the window `2` cannot hold: `bot` keeps its history itself",
+    );
     refused("history: [{role: user, content: Hi}]\nturns: [{user: Hi}]\n", &[], "`history` cannot be given to `bot`");
     refused("turns: [{user: Hi, reply: Hello}, {user: Hi}]\n", &[], "a canned reply cannot be given to `bot`");
     refused("turns: [{filler: 2}, {user: Hi}]\n", &[], "a canned reply cannot be given to `bot`");
-    refused("turns: [{user: Hi, expect: [{sent: {max_messages: 3}}]}]\n", &[], "`sent` looks at the request, and `bot`");
-    refused(&format!("{fact}turns: [{{user: Hi, expect: [{{not: {{retains_iff_visible: name}}}}]}}]\n"), &[], "`retains_iff_visible`");
-    refused("turns: [{user: Hi, capture: {x: \"(.)\"}}]\nprobes: [{user: Hi}]\n", &[], "`capture` and `probes` do not go together");
+    refused(
+        "turns: [{user: Hi, expect: [{sent: {max_messages: 3}}]}]\n",
+        &[],
+        "`sent` looks at the request, and `bot`",
+    );
+    refused(
+        &format!("{fact}turns: [{{user: Hi, expect: [{{not: {{retains_iff_visible: name}}}}]}}]\n"),
+        &[],
+        "`retains_iff_visible`",
+    );
+    refused(
+        "turns: [{user: Hi, capture: {x: \"(.)\"}}]\nprobes: [{user: Hi}]\n",
+        &[],
+        "`capture` and `probes` do not go together",
+    );
     refused(TURNS, &["--triage"], "`--triage` asks with another history, and `bot`");
     refused(TURNS, &["--offline"], "`bot` cannot be played offline");
     refused(TURNS, &["--cassettes", "record"], "what `bot` says is not recorded");
@@ -212,7 +250,11 @@ fn a_bot_that_keeps_its_history_is_not_asked_what_it_cannot_be_asked() {
     run(&sandbox, &[]).expect(0);
     sandbox.write("s/one.yaml", TURNS);
     let ran = run(&sandbox, &["--max-cost", "1"]).expect(2);
-    assert!(ran.stderr.contains("error[missing-price]") && ran.stderr.contains("keeps its history itself"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("error[missing-price]") && ran.stderr.contains("keeps its history itself"),
+        "{}",
+        ran.stderr
+    );
     let config = sandbox.read("chat-eval.yaml");
     sandbox.write("chat-eval.yaml", format!("{config}    price: {{input: 0, output: 0}}\n"));
     run(&sandbox, &["--max-cost", "1"]).expect(0);
@@ -225,7 +267,10 @@ fn a_bot_that_keeps_its_history_is_not_asked_what_it_cannot_be_asked() {
 fn what_is_wrong_with_a_bot_in_the_config_is_said_at_its_place() {
     let server = saying("bye");
     for (keys, expected) in [
-        ("body: {message: \"{{ message }}\"}", "error[missing-session]: nothing in a request to `bot` says which conversation"),
+        (
+            "body: {message: \"{{ message }}\"}",
+            "error[missing-session]: nothing in a request to `bot` says which conversation",
+        ),
         ("body: {session: \"{{ session }}\"}", "error[missing-key]: nothing in a request to `bot` has the message"),
         ("body: {m: \"{{ mesage }}\"}", "did you mean `message`?"),
         ("body: {m: {{ message }}}", "needs quotes"),
@@ -236,7 +281,10 @@ fn what_is_wrong_with_a_bot_in_the_config_is_said_at_its_place() {
         ("session: {path: $.a, header: b}", "error[exclusive-keys]"),
         ("session: {first: x}", "error[missing-key]: `session` has neither"),
         ("base_url: x", "error[unknown-key]: `base_url` is no key of the model `bot`"),
-        ("headers: {Authorization: \"Bearer ${NOT_THERE}\"}", "error[missing-api-key]: the model `bot` needs the environment variable `NOT_THERE`"),
+        (
+            "headers: {Authorization: \"Bearer ${NOT_THERE}\"}",
+            "error[missing-api-key]: the model `bot` needs the environment variable `NOT_THERE`",
+        ),
         ("headers: {\"X y\": \"1\"}", "error[unusable-model]"),
     ] {
         let ran = run(&sandbox(&server, keys), &[]).expect(2);
@@ -254,19 +302,27 @@ fn what_is_wrong_with_a_bot_in_the_config_is_said_at_its_place() {
 fn a_run_with_such_a_bot_is_judged_again_and_changed_as_any_other() {
     let server = saying("Your name is Priya.");
     let sandbox = sandbox(&server, "");
-    let facts = "facts: {name: Priya}\nturns: [{user: I'm Priya.}, {user: \"What's my name?\", expect: [{recalls: name}]}]\n";
-    sandbox.write("s/one.yaml", format!("{facts}probes: [{{user: \"What's my name?\", expect: [{{recalls: name}}]}}]\n"));
+    let facts =
+        "facts: {name: Priya}\nturns: [{user: I'm Priya.}, {user: \"What's my name?\", expect: [{recalls: name}]}]\n";
+    sandbox
+        .write("s/one.yaml", format!("{facts}probes: [{{user: \"What's my name?\", expect: [{{recalls: name}}]}}]\n"));
     run(&sandbox, &[]).expect(0);
     let tables = sandbox.steady_tables();
     sandbox.run(&["recheck", "latest", "--snapshots", "off"]).expect(0);
     assert_eq!(sandbox.steady_tables(), tables);
     let ran = sandbox.run(&["mutate", "latest"]).expect(0);
     assert!(!ran.stdout.contains("vacuous") || ran.stdout.contains("0 vacuous"), "{}", ran.stdout);
-    assert!(sandbox.rows("retention.csv").iter().all(|row| row["visible"] == "unknown" && row["outcome"] == "retained"));
+    assert!(
+        sandbox.rows("retention.csv").iter().all(|row| row["visible"] == "unknown" && row["outcome"] == "retained")
+    );
     // What was meant to be forgotten is known to be remembered, and not why.
     sandbox.write("s/one.yaml", facts.replace("recalls", "forgets"));
     let ran = run(&sandbox, &[]).expect(1);
-    assert!(ran.stdout.contains("retained; \"Priya\" is in the reply of a bot that keeps its history itself"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("retained; \"Priya\" is in the reply of a bot that keeps its history itself"),
+        "{}",
+        ran.stdout
+    );
     assert!(!ran.stdout.contains("cut "), "nobody knows what it cut: {}", ran.stdout);
 }
 
@@ -277,7 +333,8 @@ fn the_system_prompt_goes_where_the_body_has_a_place_for_it_and_is_missed_aloud_
     sandbox.write("s/one.yaml", format!("persona: Be kind.\n{TURNS}"));
     let ran = run(&sandbox, &[]).expect(0);
     assert!(ran.stderr.contains("warning: `bot` is not told the system prompts of the scenarios"), "{}", ran.stderr);
-    let told = self::sandbox(&server, "body: '{\"m\": \"{{ message }}\", \"s\": {{ session }}, \"sys\": {{ system }}}'");
+    let told =
+        self::sandbox(&server, "body: '{\"m\": \"{{ message }}\", \"s\": {{ session }}, \"sys\": {{ system }}}'");
     told.write("s/one.yaml", format!("persona: Be kind.\n{TURNS}"));
     let ran = run(&told, &[]).expect(0);
     assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);

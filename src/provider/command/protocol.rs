@@ -12,7 +12,8 @@ const QUOTED: usize = 120;
 /// The line of a message.
 pub(super) fn line_of(said: &Said<'_>, session: &str) -> String {
     let Said { system, user, turn, stream } = said;
-    let mut line = json!({"session": session, "turn": turn, "system": system, "user": user, "stream": stream}).to_string();
+    let mut line =
+        json!({"session": session, "turn": turn, "system": system, "user": user, "stream": stream}).to_string();
     line.push('\n');
     line
 }
@@ -107,7 +108,10 @@ mod tests {
             (r#"{"reply": "Hi", "turn": 1}"#, Err("answered turn 1 when it was asked turn 2")),
             ("Hello!", Err("wrote a line that is no JSON: \"Hello!\"")),
             ("7", Err("wrote a line without `reply`, `delta`, `done` or `error`: \"7\"")),
-            (r#"{"done": false}"#, Err("wrote a line without `reply`, `delta`, `done` or `error`: \"{\"done\": false}\"")),
+            (
+                r#"{"done": false}"#,
+                Err("wrote a line without `reply`, `delta`, `done` or `error`: \"{\"done\": false}\""),
+            ),
         ] {
             assert_eq!(Line::read(line.as_bytes(), 2), expected.map_err(str::to_owned), "{line}");
         }

@@ -109,7 +109,9 @@ impl Mark {
     fn is(&self, data: &str, json: Option<&Value>) -> bool {
         match self {
             Self::Data(mark) => data.trim() == mark,
-            Self::At(path, wanted) => json.is_some_and(|json| path.find(json).iter().any(|(_, found)| *found == wanted)),
+            Self::At(path, wanted) => {
+                json.is_some_and(|json| path.find(json).iter().any(|(_, found)| *found == wanted))
+            }
         }
     }
 }

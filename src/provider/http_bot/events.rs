@@ -50,7 +50,8 @@ impl Events {
     fn end_line(&mut self) -> Option<String> {
         let line = std::mem::take(&mut self.line);
         let line = String::from_utf8_lossy(&line);
-        let line = if std::mem::replace(&mut self.has_begun, true) { &*line } else { line.trim_start_matches('\u{feff}') };
+        let line =
+            if std::mem::replace(&mut self.has_begun, true) { &*line } else { line.trim_start_matches('\u{feff}') };
         if line.is_empty() {
             return self.data.take();
         }

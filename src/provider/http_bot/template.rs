@@ -154,7 +154,9 @@ impl Template {
 
     /// The variables of the environment that it names.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
-        self.pieces.iter().filter_map(|piece| if let Piece::Variable(name) = piece { Some(name.as_str()) } else { None })
+        self.pieces
+            .iter()
+            .filter_map(|piece| if let Piece::Variable(name) = piece { Some(name.as_str()) } else { None })
     }
 
     /// Filled in, each value written by `write`.

@@ -84,7 +84,11 @@ pub(in crate::provider) fn seconds(duration: Duration) -> String {
 }
 
 /// Makes the error's text fit to be shown: one line, nothing invisible, not too long, with the request's id behind it.
-pub(in crate::provider) fn polish(error: CallError, request_id: Option<&str>, mask: &dyn Fn(&str) -> String) -> CallError {
+pub(in crate::provider) fn polish(
+    error: CallError,
+    request_id: Option<&str>,
+    mask: &dyn Fn(&str) -> String,
+) -> CallError {
     let line = |text: &str, limit: usize| {
         let line = mask(text).split_whitespace().collect::<Vec<_>>().join(" ");
         shorten(&escape::visible(&line), limit)

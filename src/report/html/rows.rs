@@ -197,7 +197,9 @@ impl Rows {
             record.done.as_ref().and_then(|done| done.error.as_deref()),
             Said::new(is_again(|before, begin| before.system == begin.system), begin.system.as_deref()),
             Said::new(is_again(|before, begin| before.history == begin.history), &begin.history),
-            is_whole.then(|| record.turns.iter().zip(0..).map(|(turn, place)| self.turn(turn, place, begin.keeps_history)).collect()),
+            is_whole.then(|| {
+                record.turns.iter().zip(0..).map(|(turn, place)| self.turn(turn, place, begin.keeps_history)).collect()
+            }),
             record.checks.iter().zip(0..).map(|(check, place)| self.check(check, place, is_whole)).collect(),
         );
         Ok(serde_json::to_writer(line, &row)?)

@@ -109,7 +109,8 @@ impl Stage<'_> {
     ) -> Result<(), CallError> {
         let mut done = self.bare(TurnId::Probe(probe), user, Source::Live);
         done.waited_ms = effort.waited_ms;
-        let request = self.message_alone(TurnId::Turn(turn), Message::new(Role::User, crate::model::Origin::User(turn), user));
+        let request =
+            self.message_alone(TurnId::Turn(turn), Message::new(Role::User, crate::model::Origin::User(turn), user));
         // Its place in the conversation's own list is that of the turn that it is.
         let offset = usize::from(self.system.is_some());
         let own = offset + (turn as usize - 1) * 2;
@@ -154,7 +155,10 @@ impl Observer for Aside<'_> {
 /// A failure while the script was said once more, told as such.
 fn before_the_probe(turn: u32, error: CallError) -> CallError {
     match error {
-        CallError::Interrupted | CallError::OverBudget(_) | CallError::ModelStopped(_) | CallError::ModelUnusable { .. } => error,
+        CallError::Interrupted
+        | CallError::OverBudget(_)
+        | CallError::ModelStopped(_)
+        | CallError::ModelUnusable { .. } => error,
         other => CallError::NotAgain {
             status: other.status(),
             message: format!("while turn {turn} was said once more for the probe: {other}"),
