@@ -255,9 +255,9 @@ pub struct RunArgs {
     /// begun a few at a time then.
     #[arg(long)]
     pub until_decided: bool,
-    /// Let `run:` checks start programs
+    /// Let `run:` checks and bots of `provider: command` start programs
     ///
-    /// They come from whoever wrote the scenarios, and may do whatever you may.
+    /// They come from whoever wrote the scenarios or the config, and may do whatever you may.
     #[arg(long)]
     pub allow_run: bool,
 }

@@ -176,15 +176,25 @@ fn variables(findings: &mut Findings, node: &Node) -> Vec<(String, Template)> {
 fn body(findings: &mut Findings, node: &Node) -> Option<Tree> {
     let tree = match &node.value {
         Value::Map(_) | Value::List(_) => {
-            if let Value::Map(_) = node.value {
-                // A place without quotes is a map to YAML.
-                findings.open_fields(node, "`body`")?;
-            }
+            quoted(findings, node)?;
             Tree::new(node.to_json())
         }
         _ => Tree::of_text(&findings.filled_text(node, "body")?),
     };
     tree.map_err(|error| template_error(findings, node, &error)).ok()
+}
+
+/// Looks for places without quotes, which are maps to YAML.
+fn quoted(findings: &mut Findings, node: &Node) -> Option<()> {
+    match &node.value {
+        Value::Map(_) => {
+            let fields = findings.open_fields(node, "`body`")?;
+            let values: Vec<&Node> = fields.iter().map(|(_, _, value)| value).collect();
+            values.into_iter().try_for_each(|value| quoted(findings, value))
+        }
+        Value::List(items) => items.iter().try_for_each(|item| quoted(findings, item)),
+        _ => Some(()),
+    }
 }
 
 fn path(findings: &mut Findings, node: &Node, what: &str, more: &str) -> Option<JsonPath> {

@@ -136,8 +136,6 @@ fn streams_of_events_and_of_text_are_read_and_half_of_one_is_no_reply() {
         }
     };
     let path = "stream: {events: $.delta, done: \"[DONE]\"}";
-    let sandbox = self::sandbox(&Server::start(events("data: [DONE]\n\n")), path);
-    drop(sandbox);
     for (end, keys, expected) in [
         ("data: [DONE]\n\n", path, Ok("Good bye")),
         ("", path, Err("the stream ended without its end mark")),

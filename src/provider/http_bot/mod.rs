@@ -32,7 +32,7 @@ use super::openai::failure;
 use super::retry::{RetryPolicy, Way, with_retries};
 use super::secrets::Secrets;
 use super::session::{Said, Session};
-use crate::model::{JsonPath, Message, Origin, Params, Role, Source};
+use crate::model::{ConversationId, JsonPath, Message, Origin, Params, Role, Source};
 
 /// What the config says of such a bot.
 #[derive(Debug, Clone, PartialEq)]
@@ -326,8 +326,7 @@ fn nth(id: &str, number: u32) -> String {
     if number <= 1 {
         return id.to_owned();
     }
-    let hash = Sha256::digest(format!("{id}/{number}"));
-    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = ConversationId(Sha256::digest(format!("{id}/{number}")).into()).to_string();
     // All but its version, which is a character of the id, is made anew.
     let mut digits = digits.chars();
     let anew = |(at, old): (usize, char)| if old == '-' || at == 14 { old } else { digits.next().unwrap_or('0') };

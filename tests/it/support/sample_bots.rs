@@ -1,5 +1,6 @@
 //! The sample bots of `examples/bots/`: as a program that cargo builds, as a server, and behind a service that speaks OpenAI's format.
 
+#[allow(dead_code, reason = "the program uses the rest")]
 #[path = "../../../examples/bots/bot.rs"]
 mod bot;
 
