@@ -14,6 +14,8 @@ mod canaries;
 mod captures;
 mod cassette_files;
 mod cassettes;
+mod chat;
+mod chat_terminal;
 mod compare;
 mod controls;
 mod datasets;

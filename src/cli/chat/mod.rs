@@ -267,9 +267,8 @@ impl Session {
             self.console().line(&no_command(&visible(&reply.reply.text)));
         }
         let standings = self.opening.talk.standings(&request, &reply.reply);
-        for line in screen::after(&reply, &request, &standings, self.opening.model.price) {
-            self.aside(&line);
-        }
+        let took = screen::after(&reply, &request, &standings, self.opening.model.price);
+        took.iter().filter(|parts| !parts.is_empty()).for_each(|parts| self.remark(&self.look.dim_parts(parts)));
         self.sent = Some(request);
         let scripted = is_scripted.then_some(self.next);
         self.next += usize::from(is_scripted);
@@ -411,10 +410,12 @@ impl Session {
         let scenario = self.opening.scenario.as_ref();
         let (name, variants) =
             (scenario.map(|scenario| scenario.name.as_str()), scenario.map_or(1, |known| known.variants));
-        for line in screen::opening(&self.opening.talk, name, variants) {
-            self.console().line(&line);
+        self.console().line(&screen::opening(&self.opening.talk, name));
+        if variants > 1 {
+            let others = "--persona, --model, --window, --case and --var name another";
+            self.aside(&format!("the first of {variants} variants; {others}"));
         }
-        self.console().line("/help lists the commands, Ctrl-D ends the talk");
+        self.aside("/help lists the commands, Ctrl-D ends the talk");
         for message in self.opening.talk.before() {
             self.aside(&format!("{} · {}", message.origin, message.role));
             self.console().line(&self.look.message(&message.content));
@@ -441,8 +442,11 @@ impl Session {
 
     /// A remark below a reply. Through a pipe it is left out where that is asked.
     fn aside(&self, text: &str) {
-        let text = self.look.dim(&visible(text));
-        if self.is_attended { self.console().line(&text) } else { self.console().remark(&text) }
+        self.remark(&self.look.dim(&visible(text)));
+    }
+
+    fn remark(&self, text: &str) {
+        if self.is_attended { self.console().line(text) } else { self.console().remark(text) }
     }
 
     /// Whatever is no reply. In a pipe replies alone go to standard output.
