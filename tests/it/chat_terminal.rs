@@ -71,7 +71,7 @@ fn the_line_is_edited_whatever_is_typed_or_pasted() {
         (format!("orld{home}w\r"), "world"),
         ("世界！\u{7f}\u{7f}\r".to_owned(), "世"),
         ("one\\\rtwo\r".to_owned(), "one\ntwo"),
-        ("\u{1b}[200~/pasted\rlines\\\r\u{1b}[201~\"\"\"\u{1}\"\"\"\r".to_owned(), "/pasted\nlines\\"),
+        ("\"\"\"\u{1b}[200~/pasted\rlines\\\u{1b}[201~\"\"\"\r".to_owned(), "/pasted\nlines\\"),
         ("\u{1b}[A\u{1b}[A\r".to_owned(), "one\ntwo"),
     ] {
         session.press(&keys).until_said("tokens sent").until_said("you › ");

@@ -7,8 +7,10 @@ use regex::Regex;
 
 use crate::support::sandbox::Sandbox;
 
-const COMMANDS: [&str; 12] =
-    ["run", "check", "plan", "review", "report", "recheck", "mutate", "compare", "merge", "diff", "import", "init"];
+const COMMANDS: [&str; 13] = [
+    "chat", "run", "check", "plan", "review", "report", "recheck", "mutate", "compare", "merge", "diff", "import",
+    "init",
+];
 
 fn file(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);

@@ -71,7 +71,7 @@ enum Step {
 /// Holds the talk until its end.
 pub fn chat(opening: Opening, console: &Console) -> Exit {
     let is_attended = console.attended().is_ok();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match asking::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             console.fatal(format!("cannot start: {error}"));
@@ -255,6 +255,7 @@ impl Session {
         let reply = match answer {
             Answer::Reply(reply) => reply,
             Answer::Stopped => {
+                self.hang_up();
                 self.aside("– stopped: neither this half of a reply nor your message is in the history");
                 return Step::On;
             }
@@ -275,6 +276,15 @@ impl Session {
         let (user, setting) = (user.into(), self.setting().clone());
         self.opening.talk.join(Said { user, reply: reply.reply, setting, is_canned: false, scripted, standings });
         Step::On
+    }
+
+    /// Lets go of a call whose reply nobody waits for any more: a provider that hears nothing of it would go on, and be paid for it.
+    fn hang_up(&mut self) {
+        let opening = &mut self.opening;
+        let fresh = models::connect_one(&opening.config, &opening.talk.setting.model, &opening.settings);
+        if let (Ok(model), Ok(())) = (fresh, self.asking.hang_up()) {
+            opening.model = model;
+        }
     }
 
     /// The scenario's next user message.

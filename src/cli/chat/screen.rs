@@ -274,7 +274,7 @@ mod tests {
     fn a_request_is_shown_with_its_orphans_and_what_was_cut() {
         assert_eq!(
             sent(&request(), LOOK),
-            "    system\n    │ Be kind.‹U+001B›[2J\n    a1 · assistant · an orphan reply: its user message\n    was cut\n    \
+            "    system\n    │ Be kind.‹U+001B›[2J\n    a1 · assistant · an orphan reply: its user message was\n    cut\n    \
              │ Noted.\n    │ you › /quit\n    u2 · user\n    │ Hi\n    cut by the window: u1"
         );
     }
@@ -323,7 +323,7 @@ mod tests {
         );
         assert_eq!(
             LOOK.dim_parts(&stands),
-            "    ● name recalled, visible in u1 ·\n    – name visible in your message alone · ○ name not visible ·\n    \
+            "    ● name recalled, visible in u1 ·\n    – name visible in your message alone ·\n    ○ name not visible ·\n    \
              ▲ name in the reply, though not visible"
         );
         let uncounted = ChatReply { usage: None, ttft: None, attempts: 1, ..reply };
