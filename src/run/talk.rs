@@ -183,6 +183,7 @@ impl Talk {
             tokens_sent: None,
             measured: Measured::default(),
             gathered: None,
+            keeps_history: false,
         };
         let retention = |fact| {
             let kind = CheckKind::RetainsIffVisible(FactRef { fact, value: None });

@@ -16,6 +16,8 @@ mod canaries;
 mod captures;
 mod cassette_files;
 mod cassettes;
+mod chat;
+mod chat_terminal;
 mod command_bots;
 mod compare;
 mod controls;

@@ -1,5 +1,6 @@
 //! Asks for one reply and shows it as it comes.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,7 +51,25 @@ pub struct Asking {
     pub look: Option<Look>,
 }
 
+/// Where replies come about. Connections are looked after while a person thinks: one that the server closes meanwhile is not
+/// asked again.
+///
+/// # Errors
+/// When the system has no room for it.
+pub fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
+}
+
 impl Asking {
+    /// Closes every connection. What was connected must be connected anew.
+    ///
+    /// # Errors
+    /// When the system has no room for another runtime; then nothing is closed.
+    pub fn hang_up(&mut self) -> io::Result<()> {
+        std::mem::replace(&mut self.runtime, runtime()?).shutdown_background();
+        Ok(())
+    }
+
     /// Asks, and waits for the reply or for Ctrl-C.
     pub fn ask(&mut self, model: &Model, question: Question<'_>) -> Answer {
         let screen = Screen::new(&self.console, self.look);

@@ -16,7 +16,7 @@ use super::super::console::Console;
 use super::super::exit::Exit;
 use super::super::signals::{Heard, Signals};
 use super::mode::Mode;
-use crate::run::end_programs;
+use crate::provider::child::end_programs;
 
 /// Pasted text is no longer marked, colours are as they were, and the shell begins on a line of its own.
 const LEAVE: &str = "\u{1b}[?2004l\u{1b}[0m\n";

@@ -71,7 +71,7 @@ enum Step {
 /// Holds the talk until its end.
 pub fn chat(opening: Opening, console: &Console) -> Exit {
     let is_attended = console.attended().is_ok();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match asking::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             console.fatal(format!("cannot start: {error}"));
@@ -255,6 +255,7 @@ impl Session {
         let reply = match answer {
             Answer::Reply(reply) => reply,
             Answer::Stopped => {
+                self.hang_up();
                 self.aside("– stopped: neither this half of a reply nor your message is in the history");
                 return Step::On;
             }
@@ -267,15 +268,23 @@ impl Session {
             self.console().line(&no_command(&visible(&reply.reply.text)));
         }
         let standings = self.opening.talk.standings(&request, &reply.reply);
-        for line in screen::after(&reply, &request, &standings, self.opening.model.price) {
-            self.aside(&line);
-        }
+        let took = screen::after(&reply, &request, &standings, self.opening.model.price);
+        took.iter().filter(|parts| !parts.is_empty()).for_each(|parts| self.remark(&self.look.dim_parts(parts)));
         self.sent = Some(request);
         let scripted = is_scripted.then_some(self.next);
         self.next += usize::from(is_scripted);
         let (user, setting) = (user.into(), self.setting().clone());
         self.opening.talk.join(Said { user, reply: reply.reply, setting, is_canned: false, scripted, standings });
         Step::On
+    }
+
+    /// Lets go of a call whose reply nobody waits for any more: a provider that hears nothing of it would go on, and be paid for it.
+    fn hang_up(&mut self) {
+        let opening = &mut self.opening;
+        let fresh = models::connect_one(&opening.config, &opening.talk.setting.model, &opening.settings);
+        if let (Ok(model), Ok(())) = (fresh, self.asking.hang_up()) {
+            opening.model = model;
+        }
     }
 
     /// The scenario's next user message.
@@ -411,10 +420,12 @@ impl Session {
         let scenario = self.opening.scenario.as_ref();
         let (name, variants) =
             (scenario.map(|scenario| scenario.name.as_str()), scenario.map_or(1, |known| known.variants));
-        for line in screen::opening(&self.opening.talk, name, variants) {
-            self.console().line(&line);
+        self.console().line(&screen::opening(&self.opening.talk, name));
+        if variants > 1 {
+            let others = "--persona, --model, --window, --case and --var name another";
+            self.aside(&format!("the first of {variants} variants; {others}"));
         }
-        self.console().line("/help lists the commands, Ctrl-D ends the talk");
+        self.aside("/help lists the commands, Ctrl-D ends the talk");
         for message in self.opening.talk.before() {
             self.aside(&format!("{} · {}", message.origin, message.role));
             self.console().line(&self.look.message(&message.content));
@@ -441,8 +452,11 @@ impl Session {
 
     /// A remark below a reply. Through a pipe it is left out where that is asked.
     fn aside(&self, text: &str) {
-        let text = self.look.dim(&visible(text));
-        if self.is_attended { self.console().line(&text) } else { self.console().remark(&text) }
+        self.remark(&self.look.dim(&visible(text)));
+    }
+
+    fn remark(&self, text: &str) {
+        if self.is_attended { self.console().line(text) } else { self.console().remark(text) }
     }
 
     /// Whatever is no reply. In a pipe replies alone go to standard output.

@@ -66,6 +66,12 @@ impl Look {
         lines.collect::<Vec<_>>().join("\n")
     }
 
+    /// Several remarks on lines of their own, of which none is broken where it need not be.
+    pub fn dim_parts(self, parts: &[String]) -> String {
+        let kept = parts.iter().map(|part| part.replace(' ', "\u{a0}")).collect::<Vec<_>>();
+        self.dim(&kept.join(" · ")).replace('\u{a0}', " ")
+    }
+
     /// What went wrong, and what to do about it.
     pub fn problem(self, message: &str, help: Option<&str>) -> String {
         let style = Style::new().red().force_styling(self.is_coloured);
@@ -82,7 +88,7 @@ impl Look {
 }
 
 /// Who speaks with whom: above the first message.
-pub fn opening(talk: &Talk, scenario: Option<&str>, variants: usize) -> Vec<String> {
+pub fn opening(talk: &Talk, scenario: Option<&str>) -> String {
     let setting = &talk.setting;
     let scenario = scenario.map(|name| format!("{name} · ")).unwrap_or_default();
     let persona =
@@ -95,17 +101,18 @@ pub fn opening(talk: &Talk, scenario: Option<&str>, variants: usize) -> Vec<Stri
     let (model, window) = (&setting.model, setting.window);
     let named =
         format!("chat-eval {} · {scenario}{persona} · {model} · window {window}{facts}", env!("CARGO_PKG_VERSION"));
-    let mut lines = vec![visible(&named).into_owned()];
-    if variants > 1 {
-        lines.push(format!(
-            "the first of {variants} variants; --persona, --model, --window, --case and --var name another"
-        ));
-    }
-    lines
+    visible(&named).into_owned()
 }
 
 /// What the reply took, what was sent for it, and how the facts stand.
-pub fn after(reply: &ChatReply, request: &TalkRequest, standings: &[Standing], price: Option<Price>) -> Vec<String> {
+///
+/// Two lists, each to be laid out on lines of its own.
+pub fn after(
+    reply: &ChatReply,
+    request: &TalkRequest,
+    standings: &[Standing],
+    price: Option<Price>,
+) -> [Vec<String>; 2] {
     let mut parts = Vec::new();
     parts.extend(reply.ttft.map(|time| format!("first token {}", shown(time))));
     parts.push(format!("{} in all", shown(reply.latency)));
@@ -132,11 +139,7 @@ pub fn after(reply: &ChatReply, request: &TalkRequest, standings: &[Standing], p
         Some("length") => parts.push("cut off by its length limit".to_owned()),
         Some(other) => parts.push(format!("finish reason {}", quote(other, VALUE))),
     }
-    let mut lines = vec![parts.join(" · ")];
-    if !standings.is_empty() {
-        lines.push(standings.iter().map(fact).collect::<Vec<_>>().join(" · "));
-    }
-    lines
+    [parts, standings.iter().map(fact).collect()]
 }
 
 /// A time as people read it: `180 ms`, `1.2 s`.
@@ -152,6 +155,8 @@ fn shown(time: Duration) -> String {
 fn fact(standing: &Standing) -> String {
     let (sign, what) = match standing.outcome {
         Some(Outcome::Retained) => ('●', format!("recalled, {}", seen(standing))),
+        // Of a fact that was only just told nobody has asked.
+        Some(Outcome::Missed) if standing.visible == Visibility::Question => ('–', seen(standing)),
         Some(Outcome::Missed) => ('◐', format!("{}, not in the reply", seen(standing))),
         Some(Outcome::Forgotten) => ('○', "not visible".to_owned()),
         Some(Outcome::Leaked) => ('▲', "in the reply, though not visible".to_owned()),
@@ -269,7 +274,7 @@ mod tests {
     fn a_request_is_shown_with_its_orphans_and_what_was_cut() {
         assert_eq!(
             sent(&request(), LOOK),
-            "    system\n    │ Be kind.‹U+001B›[2J\n    a1 · assistant · an orphan reply: its user message\n    was cut\n    \
+            "    system\n    │ Be kind.‹U+001B›[2J\n    a1 · assistant · an orphan reply: its user message was\n    cut\n    \
              │ Noted.\n    │ you › /quit\n    u2 · user\n    │ Hi\n    cut by the window: u1"
         );
     }
@@ -301,19 +306,29 @@ mod tests {
             standing(Some(Outcome::Forgotten), None),
             standing(Some(Outcome::Leaked), None),
         ];
-        let lines = after(&reply, &request(), &standings, Some(Price { input: 1.0, output: 2.0 }));
+        let [took, stands] = after(&reply, &request(), &standings, Some(Price { input: 1.0, output: 2.0 }));
         assert_eq!(
-            lines,
+            took.join(" · "),
+            "first token 180 ms · 1.2 s in all · 24 tokens sent, 3 in the reply · $0.000030 · 3 messages sent, 1 cut · \
+             2 attempts · cut off by its length limit"
+        );
+        assert_eq!(
+            stands,
             [
-                "first token 180 ms · 1.2 s in all · 24 tokens sent, 3 in the reply · $0.000030 · 3 messages sent, 1 cut · \
-                 2 attempts · cut off by its length limit",
-                "● name recalled, visible in u1 · ◐ name visible in your message alone, not in the reply · ○ name not \
-                 visible · ▲ name in the reply, though not visible",
+                "● name recalled, visible in u1",
+                "– name visible in your message alone",
+                "○ name not visible",
+                "▲ name in the reply, though not visible"
             ]
         );
+        assert_eq!(
+            LOOK.dim_parts(&stands),
+            "    ● name recalled, visible in u1 ·\n    – name visible in your message alone ·\n    ○ name not visible ·\n    \
+             ▲ name in the reply, though not visible"
+        );
         let uncounted = ChatReply { usage: None, ttft: None, attempts: 1, ..reply };
-        let lines = after(&uncounted, &request(), &[], None);
-        assert!(lines[0].starts_with("1.2 s in all · ~"), "{lines:?}");
+        let [took, stands] = after(&uncounted, &request(), &[], None);
+        assert!(took[1].starts_with('~') && stands.is_empty(), "{took:?}");
     }
 
     #[test]

@@ -61,7 +61,8 @@ fn open(args: &ChatArgs, global: &Global, console: &Console) -> Result<Opening, 
         (setting.persona, setting.system) = (DEFAULT_PERSONA.to_owned(), system.trim_end().into());
     }
     let timeout = Duration::from_secs_f64(args.timeout);
-    let settings = CallSettings { timeout, retries: args.retries, rates: config.limits.rates, budget: None };
+    let folder = config.folder().map(Path::to_owned).unwrap_or_default();
+    let settings = CallSettings { timeout, retries: args.retries, rates: config.limits.rates, budget: None, folder };
     let model = connect_one(&config, &known.talk.setting.model, &settings).map_err(|diagnostic| {
         let is_without_key = diagnostic.code == Code::MissingApiKey;
         bad(&[if is_without_key { diagnostic.help(WAY_OUT) } else { diagnostic }])

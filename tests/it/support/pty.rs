@@ -29,6 +29,8 @@ pub struct OnTerminal {
     /// All that it printed, of which the last character may be half there.
     bytes: Vec<u8>,
     printed: String,
+    /// How far the test has looked at it, colours apart.
+    looked: usize,
 }
 
 /// What ended.
@@ -71,7 +73,16 @@ impl OnTerminal {
                 }
             }
         });
-        Self { child, keyboard: Some(keyboard), terminal, found, heard, bytes: Vec::new(), printed: String::new() }
+        Self {
+            child,
+            keyboard: Some(keyboard),
+            terminal,
+            found,
+            heard,
+            bytes: Vec::new(),
+            printed: String::new(),
+            looked: 0,
+        }
     }
 
     /// Presses keys.
@@ -92,6 +103,29 @@ impl OnTerminal {
         self.until_it(text, |session| session.screen().contains(text))
     }
 
+    /// Waits until this was printed, colours apart, behind what was waited for in this way before.
+    pub fn until_said(&mut self, text: &str) -> &mut Self {
+        self.until_it(text, |session| session.said().contains(text));
+        self.looked += self.said().find(text).map_or(0, |at| at + text.len());
+        self
+    }
+
+    /// What was printed and not waited for so far, colours apart.
+    pub fn said(&self) -> String {
+        let all = console::strip_ansi_codes(&self.printed);
+        all.get(self.looked..).unwrap_or_default().to_owned()
+    }
+
+    /// Waits for its end on the screen on which it began, and sees that the terminal is as it was found.
+    pub fn leave(mut self) -> Left {
+        let code = self.wait();
+        (&self.terminal).write_all(b"(over)").expect("the terminal");
+        self.until_it("(over)", |session| session.printed.contains("(over)"));
+        let marks = |mark: &str| self.printed.rfind(mark);
+        assert!(marks("\u{1b}[?2004h") < marks("\u{1b}[?2004l"), "{:?}", self.printed);
+        Left { code, printed: std::mem::take(&mut self.printed) }
+    }
+
     fn until_it(&mut self, what: &str, is_there: impl Fn(&Self) -> bool) -> &mut Self {
         loop {
             self.printed = String::from_utf8_lossy(&self.bytes).into_owned();
@@ -100,7 +134,9 @@ impl OnTerminal {
             }
             match self.heard.recv_timeout(PATIENCE) {
                 Ok(more) => self.bytes.extend(more),
-                Err(error) => panic!("{error}, and `{what}` is not on the screen:\n{}", self.screen()),
+                Err(error) => {
+                    panic!("{error}, and `{what}` is not on the screen:\n{}\n{:?}", self.screen(), self.said())
+                }
             }
         }
     }
