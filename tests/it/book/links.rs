@@ -104,7 +104,11 @@ fn every_page_is_in_the_book_once() {
     for page in LATER {
         let is_ahead = summary.contains(&format!("({page}) -->"));
         let is_linked = linked.contains(&page.to_owned());
-        assert_eq!(is_linked, there.contains(&page.to_owned()), "docs/{page} is there now: take its line in docs/SUMMARY.md out of the comment");
+        assert_eq!(
+            is_linked,
+            there.contains(&page.to_owned()),
+            "docs/{page} is there now: take its line in docs/SUMMARY.md out of the comment"
+        );
         assert!(is_ahead || is_linked, "{page} is expected, and has no place in docs/SUMMARY.md");
     }
     assert_eq!(linked, there, "docs/SUMMARY.md on the left, the pages on the right");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use chat_eval::diagnostic::Code;
 use regex::Regex;
@@ -50,13 +51,25 @@ fn codes() -> Vec<(String, String, String)> {
 /// What is said where no file of the repository shows it: a command or a situation, and the message.
 const BY_HAND: [(&str, &str, &str); 14] = [
     ("missing-path", "`chat-eval check nowhere.yaml`", "`nowhere.yaml` does not exist"),
-    ("unreadable", "a file that you may not read, or a pipe with the name of a scenario", "cannot read `scenarios/pipe.yaml`: it is no file"),
+    (
+        "unreadable",
+        "a file that you may not read, or a pipe with the name of a scenario",
+        "cannot read `scenarios/pipe.yaml`: it is no file",
+    ),
     ("file-too-large", "a scenario of 11 MiB", "`large.yaml` has more than 10 MiB"),
     ("not-utf8", "a picture with the name of a scenario", "`picture.yaml` is not UTF-8"),
     ("too-many-cases", "a file of cases with 100,001 rows", "a file of cases has at most 100000"),
-    ("unusable-cassette", "a recording in which a reply was edited by hand", "line 2 was changed: its seal does not fit"),
+    (
+        "unusable-cassette",
+        "a recording in which a reply was edited by hand",
+        "line 2 was changed: its seal does not fit",
+    ),
     ("cannot-fail", "`chat-eval check --controls`: [Do the checks notice anything?](../mutate.md)", ""),
-    ("invalid-import", "`chat-eval import openai-chat` with a line that is no JSON: [Importing conversations](../import.md)", ""),
+    (
+        "invalid-import",
+        "`chat-eval import openai-chat` with a line that is no JSON: [Importing conversations](../import.md)",
+        "",
+    ),
     ("can-never-pass", "[the memory lint](../memory-lint.md#can-never-pass)", ""),
     ("only-by-reply", "[the memory lint](../memory-lint.md#only-by-reply)", ""),
     ("answer-in-question", "[the memory lint](../memory-lint.md#answer-in-question)", ""),
@@ -80,7 +93,10 @@ fn fixture(word: &str) -> Option<(String, Vec<(String, String)>)> {
     let name = names.into_iter().next()?;
     let file = folder.join(format!("{name}.yaml"));
     if file.is_file() {
-        return Some((name.clone(), vec![(format!("scenarios/{name}.yaml"), std::fs::read_to_string(file).expect("a file"))]));
+        return Some((
+            name.clone(),
+            vec![(format!("scenarios/{name}.yaml"), std::fs::read_to_string(file).expect("a file"))],
+        ));
     }
     let inner = folder.join(&name);
     let mut files: Vec<(String, String)> = ignore::WalkBuilder::new(&inner)
@@ -129,12 +145,16 @@ fn every_diagnostic_is_on_its_page_with_an_example() {
         if let Some((_, when, said)) = BY_HAND.iter().find(|(code, ..)| *code == word) {
             assert!(fixture(&word).is_none(), "{word} has a fixture");
             let said = if said.is_empty() { String::new() } else { format!(": *{said}*") };
-            write!(page, "It is shown for {when}{said}.\n").expect("a text");
+            writeln!(page, "It is shown for {when}{said}.").expect("a text");
             continue;
         }
         let (name, files) = fixture(&word).unwrap_or_else(|| panic!("`{word}` has no example: add one to BY_HAND"));
         for (path, text) in files.iter().filter(|(_, text)| text.lines().count() <= LONGEST || files.len() == 1) {
-            let comment = if path.ends_with(".yaml") { format!("# {path}\n") } else { String::new() };
+            let comment = if Path::new(path).extension().is_some_and(|extension| extension == "yaml") {
+                format!("# {path}\n")
+            } else {
+                String::new()
+            };
             if comment.is_empty() {
                 write!(page, "`{path}`:\n\n").expect("a text");
             }
@@ -170,7 +190,8 @@ fn every_check_is_on_its_page_with_an_example_that_runs() {
     let lists: Vec<&str> = said.lines().filter(|line| line.contains("help: checks are ")).collect();
     assert_eq!(lists.len(), 2, "{said}");
     let page = read("docs/reference/checks.md");
-    let examples: String = blocks(&page).into_iter().filter(|block| block.language == "yaml").map(|block| block.text).collect();
+    let examples: String =
+        blocks(&page).into_iter().filter(|block| block.language == "yaml").map(|block| block.text).collect();
     for check in lists.iter().flat_map(|list| words(list)) {
         assert!(page.contains(&format!("`{check}")), "`{check}` is not on the page");
         let is_shown = Regex::new(&format!(r"[\[{{ ]{check}:")).unwrap().is_match(&examples);
@@ -208,14 +229,18 @@ fn the_exit_codes_are_those_of_the_code() {
 #[test]
 fn the_columns_of_the_tables_are_those_that_a_run_writes() {
     let sandbox = Sandbox::new();
-    sandbox.write("one.yaml", "facts: {name: Priya}\nturns:\n  - user: My name is Priya. What's my name?\n    expect: [{forgets: name}]\n");
+    sandbox.write(
+        "one.yaml",
+        "facts: {name: Priya}\nturns:\n  - user: My name is Priya. What's my name?\n    expect: [{forgets: name}]\n",
+    );
     sandbox.run(&["run", "one.yaml"]).expect(1);
     let page = read("docs/reference/files.md");
     let row = Regex::new(r"(?m)^\| `([a-z0-9_]+)` \|").unwrap();
     for table in ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv"] {
         let text = std::fs::read_to_string(sandbox.run_folder().join(table)).expect(table);
         let written: Vec<String> = text.lines().next().expect("a header").split(',').map(ToOwned::to_owned).collect();
-        let (_, section) = page.split_once(&format!("\n## {table}\n")).unwrap_or_else(|| panic!("no section on {table}"));
+        let (_, section) =
+            page.split_once(&format!("\n## {table}\n")).unwrap_or_else(|| panic!("no section on {table}"));
         let section = section.split("\n## ").next().expect("a section");
         let shown: Vec<String> = row.captures_iter(section).map(|column| column[1].to_owned()).collect();
         assert_eq!(shown, written, "{table}");
