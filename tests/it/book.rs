@@ -42,7 +42,9 @@ macro_rules! pages {
         $(
             #[test]
             fn $name() {
-                session::play($page, Sandbox::new());
+                let played = session::play($page, Sandbox::new());
+                let all = played.commands + played.scenarios + played.not_run;
+                assert!(all > 0 || played.is_left_out, "{} has blocks, and none was played", $page);
             }
         )+
     };

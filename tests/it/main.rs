@@ -9,6 +9,7 @@
 
 mod answer_checks;
 mod apart;
+#[cfg(unix)]
 mod book;
 mod bots;
 mod budget;

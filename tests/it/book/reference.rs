@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use chat_eval::diagnostic::Code;
 use regex::Regex;
@@ -144,12 +145,16 @@ fn every_diagnostic_is_on_its_page_with_an_example() {
         if let Some((_, when, said)) = BY_HAND.iter().find(|(code, ..)| *code == word) {
             assert!(fixture(&word).is_none(), "{word} has a fixture");
             let said = if said.is_empty() { String::new() } else { format!(": *{said}*") };
-            write!(page, "It is shown for {when}{said}.\n").expect("a text");
+            writeln!(page, "It is shown for {when}{said}.").expect("a text");
             continue;
         }
         let (name, files) = fixture(&word).unwrap_or_else(|| panic!("`{word}` has no example: add one to BY_HAND"));
         for (path, text) in files.iter().filter(|(_, text)| text.lines().count() <= LONGEST || files.len() == 1) {
-            let comment = if path.ends_with(".yaml") { format!("# {path}\n") } else { String::new() };
+            let comment = if Path::new(path).extension().is_some_and(|extension| extension == "yaml") {
+                format!("# {path}\n")
+            } else {
+                String::new()
+            };
             if comment.is_empty() {
                 write!(page, "`{path}`:\n\n").expect("a text");
             }
