@@ -70,9 +70,9 @@ fn the_line_is_edited_whatever_is_typed_or_pasted() {
         (format!("Helo{left}l\r"), "Hello"),
         (format!("orld{home}w\r"), "world"),
         ("世界！\u{7f}\u{7f}\r".to_owned(), "世"),
+        ("\u{1b}[A\u{1b}[A\r".to_owned(), "world"),
         ("one\\\rtwo\r".to_owned(), "one\ntwo"),
         ("\"\"\"\u{1b}[200~/pasted\rlines\\\u{1b}[201~\"\"\"\r".to_owned(), "/pasted\nlines\\"),
-        ("\u{1b}[A\u{1b}[A\r".to_owned(), "one\ntwo"),
     ] {
         session.press(&keys).until_said("tokens sent").until_said("you › ");
         assert_eq!(said(&server).last().map(String::as_str), Some(message), "{keys:?}");

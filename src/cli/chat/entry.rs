@@ -13,17 +13,13 @@ const FENCE: &str = "\"\"\"";
 
 /// Every command, with what it takes and what it does.
 pub const COMMANDS: [(&str, &str, &str); 13] = [
-    (
-        "/window",
-        "[WINDOW]",
-        "which messages go along: full, none, 2, 2-drop, past-2, messages-5, tokens-4000, each with -pin-1",
-    ),
-    ("/persona", "[NAME|TEXT]", "another persona of the scenario, or a system prompt of your own"),
+    ("/window", "[WINDOW]", "which messages go along: full, none, 2, past-2, …"),
+    ("/persona", "[NAME|TEXT]", "one of the scenario's, or a system prompt"),
     ("/model", "[NAME]", "another model, by its name in the config"),
-    ("/facts", "", "each fact: its value, where it is visible now, when a reply last had it"),
+    ("/facts", "", "values, where visible now, when last recalled"),
     ("/fact", "NAME=VALUE", "a fact to be looked for, or another value of one"),
-    ("/sent", "", "what the last request held, and what the window cut"),
-    ("/script", "", "the scenario's next user message; Tab on an empty line too"),
+    ("/sent", "", "what the last request held, what the window cut"),
+    ("/script", "", "the scenario's next user message, as Tab does"),
     ("/undo", "", "takes the last exchange out of the history"),
     ("/reset", "", "takes all of them out"),
     ("/save", "FILE [--force]", "writes the talk as a scenario"),

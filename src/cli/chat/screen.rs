@@ -241,8 +241,11 @@ pub fn help() -> Vec<String> {
     let line = |line: &(&str, &str, &str)| format!("{:columns$}  {}", command(line), line.2);
     let lines = COMMANDS.iter().map(line);
     let typing = [
-        "A backslash at the end of a line goes on in the next one; between \"\"\" and \"\"\" stands a message of any lines.",
-        "Ctrl-C stops a reply, which is forgotten then; Ctrl-C twice on an empty line ends the talk.",
+        "",
+        "A backslash at the end of a line goes on in the next one.",
+        "Between \"\"\" and \"\"\" stands a message of any lines.",
+        "Ctrl-C stops a reply, which is forgotten then.",
+        "Ctrl-C twice on an empty line ends the talk.",
     ];
     lines.chain(typing.map(str::to_owned)).collect()
 }
@@ -340,6 +343,6 @@ mod tests {
             assert!(text.lines().all(|line| width(line) <= 30), "{text}");
             assert!(!text.contains(['·', '✗', '›', '\u{1b}']) || text.contains("‹U+001B›"), "{text}");
         }
-        assert!(help().iter().all(|line| width(line) < 130));
+        assert!(help().iter().all(|line| width(line) <= 75));
     }
 }
