@@ -156,7 +156,7 @@ pub fn examples(command: &str) -> &'static [Example] {
         "run" => &[
             ("chat-eval run scenarios/", "every scenario, on the models that they name"),
             ("chat-eval run scenarios/ -k 'whats-*' --show", "some of them, with their transcripts"),
-            ("chat-eval run scenarios/ -k model=builtin --window 2 --window full", "two windows side by side"),
+            ("chat-eval run scenarios/retention-grid.yaml --window 2 --window full", "two windows side by side"),
             ("chat-eval run scenarios/ --model gpt-4o-mini --max-cost 2", "another model, for two dollars at most"),
             ("chat-eval run scenarios/ --offline", "replay recordings; whatever is not recorded is an error"),
             ("chat-eval run --rerun failed", "once more what failed in the latest run"),

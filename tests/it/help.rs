@@ -159,7 +159,14 @@ fn every_example_of_the_help_works() {
         for example in examples(command) {
             let how = shell(&sandbox, &example);
             // A check that fails says nothing against the example: other models answer, and `--min-kill` may not be reached.
-            assert!(matches!(how.code, Some(0 | 1)), "{example}: {:?}\n{}{}", how.code, how.stdout, how.stderr);
+            let has_nothing_to_do = how.code == Some(4) && how.stderr.contains("nothing failed");
+            assert!(
+                matches!(how.code, Some(0 | 1)) || has_nothing_to_do,
+                "{example}: {:?}\n{}{}",
+                how.code,
+                how.stdout,
+                how.stderr
+            );
             ran.insert(example, how.code);
         }
     }
@@ -216,7 +223,7 @@ fn bash_completes_commands_flags_and_their_values() {
     let complete = |words: &str| {
         let line = format!(
             "{script}\nCOMP_WORDS=({words})\nCOMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
-             _chat-eval chat-eval \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+             _chat__eval chat-eval \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
         );
         feed("bash", &["--norc", "-s"], &line).map(|ran| ran.expect(0).stdout)
     };
