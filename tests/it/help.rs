@@ -54,8 +54,8 @@ fn what_help_says() {
     let is_wide = |line: &&&str| line.chars().count() > 80;
     assert_eq!(all.iter().filter(is_wide).collect::<Vec<_>>(), [&""; 0], "no line is wider than the terminal");
     // An example that is cut in two is none that can be copied.
-    let examples = std::iter::once("").chain(COMMANDS).flat_map(examples);
-    assert!(examples.into_iter().all(|example| !example.ends_with('>') && !example.ends_with("-o")));
+    let mut examples = std::iter::once("").chain(COMMANDS).flat_map(examples);
+    assert!(examples.all(|example| !example.ends_with('>') && !example.ends_with("-o")));
     insta::assert_snapshot!("help", all.join("\n"));
 }
 
