@@ -126,10 +126,11 @@ Environment, between these options and the files:
   CHAT_EVAL_CONCURRENCY  conversations in flight
   CHAT_EVAL_OUT          where runs are
   OPENAI_API_KEY         the key of models whose config names no other variable
-  OPENAI_BASE_URL        where OpenAI's API is, for models whose config says nothing
+  OPENAI_BASE_URL        where OpenAI's API is, where no config says it
   CI                     where set, snapshots are only compared, and one that is
                          missing fails
-  NO_COLOR, CLICOLOR_FORCE  no colours, colours everywhere
+  NO_COLOR               no colours
+  CLICOLOR_FORCE         colours everywhere
 
 `builtin`, the model where none is named, is a measuring instrument for windows
 and scripts, and no language model: it answers from the messages that it is
@@ -157,8 +158,8 @@ pub fn examples(command: &str) -> &'static [Example] {
         "run" => &[
             ("chat-eval run scenarios/", "every scenario, on the models that they name"),
             ("chat-eval run scenarios/ -k 'whats-*' --show", "some of them, with their transcripts"),
-            ("chat-eval run scenarios/ -k model=builtin --window 2 --window full", "two windows side by side"),
-            ("chat-eval run scenarios/ --model gpt-4o-mini --max-cost 2", "another model, for two dollars at most"),
+            ("chat-eval run scenarios/retention-grid.yaml --window 2 --window full", "two windows side by side"),
+            ("chat-eval run scenarios/ --model gpt-4o-mini -j 4", "another model, four conversations at a time"),
             ("chat-eval run scenarios/ --offline", "replay recordings; whatever is not recorded is an error"),
             ("chat-eval run --rerun failed", "once more what failed in the latest run"),
             ("chat-eval run scenarios/ --shard 1/4 --out shards", "the first of four parts, for `merge`"),
@@ -185,7 +186,7 @@ pub fn examples(command: &str) -> &'static [Example] {
         ],
         "recheck" => &[
             ("chat-eval recheck latest", "after a check has changed"),
-            ("chat-eval recheck latest scenarios/whats-my-name.yaml", "by the checks of this file"),
+            ("chat-eval recheck latest --snapshots no", "the same, and no snapshot is written for review"),
         ],
         "mutate" => &[
             ("chat-eval mutate latest", "which checks would notice if the replies were worse"),
@@ -218,8 +219,8 @@ pub fn examples(command: &str) -> &'static [Example] {
                 "promptfoo's conversation tests",
             ),
             (
-                "chat-eval import transcripts results/latest/transcripts.csv -o scenarios/canned --replies canned",
-                "a run of ours, with its replies kept",
+                "chat-eval import transcripts results/latest/transcripts.csv --replies canned",
+                "a run, with its replies kept",
             ),
         ],
         "init" => &[
@@ -232,7 +233,7 @@ pub fn examples(command: &str) -> &'static [Example] {
             ("chat-eval schema --config > config.schema.json", "for chat-eval.yaml"),
         ],
         "completions" => &[
-            ("chat-eval completions bash > ~/.local/share/bash-completion/completions/chat-eval", "for bash"),
+            ("chat-eval completions bash > ~/.chat-eval.bash", "for bash, where ~/.bashrc sources it"),
             ("chat-eval completions zsh > ~/.zfunc/_chat-eval", "for zsh, where ~/.zfunc is in fpath"),
             ("chat-eval completions fish > ~/.config/fish/completions/chat-eval.fish", "for fish"),
         ],

@@ -51,9 +51,11 @@ fn what_help_says() {
     }
     // Where nothing is said, the help ends lines with blanks.
     let all: Vec<&str> = all.lines().map(str::trim_end).collect();
-    let wide: Vec<&&str> =
-        all.iter().filter(|line| line.chars().count() > 80 && !line.contains("chat-eval ")).collect();
-    assert_eq!(wide, Vec::<&&str>::new(), "no line is wider than the terminal, unless it is to be copied");
+    let is_wide = |line: &&&str| line.chars().count() > 80;
+    assert_eq!(all.iter().filter(is_wide).collect::<Vec<_>>(), [&""; 0], "no line is wider than the terminal");
+    // An example that is cut in two is none that can be copied.
+    let mut examples = std::iter::once("").chain(COMMANDS).flat_map(examples);
+    assert!(examples.all(|example| !example.ends_with('>') && !example.ends_with("-o")));
     insta::assert_snapshot!("help", all.join("\n"));
 }
 
@@ -98,9 +100,10 @@ fn project(server: &Server) -> Sandbox {
         .env("CHAT_EVAL_OUT", "results")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("HOME", "home");
-    let scenarios = "scenarios/whats-my-name.yaml";
-    sandbox.run(&["run", scenarios, "--offline"]).expect(0);
-    sandbox.run(&["run", scenarios, "--offline"]).expect(0);
+    let scenarios = ["scenarios/whats-my-name.yaml", "scenarios/retention-grid.yaml"];
+    for _ in 0..2 {
+        sandbox.run(&[&["run", "--offline"], &scenarios[..]].concat()).expect(0);
+    }
     for shard in ["1/2", "2/2"] {
         let out = format!("shards/{}", &shard[..1]);
         sandbox
@@ -159,7 +162,14 @@ fn every_example_of_the_help_works() {
         for example in examples(command) {
             let how = shell(&sandbox, &example);
             // A check that fails says nothing against the example: other models answer, and `--min-kill` may not be reached.
-            assert!(matches!(how.code, Some(0 | 1)), "{example}: {:?}\n{}{}", how.code, how.stdout, how.stderr);
+            let has_nothing_to_do = how.code == Some(4) && how.stderr.contains("nothing failed");
+            assert!(
+                matches!(how.code, Some(0 | 1)) || has_nothing_to_do,
+                "{example}: {:?}\n{}{}",
+                how.code,
+                how.stdout,
+                how.stderr
+            );
             ran.insert(example, how.code);
         }
     }
@@ -198,7 +208,7 @@ fn shells_read_their_completions_and_each_knows_every_command() {
         for command in COMMANDS {
             assert!(script.contains(command), "{shell}: {command}");
         }
-        assert!(script.contains("--max-cost") && script.contains("--min-kill"), "{shell}");
+        assert!(script.contains("max-cost") && script.contains("min-kill"), "{shell}");
         // Where the shell is not there, the words are all that can be seen.
         let parsed = parse.and_then(|flag| {
             feed(shell, if shell == "bash" { &["-n", "/dev/stdin"] } else { std::slice::from_ref(&flag) }, &script)
@@ -216,7 +226,7 @@ fn bash_completes_commands_flags_and_their_values() {
     let complete = |words: &str| {
         let line = format!(
             "{script}\nCOMP_WORDS=({words})\nCOMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
-             _chat-eval chat-eval \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+             _chat__eval chat-eval \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
         );
         feed("bash", &["--norc", "-s"], &line).map(|ran| ran.expect(0).stdout)
     };
@@ -250,8 +260,8 @@ fn groff_sets_the_manual_pages_without_a_warning() {
         let Some(set) = feed("groff", &["-man", "-Tascii", "-ww", "-Wbreak"], &page) else { return };
         let set = set.expect(0);
         assert!(set.stderr.is_empty(), "{command}: {}", set.stderr);
-        // Bold is struck over.
-        let text: String = regex::Regex::new("\u{1b}\\[[0-9;]*m").unwrap().replace_all(&set.stdout, "").into_owned();
+        // Bold is struck over, or said by an escape.
+        let text = regex::Regex::new("\u{1b}\\[[0-9;]*m|.\u{8}").unwrap().replace_all(&set.stdout, "").into_owned();
         for part in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "chat-eval"] {
             assert!(text.contains(part), "{command}: {part}\n{text}");
         }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::words::{
     Anything, Either, Filled, OneOrMany, OneOrSome, OpenFlag, OpenNumber, OpenWhole, OrTemplate, Text, no_nulls,
+    not_null,
 };
 
 /// The checks on one reply.
@@ -267,9 +268,10 @@ struct Judge {
     /// How often it is asked; the majority counts. Default: the config's, else 1.
     votes: Option<OpenWhole<1, 99>>,
     /// The judge gives 1 to this many, instead of yes or no.
+    #[schemars(transform = not_null)]
     scale: Option<OpenWhole<2, 100>>,
     /// The lowest score that passes; goes with `scale`.
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(range(min = 1, max = 100), transform = not_null)]
     min: Option<f64>,
     /// What is shown to the judge. Default: `reply`.
     sees: Option<OrTemplate<Sees>>,
@@ -326,7 +328,21 @@ struct KnownFailure {
 }
 
 /// A turn's number or its `id`.
-type TurnName = Either<OpenWhole<1, 10_000>, Filled>;
+struct TurnName;
+
+impl JsonSchema for TurnName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "TurnName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["integer", "string"], "minimum": 1, "maximum": 10_000, "pattern": r"\S"})
+    }
+}
 
 /// A check on one reply: a map with one check key.
 pub struct Check;

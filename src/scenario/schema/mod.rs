@@ -7,6 +7,7 @@
 #![expect(dead_code, reason = "the types are described and never made")]
 
 mod check;
+mod window;
 mod words;
 
 use std::borrow::Cow;
@@ -17,7 +18,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use check::{Check, Checks, EachReply, Role, TranscriptCheck};
-use words::{Anything, Either, Flag, OpenWhole, OrTemplate, Text, exactly_one, exclusive, tidy};
+use window::Window;
+use words::{Anything, Either, Flag, OpenWhole, OrTemplate, TEMPLATE, Text, exactly_one, exclusive, tidy};
 pub use words::{Filled, OneOrMany, OneOrSome, Whole, not_null};
 
 /// What names of variables have.
@@ -168,83 +170,6 @@ struct Persona {
 
 fn one_prompt(schema: &mut Schema) {
     exclusive(schema, &[["system", "system_file"]]);
-}
-
-/// Which part of the history goes along with a request.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-enum Window {
-    /// `full`: the whole history. `none`: no history, every call a blank slate.
-    Word(WindowWord),
-    /// The last so many exchanges, the question included: the last `2N` messages.
-    Exchanges(Size),
-    /// A window with its size.
-    Sized(WindowMap),
-}
-
-/// A window without a size.
-#[derive(JsonSchema)]
-#[schemars(inline, rename_all = "snake_case")]
-enum WindowWord {
-    /// The whole history.
-    Full,
-    /// No history: every call a blank slate.
-    None,
-}
-
-/// A size of a window.
-struct Size;
-
-impl JsonSchema for Size {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({"type": "integer", "minimum": 1, "maximum": 1_000_000_000})
-    }
-}
-
-/// A window with its size: exactly one of `exchanges`, `past_exchanges`, `messages` and `tokens`.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, transform = one_size)]
-struct WindowMap {
-    /// The last `2N` messages, the question included: the sliding window that people write first. From turn N+1 on it may
-    /// start with a reply whose question is gone.
-    #[schemars(transform = not_null)]
-    exchanges: Option<Size>,
-    /// The last so many whole exchanges before the question; never an orphan reply.
-    #[schemars(transform = not_null)]
-    past_exchanges: Option<Size>,
-    /// The last so many messages, the question included.
-    #[schemars(transform = not_null)]
-    messages: Option<Size>,
-    /// The longest end of the history with which the request counts at most so many tokens.
-    #[schemars(transform = not_null)]
-    tokens: Option<Size>,
-    /// What becomes of replies at the head whose question was cut. Default: `keep`.
-    orphan_reply: Option<OrphanReply>,
-    /// So many messages of the history's beginning are kept, too.
-    pin_first: Option<Whole<1, 1_000_000>>,
-}
-
-fn one_size(schema: &mut Schema) {
-    exactly_one(schema, ["exchanges", "past_exchanges", "messages", "tokens"]);
-    exclusive(schema, &[["past_exchanges", "orphan_reply"]]);
-}
-
-/// What becomes of orphan replies.
-#[derive(JsonSchema)]
-#[schemars(inline, rename_all = "snake_case")]
-enum OrphanReply {
-    /// They stay, and may carry a fact that their question gave away.
-    Keep,
-    /// They are cut, too.
-    Drop,
 }
 
 /// Sampling parameters.
@@ -418,7 +343,9 @@ struct Fact {
 }
 
 fn regex_together(schema: &mut Schema) {
-    schema.insert("dependentRequired".to_owned(), json!({"regex": ["match"]}));
+    let regex = json!({"anyOf": [{"const": "regex"}, {"type": "string", "pattern": TEMPLATE}]});
+    let with_match = json!({"properties": {"match": regex}, "required": ["match"]});
+    schema.insert("dependentSchemas".to_owned(), json!({"regex": with_match}));
     let is_regex = json!({"properties": {"match": {"const": "regex"}}, "required": ["match"]});
     schema.insert("if".to_owned(), is_regex);
     schema.insert("then".to_owned(), json!({"required": ["regex"]}));
@@ -446,7 +373,10 @@ struct Turn {
     /// A canned reply: no call is made, and the exchange joins the history.
     reply: Option<Filled>,
     /// A name, so that `from`, `until` and reports can name the turn. No number.
-    #[schemars(extend("pattern" = r"^[\p{L}\p{M}\p{N}_.-]*[\p{L}\p{M}_.-][\p{L}\p{M}\p{N}_.-]*$|\{[{%#]"))]
+    #[schemars(extend(
+        "pattern" = r"^[\p{L}\p{M}\p{N}_.-]*[\p{L}\p{M}_.-][\p{L}\p{M}\p{N}_.-]*$|\{[{%#]",
+        "not" = {"type": "integer", "minimum": 0}
+    ))]
     id: Option<Text>,
     /// Checks on the reply.
     expect: Option<Checks<Check>>,
@@ -454,6 +384,7 @@ struct Turn {
     #[schemars(extend("examples" = [{"ticket": "(T-\\d+)"}]))]
     capture: Option<Captures>,
     /// Warnings of the memory lint that are meant here.
+    #[schemars(transform = not_null)]
     allow: Option<OneOrSome<TurnWarning>>,
     /// So many neutral canned exchanges, each a turn; instead of `user`.
     #[schemars(transform = not_null, extend("examples" = [6]))]
@@ -486,6 +417,7 @@ struct Probe {
     /// Checks on the reply.
     expect: Option<Checks<Check>>,
     /// Warnings of the memory lint that are meant here.
+    #[schemars(transform = not_null)]
     allow: Option<OneOrSome<TurnWarning>>,
 }
 

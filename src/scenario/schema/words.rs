@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 /// What begins a template.
-const TEMPLATE: &str = r"\{[{%#]";
+pub const TEMPLATE: &str = r"\{[{%#]";
 /// A text that is more than white space.
 const FILLED: &str = r"\S";
 
@@ -121,7 +121,13 @@ impl<const MAX: u64> JsonSchema for OpenNumber<MAX> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let pattern = format!(r"^\s*\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$|{TEMPLATE}");
+        // A text is held to no maximum: one that is small enough is told by its digits.
+        let digits = if MAX == 1 {
+            r"0*1(\.0*)?|0+(\.[0-9]*)?|0*\.[0-9]+"
+        } else {
+            r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+        };
+        let pattern = format!(r"^\s*\+?({digits})\s*$|{TEMPLATE}");
         json_schema!({"type": ["number", "string"], "minimum": 0, "maximum": MAX, "pattern": pattern})
     }
 }
