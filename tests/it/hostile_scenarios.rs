@@ -249,8 +249,12 @@ fn hostile_texts_of_a_scenario_and_of_its_bot_are_texts_in_every_format_and_file
         _ => Answer::reply(request, HOSTILE),
     });
     let sandbox = Sandbox::with_bot(&server.base_url());
+    // YAML takes these characters escaped alone; the braces would be a template.
     let said = serde_json::Value::from(HOSTILE.replace("{{ 7*7 }}", "")).to_string();
-    // YAML has no NUL and no such characters, not even escaped ones of JSON in pairs; the rest stands as it is.
+    let escaped = |character: char| {
+        if character.is_ascii() { character.to_string() } else { format!("\\u{:04x}", u32::from(character)) }
+    };
+    let said: String = said.chars().map(escaped).collect();
     let scenario = format!(
         "description: {said}\npersonas: [{{name: p, system: {said}}}]\nfacts: {{f: {{value: {said}, aliases: [Priya]}}}}\n\
          turns:\n  - {{user: {said}, expect: [{{contains: {said}, name: {said}}}, {{equals: {said}, known_failure: {said}}}, {{recalls: f}}, {{matches: 'x{{9}}'}}]}}\n  - user: fail\n"
@@ -336,7 +340,7 @@ fn facts_that_are_hostile_are_found_or_not_in_bounded_time() {
             format!("{{f: {{value: x, aliases: [{}]}}}}", aliases.split(", ").take(900).collect::<Vec<_>>().join(", ")),
             0,
         ),
-        (format!("{{f: {{value: aaa, match: regex, regex: '{}'}}}}", "(a|aa)*".repeat(50)), 2),
+        (format!("{{f: {{value: aaa, match: regex, regex: '{}'}}}}", "(a|aa)*".repeat(50)), 0),
         ("{f: {value: aaa, match: regex, regex: '(a*)*b'}}".to_owned(), 2),
     ] {
         sandbox.write(

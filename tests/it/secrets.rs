@@ -35,6 +35,12 @@ fn percent(key: &str) -> String {
     percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
+/// The same with its digits of sixteen in lower case.
+fn lower_percent(key: &str) -> String {
+    let upper = regex::Regex::new("%[0-9A-F]{2}").unwrap();
+    upper.replace_all(&percent(key), |found: &regex::Captures<'_>| found[0].to_lowercase()).into_owned()
+}
+
 fn json_text(key: &str) -> String {
     let quoted = Value::from(key).to_string();
     quoted[1..quoted.len() - 1].to_owned()
@@ -46,7 +52,7 @@ fn quotes(key: &str) -> String {
     let bearer = STANDARD.encode(format!("Bearer {key}"));
     let (url, json) = (percent(key), json_text(key));
     let (plain, safe) = (STANDARD.encode(key), URL_SAFE_NO_PAD.encode(format!("x{key}")));
-    format!("{TELLTALE} {key}, {json}, ?key={url}, {}, {of_page}, {bearer} {plain} {safe}.", url.to_lowercase())
+    format!("{TELLTALE} {key}, {json}, ?key={url}, {}, {of_page}, {bearer} {plain} {safe}.", lower_percent(key))
 }
 
 /// What must stand nowhere.
@@ -54,13 +60,7 @@ fn forbidden() -> Vec<Vec<u8>> {
     let mut all = BTreeSet::new();
     for (_, key) in KEYS {
         let of_page = key.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        all.extend([
-            key.to_owned(),
-            json_text(key),
-            json_text(&json_text(key)),
-            percent(key),
-            percent(key).to_lowercase(),
-        ]);
+        all.extend([key.to_owned(), json_text(key), json_text(&json_text(key)), percent(key), lower_percent(key)]);
         all.extend([
             of_page.replace('"', "&quot;"),
             of_page,
@@ -301,7 +301,6 @@ fn no_key_is_in_any_file_or_output_whatever_a_server_quotes() {
         .map(|path| path.to_string_lossy().into_owned())
         .collect();
     run(&["merge", &parts[0], &parts[1], "--into", "whole", "--snapshots", "new"]);
-    run(&["compare", &parts[0], &parts[1]]);
     run(&["import", "transcripts", "whole/transcripts.csv", "--replies", "canned"]);
     run(&["review", "s", "--list"]);
     run(&["review", "s", "--accept"]);
@@ -322,7 +321,6 @@ fn no_key_is_in_any_file_or_output_whatever_a_server_quotes() {
         "--format github",
         "--format pretty",
         "--show --stream",
-        "mutate latest",
         "merge",
     ] {
         searched.was_told(output);

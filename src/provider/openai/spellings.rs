@@ -20,12 +20,13 @@ pub(super) fn spellings(key: &str) -> Vec<String> {
     if key.len() < SHORTEST_SECRET {
         return Vec::new();
     }
-    let quoted = serde_json::Value::from(key).to_string();
-    let json = quoted[1..quoted.len() - 1].to_owned();
+    let json = json_text(key);
     let mut all = vec![
         key.to_owned(),
         // PHP escapes the slash, Go and others what a page could take for a tag.
         json.replace('/', "\\/"),
+        // An answer in JSON whose text quotes a header in JSON.
+        json_text(&json),
         json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"),
         json,
         of_page(key, "&quot;", "&#39;"),
@@ -34,7 +35,7 @@ pub(super) fn spellings(key: &str) -> Vec<String> {
         of_page(key, "\"", "'"),
     ];
     // `encodeURIComponent` leaves some marks as they are that others encode.
-    for plain in ["-_.~", "-_.!~*'()", "-_.", "*-._"] {
+    for plain in ["", "-_.~", "-_.!~*'()", "-_.", "*-._"] {
         all.push(percent(key, plain, true));
         all.push(percent(key, plain, false));
     }
@@ -42,6 +43,12 @@ pub(super) fn spellings(key: &str) -> Vec<String> {
     all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     all.dedup();
     all
+}
+
+/// As JSON spells it inside of its quotes.
+fn json_text(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// As a page spells it.
@@ -97,6 +104,8 @@ mod tests {
             r#"sk-\"a\/b+c&<d>='e %41\\f"#,
             r#"sk-\"a/b+c\u0026\u003cd\u003e='e %41\\f"#,
             "sk-%22a%2Fb%2Bc%26%3Cd%3E%3D%27e%20%2541%5Cf",
+            r#"sk-\\\"a/b+c&<d>='e %41\\\\f"#,
+            "sk%2D%22a%2Fb%2Bc%26%3Cd%3E%3D%27e%20%2541%5Cf",
             "sk-%22a%2fb%2bc%26%3cd%3e%3d%27e%20%2541%5cf",
             "sk-%22a%2Fb%2Bc%26%3Cd%3E%3D'e%20%2541%5Cf",
             "sk-&quot;a/b+c&amp;&lt;d&gt;=&#39;e %41\\f",
