@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::args::{Cassettes, RunArgs};
 use super::commands::check::plural;
 use super::config::{Config, KeyConfig, ProviderConfig};
+use super::vendors::VendorConfig;
 use super::gone;
 use super::judges::Judges;
 use super::models::{resolve, variable};
@@ -347,7 +348,10 @@ fn plural_replies(number: usize) -> String {
 
 fn lacks_key(config: &Config, model: &str) -> bool {
     match resolve(config, model).map(|model| model.provider) {
-        Ok(ProviderConfig::OpenAi { key: KeyConfig::Env(name), .. }) => variable(&name).is_none(),
+        Ok(
+            ProviderConfig::OpenAi { key: KeyConfig::Env(name), .. }
+            | ProviderConfig::Vendor(VendorConfig { key: KeyConfig::Env(name), .. }),
+        ) => variable(&name).is_none(),
         _ => false,
     }
 }

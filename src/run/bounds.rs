@@ -13,7 +13,7 @@ use super::conversation::{judge_calls, user_message};
 use super::plan::{Plan, Planned};
 use crate::model::{CheckKind, Fact, Message, Origin, Price, Role, Script, Tail, TurnId, Usage, Window};
 use crate::provider::{Builtin, BuiltinKind};
-use crate::scenario::Variables;
+use crate::scenario::{Scenario, Variables};
 use crate::scenario::open::Open;
 use crate::scenario::outline::{Asked, Known, Outline, Sent};
 use crate::text::tokens::{PER_MESSAGE, Tokenizer};
@@ -31,6 +31,8 @@ pub struct BoundedModel {
     pub price: Option<Price>,
     /// Which embedded model it is, where it is one.
     pub builtin: Option<BuiltinKind>,
+    /// The longest reply, in tokens, where a scenario sets none.
+    pub longest_reply: Option<u32>,
 }
 
 /// What is taken at most.
@@ -174,7 +176,8 @@ pub fn bounds(
                 let mut counts = counts.borrow_mut();
                 *counts.entry((model.tokenizer, text.into())).or_insert_with(|| model.tokenizer.count(text) as u64)
             };
-            Live { plan, planned, script: &script, open, count: &count, price: model.price }.bound(is_triaged)
+            let longest = longest_reply(scenario, model);
+            Live { plan, planned, script: &script, open, count: &count, price: model.price, longest }.bound(is_triaged)
         };
         let mut bound = if scenario.has_canaries() {
             // Each trial has values of its own.
@@ -194,7 +197,7 @@ pub fn bounds(
                 remarks.has_judges = true;
             }
             remarks.has_no_price |= model.price.is_none();
-            remarks.has_no_longest_reply |= scenario.params.longest_reply().is_none() && bound.calls > 0;
+            remarks.has_no_longest_reply |= longest_reply(scenario, model).is_none() && bound.calls > 0;
             remarks.has_captures |= scenario.has_captures();
             let shares = |last: &VariantBound| last.first.group() == first.group() && !last.first.is_alike(first);
             remarks.may_share |= variants.last().is_some_and(shares);
@@ -212,6 +215,12 @@ struct Live<'p> {
     open: &'p Open,
     count: &'p dyn Fn(&str) -> u64,
     price: Option<Price>,
+    longest: Option<u64>,
+}
+
+/// The longest reply of a scenario on a model.
+fn longest_reply(scenario: &Scenario, model: BoundedModel) -> Option<u64> {
+    scenario.params.longest_reply().or(model.longest_reply.map(u64::from))
 }
 
 impl Live<'_> {
@@ -221,7 +230,7 @@ impl Live<'_> {
         let system = outline.system(persona);
         let window = self.plan.window(self.planned);
         let params = &self.plan.scenario(self.planned).params;
-        let longest = params.longest_reply();
+        let longest = self.longest;
         // A schema or a list of tools is part of what the model reads; no token is less than a byte.
         let extra = if params.extra.is_empty() {
             0

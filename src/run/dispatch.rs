@@ -373,7 +373,7 @@ pub(super) fn alone(plan: &Plan, index: usize, model: &Model) -> Result<Conversa
         canaries: plan.canaries(planned),
         persona: planned.persona as usize,
         window: plan.window(planned),
-        params: scenario.params.clone(),
+        params: model.params(&scenario.params),
         stream: plan.is_streamed(planned),
         snapshot: Arc::clone(&scenario.snapshot),
         model: model.clone(),
@@ -419,7 +419,10 @@ fn bare_begin(job: &Job, index: usize) -> Begin {
         turns: 0,
         probes: 0,
         canaries: serde_json::Map::new(),
-        params: scenario.params.effective(),
+        params: match job.models.get(job.plan.model(planned)) {
+            Some(model) => model.params(&scenario.params).effective(),
+            None => scenario.params.effective(),
+        },
         snapshot: SnapshotRules::clone(&scenario.snapshot),
     }
 }

@@ -41,6 +41,7 @@ mod merge;
 mod models;
 mod mutate;
 mod mutate_kinds;
+mod native;
 mod order;
 mod outcomes;
 mod panics;

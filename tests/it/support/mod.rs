@@ -8,3 +8,4 @@ pub mod priced;
 pub mod pty;
 pub mod sandbox;
 pub mod server;
+pub mod vendors;
