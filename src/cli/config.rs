@@ -234,7 +234,13 @@ fn makes_embeddings(findings: &mut Findings, node: Option<&Node>, config: &Confi
         && model.vendor.name() != VENDORS[2]
     {
         let message = format!("`{name}` is a model of `{}`, which is asked for no embeddings", model.vendor.name());
-        findings.error_help(Code::UnusableModel, node, message, "", "name a model of `openai` or `azure` that makes them");
+        findings.error_help(
+            Code::UnusableModel,
+            node,
+            message,
+            "",
+            "name a model of `openai` or `azure` that makes them",
+        );
     }
 }
 

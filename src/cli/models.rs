@@ -8,12 +8,13 @@ use secrecy::SecretString;
 
 use super::config::{Config, KeyConfig, ModelConfig, ProviderConfig};
 use super::judges::Judges;
+use super::vendors::Vendor;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::provider::cassette::Uncalled;
-use super::vendors::Vendor;
 use crate::provider::openai::OpenAi;
 use crate::provider::{
-    Anthropic, ApiSettings, Budget, Builtin, ChatModel, Gate, Gemini, Purse, Rates, RetryPolicy, SettingsError, http_client,
+    Anthropic, ApiSettings, Budget, Builtin, ChatModel, Gate, Gemini, Purse, Rates, RetryPolicy, SettingsError,
+    http_client,
 };
 use crate::run::plan::Plan;
 use crate::run::{Model, Models};

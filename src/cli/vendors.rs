@@ -127,8 +127,9 @@ impl VendorConfig {
                 Ok(said("GEMINI_BASE_URL").unwrap_or_else(|| own.to_owned()))
             }
             Vendor::Azure { api_version } => {
-                let resource = said("AZURE_OPENAI_ENDPOINT")
-                    .ok_or("neither `base_url` nor the environment variable `AZURE_OPENAI_ENDPOINT` says where it is")?;
+                let resource = said("AZURE_OPENAI_ENDPOINT").ok_or(
+                    "neither `base_url` nor the environment variable `AZURE_OPENAI_ENDPOINT` says where it is",
+                )?;
                 Ok(azure_url(&resource, &self.model, api_version.as_deref()))
             }
         }

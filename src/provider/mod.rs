@@ -15,7 +15,5 @@ pub use budget::{Budget, Fare, OverBudget, Purse, Reservation, Sent, Usd};
 pub use builtin::{Builtin, BuiltinKind};
 pub use chat_model::{AttemptFailed, CallError, ChatModel, ChatReply, ChatRequest, Observer};
 pub use gate::{Estimate, Gate, Rates};
-pub use native::{
-    Anthropic, DEFAULT_MAX_TOKENS, Gemini, Unsupported, unsupported_by_anthropic, unsupported_by_gemini,
-};
+pub use native::{Anthropic, DEFAULT_MAX_TOKENS, Gemini, Unsupported, unsupported_by_anthropic, unsupported_by_gemini};
 pub use retry::{RetryPolicy, with_retries};

@@ -18,10 +18,7 @@ use crate::window::{Fault, fault};
 /// One error for each scenario, window and model whose requests are certain not to alternate in some turn. `model_of` gives the
 /// provider's name and the tokenizer of a model whose service wants that.
 #[must_use]
-pub fn unsendable(
-    plan: &Plan,
-    model_of: &dyn Fn(&str) -> Option<(&'static str, Tokenizer)>,
-) -> Vec<Diagnostic> {
+pub fn unsendable(plan: &Plan, model_of: &dyn Fn(&str) -> Option<(&'static str, Tokenizer)>) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
     let mut found = HashSet::new();
     let mut diagnostics = Vec::new();
@@ -51,17 +48,15 @@ fn of_conversation(plan: &Plan, planned: &Planned, provider: &str, tokenizer: To
     let system = outline.system(planned.persona as usize);
     let count = |text: &str| tokenizer.count(text);
     let order = Order::of(&outline);
-    let asked = outline.asked.iter().filter(|asked| asked.turn.reply.is_none());
-    let (asked, found) = asked
-        .filter_map(|asked| {
-            // That it is too long is said already.
-            let sent = outline.sent(asked, system.as_ref(), window, &count)?;
-            if order.is_kept(&outline, asked, system.as_ref(), &sent) {
-                return None;
-            }
-            Some((asked, certain(&outline, asked, system.as_ref(), &sent)?))
-        })
-        .next()?;
+    let mut asked = outline.asked.iter().filter(|asked| asked.turn.reply.is_none());
+    let (asked, found) = asked.find_map(|asked| {
+        // That it is too long is said already.
+        let sent = outline.sent(asked, system.as_ref(), window, &count)?;
+        if order.is_kept(&outline, asked, system.as_ref(), &sent) {
+            return None;
+        }
+        Some((asked, certain(&outline, asked, system.as_ref(), &sent)?))
+    })?;
     let scenario = plan.scenario(planned);
     let model = plan.model(planned);
     let turn = asked.number.named();
@@ -71,7 +66,11 @@ fn of_conversation(plan: &Plan, planned: &Planned, provider: &str, tokenizer: To
          in turn"
     );
     let place = scenario.place_of_check(asked.turn.position);
-    Some(Diagnostic::error(Code::RolesMustAlternate, message).at(&scenario.source, place, "").help(found.help(asked.number, window)))
+    Some(
+        Diagnostic::error(Code::RolesMustAlternate, message)
+            .at(&scenario.source, place, "")
+            .help(found.help(asked.number, window)),
+    )
 }
 
 /// Where in a history roles and texts are at fault by themselves, counted, so that a long one is not gone through again for each
@@ -169,7 +168,9 @@ impl Found {
         let origin = self.origin;
         match self.fault {
             Fault::BeginsWithReply if self.is_cut => {
-                format!("its question is cut: `orphan_reply: drop` in the window leaves `{origin}` out too, and `past_exchanges` keeps exchanges whole")
+                format!(
+                    "its question is cut: `orphan_reply: drop` in the window leaves `{origin}` out too, and `past_exchanges` keeps exchanges whole"
+                )
             }
             Fault::BeginsWithReply => {
                 format!("put what `{origin}` says into the system prompt, or a user message before it")
@@ -180,7 +181,9 @@ impl Found {
             Fault::InARow if self.is_cut || window.pin_first % 2 == 1 => {
                 format!("the window `{window}` pins a question without its reply: pin whole exchanges, `pin_first: 2`")
             }
-            Fault::InARow => format!("put a message of the other side between them, or make one of both before {}", asked.named()),
+            Fault::InARow => {
+                format!("put a message of the other side between them, or make one of both before {}", asked.named())
+            }
             Fault::System => "a system prompt is the persona's, and stands first alone".to_owned(),
             Fault::Blank => "give it something to say, or leave it out".to_owned(),
         }

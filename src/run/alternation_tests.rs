@@ -115,7 +115,8 @@ fn each_window_is_at_fault_where_it_cuts_a_question_from_its_reply() {
 
 #[test]
 fn a_blank_text_is_found_in_the_system_prompt_and_in_a_canned_reply() {
-    let is_certain = |script: &Script| played(script, Window::FULL, &["Fine."]).iter().any(|(is_certain, ..)| *is_certain);
+    let is_certain =
+        |script: &Script| played(script, Window::FULL, &["Fine."]).iter().any(|(is_certain, ..)| *is_certain);
     assert!(!is_certain(&script("", "", &[Some("Noted."), None], 0)));
     assert!(is_certain(&script(" \n", "", &[None], 0)));
     assert!(is_certain(&script("", "", &[Some(" "), None], 0)));

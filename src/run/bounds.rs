@@ -13,9 +13,9 @@ use super::conversation::{judge_calls, user_message};
 use super::plan::{Plan, Planned};
 use crate::model::{CheckKind, Fact, Message, Origin, Price, Role, Script, Tail, TurnId, Usage, Window};
 use crate::provider::{Builtin, BuiltinKind};
-use crate::scenario::{Scenario, Variables};
 use crate::scenario::open::Open;
 use crate::scenario::outline::{Asked, Known, Outline, Sent};
+use crate::scenario::{Scenario, Variables};
 use crate::text::tokens::{PER_MESSAGE, Tokenizer};
 use crate::window;
 

@@ -21,10 +21,7 @@ pub enum Fault {
 /// The first message that keeps a list from alternating, by its position. Of a message whose text is not known yet the text is
 /// `None`. Of a list whose beginning is not known (`is_whole` is false) the first message may be a reply.
 #[must_use]
-pub fn fault<'m>(
-    list: impl IntoIterator<Item = (Role, Option<&'m str>)>,
-    is_whole: bool,
-) -> Option<(usize, Fault)> {
+pub fn fault<'m>(list: impl IntoIterator<Item = (Role, Option<&'m str>)>, is_whole: bool) -> Option<(usize, Fault)> {
     let mut before = None;
     for (at, (role, text)) in list.into_iter().enumerate() {
         let is_first = before.is_none_or(|before| before == Role::System);
@@ -109,9 +106,12 @@ mod tests {
 
     #[test]
     fn where_a_list_begins_later_its_first_message_may_be_a_reply() {
-        for (list, expected) in
-            [("au", None), ("aau", Some((1, Fault::InARow))), ("A", Some((0, Fault::Blank))), ("su", Some((0, Fault::System)))]
-        {
+        for (list, expected) in [
+            ("au", None),
+            ("aau", Some((1, Fault::InARow))),
+            ("A", Some((0, Fault::Blank))),
+            ("su", Some((0, Fault::System))),
+        ] {
             assert_eq!(found(list, false), expected, "{list}");
         }
     }

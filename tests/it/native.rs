@@ -41,7 +41,8 @@ fn root(server: &Server) -> String {
 
 /// A project with a model of each vendor at these servers.
 fn project(claude: &Server, gemini: &Server, azure: &Server) -> Sandbox {
-    let sandbox = Sandbox::new().env("ANTHROPIC_API_KEY", KEY).env("GEMINI_API_KEY", KEY).env("AZURE_OPENAI_API_KEY", KEY);
+    let sandbox =
+        Sandbox::new().env("ANTHROPIC_API_KEY", KEY).env("GEMINI_API_KEY", KEY).env("AZURE_OPENAI_API_KEY", KEY);
     let config = format!(
         "model: claude\nmodels:\n  claude: {{provider: anthropic, model: claude-test, base_url: \"{}\", price: {{input: 3, output: 15}}}}\n  \
          gem: {{provider: gemini, model: gemini-test, base_url: \"{}/v1beta\", price: {{input: 1, output: 10}}}}\n  \
@@ -69,11 +70,18 @@ fn each_vendor_plays_a_scenario_plain_and_streamed_and_its_usage_is_counted_and_
         sandbox.run(&["run", stream]).expect(0);
         let rows = sandbox.rows("transcripts.csv");
         assert_eq!(rows.len(), 8);
-        for (model, sent, reply, cost) in
-            [("claude", "9", "3", Some((9.0 * 3.0 + 3.0 * 15.0) / 1e6)), ("gem", "9", "3", Some((9.0 + 3.0 * 10.0) / 1e6)), ("azure", "7", "", None), ("azure-v1", "7", "", None)]
-        {
+        for (model, sent, reply, cost) in [
+            ("claude", "9", "3", Some((9.0 * 3.0 + 3.0 * 15.0) / 1e6)),
+            ("gem", "9", "3", Some((9.0 + 3.0 * 10.0) / 1e6)),
+            ("azure", "7", "", None),
+            ("azure-v1", "7", "", None),
+        ] {
             let row = rows.iter().find(|row| row["model"] == model && row["turn"] == "2").expect("a turn");
-            assert_eq!((row["reply"].as_str(), row["finish_reason"].as_str()), ("Your name is Priya.", "stop"), "{model}");
+            assert_eq!(
+                (row["reply"].as_str(), row["finish_reason"].as_str()),
+                ("Your name is Priya.", "stop"),
+                "{model}"
+            );
             assert_eq!(row["tokens_sent"], sent, "{model}");
             if !reply.is_empty() {
                 assert_eq!(row["tokens_reply"], reply, "{model}");
@@ -84,12 +92,21 @@ fn each_vendor_plays_a_scenario_plain_and_streamed_and_its_usage_is_counted_and_
         }
     }
     let claude = &servers.0.requests()[1].body;
-    assert_eq!((&claude["system"], &claude["max_tokens"], &claude["stop_sequences"]), (&json!("Be brief."), &json!(50), &json!(["END"])));
+    assert_eq!(
+        (&claude["system"], &claude["max_tokens"], &claude["stop_sequences"]),
+        (&json!("Be brief."), &json!(50), &json!(["END"]))
+    );
     let gem = &servers.1.requests()[1].body;
     assert_eq!(gem["generationConfig"], json!({"temperature": 0.0, "maxOutputTokens": 50, "stopSequences": ["END"]}));
     let paths: Vec<String> = servers.2.requests().into_iter().map(|request: Request| request.path).collect();
-    assert!(paths.iter().any(|path| path.starts_with("/openai/deployments/")) && paths.iter().any(|path| path.starts_with("/openai/v1/")));
-    let written = sandbox.files("results").into_iter().map(|file| std::fs::read(sandbox.path().join("results").join(file)).unwrap());
+    assert!(
+        paths.iter().any(|path| path.starts_with("/openai/deployments/"))
+            && paths.iter().any(|path| path.starts_with("/openai/v1/"))
+    );
+    let written = sandbox
+        .files("results")
+        .into_iter()
+        .map(|file| std::fs::read(sandbox.path().join("results").join(file)).unwrap());
     assert!(written.into_iter().all(|bytes| !String::from_utf8_lossy(&bytes).contains(KEY)), "the key is in no file");
 }
 
@@ -108,7 +125,9 @@ fn what_is_recorded_is_replayed_without_a_key_and_without_a_server() {
     }
     offline.run(&["run", "--offline"]).expect(0);
     let replies = |rows: &[std::collections::BTreeMap<String, String>]| {
-        rows.iter().map(|row| (row["model"].clone(), row["reply"].clone(), row["tokens_sent"].clone())).collect::<Vec<_>>()
+        rows.iter()
+            .map(|row| (row["model"].clone(), row["reply"].clone(), row["tokens_sent"].clone()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(replies(&offline.rows("transcripts.csv")), replies(&tables));
     assert_eq!(requests, [2, 2, 4]);
@@ -125,7 +144,11 @@ fn a_model_of_anthropics_has_a_longest_reply_whatever_the_scenario_says() {
     assert!(begin.contains("\"max_tokens\":4096"), "the journal has what was sent: {begin}");
     assert_eq!(servers.0.requests()[0].body["max_tokens"], 4096);
     let plan = sandbox.run(&["plan"]).expect(0);
-    assert!(plan.stdout.contains("4096") || plan.stdout.contains("4,096") || plan.stdout.contains("4.1k"), "{}", plan.stdout);
+    assert!(
+        plan.stdout.contains("4096") || plan.stdout.contains("4,096") || plan.stdout.contains("4.1k"),
+        "{}",
+        plan.stdout
+    );
 
     let config = sandbox.read("chat-eval.yaml").replace("model: claude-test,", "model: claude-test, max_tokens: 77,");
     sandbox.write("chat-eval.yaml", config);
@@ -249,18 +272,30 @@ async fn anthropics_streams_are_whole_with_their_last_event_alone() {
             (Answer::events(bytes), r#""Hi you" stop usage 9/3"#),
             (Answer::events([joined.replace('\n', "\r\n")]), r#""Hi you" stop usage 9/3"#),
             (with(3, &json!({"type": "ping"})), r#""Hi you" stop usage 9/3"#),
-            (Answer::events(anthropic_stream(&["It is sk-test-\"4f", "9a\"-secret, ", "no?"])), r#""It is ***, no?" stop usage 9/3"#),
+            (
+                Answer::events(anthropic_stream(&["It is sk-test-\"4f", "9a\"-secret, ", "no?"])),
+                r#""It is ***, no?" stop usage 9/3"#,
+            ),
             (with(5, &json!({"type": "something_new", "data": [1]})), r#""Hi you" stop usage 9/3"#),
-            (Answer::json(&anthropic_message(&[json!({"type": "text", "text": "Hi you"})], "end_turn")), r#""Hi you" stop usage 9/3"#),
+            (
+                Answer::json(&anthropic_message(&[json!({"type": "text", "text": "Hi you"})], "end_turn")),
+                r#""Hi you" stop usage 9/3"#,
+            ),
             (but_last(1), "Malformed: the stream ended without `message_stop`"),
             (but_last(2), "Malformed: the stream ended without `message_stop`"),
             (but_last(4), "Malformed: the stream ended without `message_stop`"),
             (with(4, &error("overloaded_error")), "RateLimited [200]: 200 with an error: overloaded_error: Overloaded"),
             (with(4, &error("api_error")), "Malformed: 200 with an error: api_error: Overloaded"),
-            (Answer::events(["data: {\"type\": \"mess\n\n"]), r#"Malformed: a chunk of the stream is not JSON: "{"type": "mess""#),
+            (
+                Answer::events(["data: {\"type\": \"mess\n\n"]),
+                r#"Malformed: a chunk of the stream is not JSON: "{"type": "mess""#,
+            ),
             (Answer::events(whole()).cut(joined.len() - 30), "Connection: the connection to ROOT broke: it was closed"),
             (Answer::events([""]), "Malformed: the answer is empty"),
-            (anthropic_error(529, "overloaded_error", "Overloaded"), "Server [529]: 529 overloaded_error: Overloaded (request req_1)"),
+            (
+                anthropic_error(529, "overloaded_error", "Overloaded"),
+                "Server [529]: 529 overloaded_error: Overloaded (request req_1)",
+            ),
         ],
     )
     .await;
@@ -270,7 +305,8 @@ async fn anthropics_streams_are_whole_with_their_last_event_alone() {
 async fn geminis_failures_are_the_kinds_that_they_mean() {
     let details = |details: Value| gemini_error(429, "RESOURCE_EXHAUSTED", "quota", &details);
     let retry = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34s"});
-    let quota = |id: &str| json!({"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": id}]});
+    let quota =
+        |id: &str| json!({"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": id}]});
     let reason = json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]);
     assert_table(
         gem,
@@ -343,7 +379,10 @@ fn what_failed_is_tried_again_and_half_a_reply_is_nowhere() {
     sandbox.run(&["run"]).expect(0);
     let requests = server.requests();
     assert_eq!(requests.len(), 4);
-    assert_eq!(requests[3].messages().iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(), ["Hi", "Whole.", "And?"]);
+    assert_eq!(
+        requests[3].messages().iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(),
+        ["Hi", "Whole.", "And?"]
+    );
 }
 
 #[test]
@@ -365,17 +404,21 @@ fn an_empty_reply_ends_a_conversation_before_it_would_be_sent_along() {
 fn azures_filter_is_final_for_its_conversation_and_says_what_it_found() {
     let server = Server::start(|request| {
         if request.last_user().contains("bomb") {
-            return json_error(400, &json!({"error": {
-                "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
-                "type": null, "param": "prompt", "code": "content_filter", "status": 400,
-                "innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {
-                    "violence": {"filtered": true, "severity": "high"}, "hate": {"filtered": false, "severity": "safe"}}},
-            }}));
+            return json_error(
+                400,
+                &json!({"error": {
+                    "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+                    "type": null, "param": "prompt", "code": "content_filter", "status": 400,
+                    "innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {
+                        "violence": {"filtered": true, "severity": "high"}, "hate": {"filtered": false, "severity": "safe"}}},
+                }}),
+            );
         }
         if request.last_user().contains("cut") {
             let mut answer = completion("");
             answer["choices"][0]["finish_reason"] = json!("content_filter");
-            answer["choices"][0]["content_filter_results"] = json!({"violence": {"filtered": true, "severity": "high"}});
+            answer["choices"][0]["content_filter_results"] =
+                json!({"violence": {"filtered": true, "severity": "high"}});
             return Answer::json(&answer);
         }
         azure(request, remembers)
@@ -386,9 +429,14 @@ fn azures_filter_is_final_for_its_conversation_and_says_what_it_found() {
     sandbox.write("scenarios/cut.yaml", "model: azure\nturns:\n  - user: cut it\n    expect: [{not_contains: x}]\n");
     sandbox.write("scenarios/fine.yaml", "model: azure\nturns: [{user: Hi}]\n");
     let ran = sandbox.run(&["run"]).expect(3);
-    assert!(ran.stdout.contains("content_filter: filtered for violence high: The response was filtered"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("content_filter: filtered for violence high: The response was filtered"),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(server.requests().len(), 3, "neither is tried again, and other conversations go on");
-    let row = |scenario: &str| sandbox.rows("transcripts.csv").into_iter().find(|row| row["scenario"] == scenario).unwrap();
+    let row =
+        |scenario: &str| sandbox.rows("transcripts.csv").into_iter().find(|row| row["scenario"] == scenario).unwrap();
     assert_eq!(row("cut")["finish_reason"], "content_filter");
     assert_eq!(row("fine")["reply"], "Nice to meet you.");
 }
@@ -437,7 +485,11 @@ fn params_that_a_vendor_does_not_take_are_errors_before_anything_is_sent() {
 #[test]
 fn a_run_goes_on_with_the_model_that_it_began_with_and_no_other() {
     let server = Server::start(|request| {
-        if request.number == 1 { anthropic_error(400, "invalid_request_error", "no") } else { anthropic(request, remembers) }
+        if request.number == 1 {
+            anthropic_error(400, "invalid_request_error", "no")
+        } else {
+            anthropic(request, remembers)
+        }
     });
     let others = (gemini_server(), azure_server());
     let sandbox = project(&server, &others.0, &others.1);
@@ -461,8 +513,14 @@ fn a_missing_key_or_place_is_named_and_nothing_is_sent() {
     for (model, said) in [
         ("{provider: anthropic, model: c}", "needs the environment variable `ANTHROPIC_API_KEY`"),
         ("{provider: gemini, model: g}", "needs the environment variable `GEMINI_API_KEY`"),
-        ("{provider: azure, deployment: d, base_url: \"https://x.openai.azure.com\"}", "needs the environment variable `AZURE_OPENAI_API_KEY`"),
-        ("{provider: azure, deployment: d, api_key_env: none}", "neither `base_url` nor the environment variable `AZURE_OPENAI_ENDPOINT`"),
+        (
+            "{provider: azure, deployment: d, base_url: \"https://x.openai.azure.com\"}",
+            "needs the environment variable `AZURE_OPENAI_API_KEY`",
+        ),
+        (
+            "{provider: azure, deployment: d, api_key_env: none}",
+            "neither `base_url` nor the environment variable `AZURE_OPENAI_ENDPOINT`",
+        ),
         ("{provider: anthropic, deployment: d}", "`deployment` is no key of the model `m`"),
         ("{provider: gemini, max_tokens: 5}", "`max_tokens` is no key of the model `m`"),
         ("{provider: antropic}", "did you mean `anthropic`?"),
@@ -473,7 +531,10 @@ fn a_missing_key_or_place_is_named_and_nothing_is_sent() {
     }
     let sandbox = Sandbox::new().env("ANTHROPIC_API_KEY", KEY);
     sandbox.write("scenarios/hi.yaml", "turns: [{user: Hi}]\n");
-    sandbox.write("chat-eval.yaml", "model: m\nmodels:\n  m: {provider: anthropic, base_url: \"http://models.example\"}\n");
+    sandbox.write(
+        "chat-eval.yaml",
+        "model: m\nmodels:\n  m: {provider: anthropic, base_url: \"http://models.example\"}\n",
+    );
     let ran = sandbox.run(&["run"]).expect(2);
     assert!(ran.stderr.contains("only to https and to loopback") && !ran.stderr.contains(KEY), "{}", ran.stderr);
 }

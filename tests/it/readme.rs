@@ -73,7 +73,8 @@ turns:
     );
     let scenario = sandbox.run(&["check", "one.yaml"]).expect(2).stderr;
     let config = sandbox.run(&["check", "one.yaml", "--config", "config.yaml"]).expect(2).stderr;
-    let docs = [file("docs/scenarios.md"), file("docs/judge.md"), file("docs/providers.md"), file("README.md")].concat();
+    let docs =
+        [file("docs/scenarios.md"), file("docs/judge.md"), file("docs/providers.md"), file("README.md")].concat();
     let known = Regex::new("= help: (?:known|checks) are (.*)").unwrap();
     let lists: Vec<&str> = [&scenario, &config]
         .iter()

@@ -92,7 +92,11 @@ pub(in crate::provider) fn seconds(duration: Duration) -> String {
 }
 
 /// Makes the error's text fit to be shown: one line, nothing invisible, not too long, with the request's id behind it.
-pub(in crate::provider) fn polish(error: CallError, request_id: Option<&str>, mask: &dyn Fn(&str) -> String) -> CallError {
+pub(in crate::provider) fn polish(
+    error: CallError,
+    request_id: Option<&str>,
+    mask: &dyn Fn(&str) -> String,
+) -> CallError {
     let line = |text: &str, limit: usize| {
         let line = mask(text).split_whitespace().collect::<Vec<_>>().join(" ");
         shorten(&escape::visible(&line), limit)
@@ -198,8 +202,10 @@ fn is_unusable(status: u16, error: &ErrorObject) -> bool {
         429 => error.is(&["insufficient_quota"]) || error.is_exhausted,
         404 => error.is(MISSING) || says_model_is_missing(error),
         // Some give the status of a bad request to what no other request could do better.
-        400 => error.is(MISSING) || error.is(&["API_KEY_INVALID", "FAILED_PRECONDITION"]) || says_nothing_is_paid(error),
-        400..=499 => error.is(MISSING),
+        400 => {
+            error.is(MISSING) || error.is(&["API_KEY_INVALID", "FAILED_PRECONDITION"]) || says_nothing_is_paid(error)
+        }
+        405..=499 => error.is(MISSING),
         _ => false,
     }
 }

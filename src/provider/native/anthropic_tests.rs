@@ -23,7 +23,8 @@ fn a_request_has_its_system_prompt_apart_and_what_the_params_say_in_the_apis_wor
         extra: [("top_k".to_owned(), json!(5)), ("system".to_owned(), json!("stolen"))].into_iter().collect(),
         ..Params::default()
     };
-    let body = Messages::body("claude", &ChatRequest { messages: &messages, params: &params, stream: true, facts: &[] });
+    let body =
+        Messages::body("claude", &ChatRequest { messages: &messages, params: &params, stream: true, facts: &[] });
     let expected = json!({
         "model": "claude", "max_tokens": 30, "system": "Be brief.",
         "messages": [
@@ -51,12 +52,20 @@ fn whole_answers_are_read_by_their_blocks() {
     let block = |text: &str| json!({"type": "text", "text": text});
     for (content, stop, expected) in [
         (json!([block("Hi")]), json!("end_turn"), Some(said("Hi", Some("stop")))),
-        (json!([block("Hi "), {"type": "hologram", "x": 1}, block("you")]), json!("end_turn"), Some(said("Hi you", Some("stop")))),
+        (
+            json!([block("Hi "), {"type": "hologram", "x": 1}, block("you")]),
+            json!("end_turn"),
+            Some(said("Hi you", Some("stop"))),
+        ),
         (json!([block("Hi")]), json!("stop_sequence"), Some(said("Hi", Some("stop")))),
         (json!([block("Hi")]), json!("max_tokens"), Some(said("Hi", Some("length")))),
         (json!([block("Hi")]), json!("model_context_window_exceeded"), Some(said("Hi", Some("length")))),
         (json!([]), json!("refusal"), Some(said("", Some("content_filter")))),
-        (json!([{"type": "tool_use", "id": "t", "name": "f", "input": {}}]), json!("tool_use"), Some(said("", Some("tool_calls")))),
+        (
+            json!([{"type": "tool_use", "id": "t", "name": "f", "input": {}}]),
+            json!("tool_use"),
+            Some(said("", Some("tool_calls"))),
+        ),
         (json!([block("Hi")]), json!("pause_turn"), Some(said("Hi", Some("pause_turn")))),
         (json!([block("Hi")]), Value::Null, Some(said("Hi", None))),
         (json!([{"type": "text"}, "odd", null]), json!("end_turn"), Some(said("", Some("stop")))),
@@ -127,13 +136,18 @@ fn a_stream_is_read_event_by_event() {
 #[test]
 fn what_the_api_does_not_take_is_named() {
     let named = |params: Params| unsupported(&params).into_iter().map(|found| found.param).collect::<Vec<_>>();
-    assert!(named(Params { temperature: Some(1.0), top_p: Some(0.5), max_tokens: Some(1), ..Params::default() }).is_empty());
+    assert!(
+        named(Params { temperature: Some(1.0), top_p: Some(0.5), max_tokens: Some(1), ..Params::default() }).is_empty()
+    );
     let all = Params {
         temperature: Some(1.5),
         seed: Some(1),
         presence_penalty: Some(0.0),
         frequency_penalty: Some(1.0),
-        extra: ["top_k", "system", "max_completion_tokens"].map(|name| (name.to_owned(), json!(1))).into_iter().collect(),
+        extra: ["top_k", "system", "max_completion_tokens"]
+            .map(|name| (name.to_owned(), json!(1)))
+            .into_iter()
+            .collect(),
         ..Params::default()
     };
     let expected =

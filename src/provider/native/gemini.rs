@@ -159,8 +159,16 @@ fn finish_reason(reason: &Value) -> Option<String> {
         "FINISH_REASON_UNSPECIFIED" => return None,
         "STOP" => "stop".to_owned(),
         "MAX_TOKENS" => "length".to_owned(),
-        "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "LANGUAGE" | "MODEL_ARMOR"
-        | "IMAGE_SAFETY" | "IMAGE_PROHIBITED_CONTENT" | "IMAGE_RECITATION" => "content_filter".to_owned(),
+        "SAFETY"
+        | "RECITATION"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "LANGUAGE"
+        | "MODEL_ARMOR"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION" => "content_filter".to_owned(),
         _ => reason.to_lowercase(),
     })
 }

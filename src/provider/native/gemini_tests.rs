@@ -82,8 +82,14 @@ fn answers_are_read_by_the_parts_of_their_first_candidate() {
         (one(hi(), json!("OTHER")), Some(said("Hi", Some("other")))),
         (one(hi(), json!("FINISH_REASON_UNSPECIFIED")), Some(said("Hi", None))),
         (one(hi(), Value::Null), Some(said("Hi", None))),
-        (one(parts(json!([{"text": "Hi "}, {"functionCall": {}}, {"text": "you"}, 7])), json!("STOP")), Some(said("Hi you", Some("stop")))),
-        (json!({"candidates": [{"index": 1, "content": hi()}, {"index": 0, "content": parts(json!([{"text": "a"}]))}]}), Some(said("a", None))),
+        (
+            one(parts(json!([{"text": "Hi "}, {"functionCall": {}}, {"text": "you"}, 7])), json!("STOP")),
+            Some(said("Hi you", Some("stop"))),
+        ),
+        (
+            json!({"candidates": [{"index": 1, "content": hi()}, {"index": 0, "content": parts(json!([{"text": "a"}]))}]}),
+            Some(said("a", None)),
+        ),
         (json!({"promptFeedback": {"blockReason": "SAFETY"}}), Some(said("", Some("content_filter")))),
         (json!({"candidates": [], "promptFeedback": {"blockReason": "OTHER"}}), Some(said("", Some("content_filter")))),
         (json!({"promptFeedback": {"safetyRatings": []}}), None),
@@ -93,7 +99,8 @@ fn answers_are_read_by_the_parts_of_their_first_candidate() {
     ] {
         assert_eq!(Content::default().whole(&answer), expected, "{answer}");
     }
-    let thought = one(parts(json!([{"text": "Hm", "thought": true}, {"text": "Hi", "thoughtSignature": "x"}])), json!("STOP"));
+    let thought =
+        one(parts(json!([{"text": "Hm", "thought": true}, {"text": "Hi", "thoughtSignature": "x"}])), json!("STOP"));
     let thought = Content::default().whole(&thought).unwrap();
     assert_eq!((thought.thinking.as_str(), thought.text.as_str()), ("Hm", "Hi"));
 }
@@ -102,7 +109,10 @@ fn answers_are_read_by_the_parts_of_their_first_candidate() {
 fn thoughts_are_tokens_of_the_reply_and_what_is_left_out_is_none() {
     for (usage, expected) in [
         (json!({"promptTokenCount": 7, "candidatesTokenCount": 3, "totalTokenCount": 10}), Some((7, 3))),
-        (json!({"promptTokenCount": 7, "candidatesTokenCount": 3, "thoughtsTokenCount": 90, "totalTokenCount": 100}), Some((7, 93))),
+        (
+            json!({"promptTokenCount": 7, "candidatesTokenCount": 3, "thoughtsTokenCount": 90, "totalTokenCount": 100}),
+            Some((7, 93)),
+        ),
         (json!({"promptTokenCount": 7, "thoughtsTokenCount": 90, "totalTokenCount": 97}), Some((7, 90))),
         (json!({"promptTokenCount": 7, "toolUsePromptTokenCount": 3, "candidatesTokenCount": 1}), Some((10, 1))),
         // A prompt that was blocked has no reply.
@@ -121,7 +131,8 @@ fn thoughts_are_tokens_of_the_reply_and_what_is_left_out_is_none() {
 
 #[test]
 fn a_stream_is_whole_with_its_finish_reason_alone() {
-    let piece = |text: &str| json!({"candidates": [{"content": {"parts": [{"text": text}]}}], "modelVersion": "gemini-1"});
+    let piece =
+        |text: &str| json!({"candidates": [{"content": {"parts": [{"text": text}]}}], "modelVersion": "gemini-1"});
     let mut content = Content::default();
     assert_eq!(content.event(&piece("Hi ")), said("Hi ", None));
     assert_eq!(content.event(&json!({"odd": true})), said("", None));
@@ -133,7 +144,10 @@ fn a_stream_is_whole_with_its_finish_reason_alone() {
 #[test]
 fn what_the_service_does_not_take_is_named() {
     let named = |params: Params| unsupported(&params).into_iter().map(|found| found.param).collect::<Vec<_>>();
-    assert!(named(Params { temperature: Some(2.0), seed: Some(1), presence_penalty: Some(1.0), ..Params::default() }).is_empty());
+    assert!(
+        named(Params { temperature: Some(2.0), seed: Some(1), presence_penalty: Some(1.0), ..Params::default() })
+            .is_empty()
+    );
     let extra = json!({
         "contents": [], "max_completion_tokens": 5, "generation_config": {},
         "generationConfig": {"temperature": 1, "topK": 1, "thinkingConfig": {}},

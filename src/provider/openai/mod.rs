@@ -72,11 +72,7 @@ impl OpenAi {
         Self::with_key_in(KeyHeader::Named("api-key"), settings, http)
     }
 
-    fn with_key_in(
-        header: KeyHeader,
-        settings: OpenAiSettings,
-        http: &reqwest::Client,
-    ) -> Result<Self, SettingsError> {
+    fn with_key_in(header: KeyHeader, settings: OpenAiSettings, http: &reqwest::Client) -> Result<Self, SettingsError> {
         let OpenAiSettings { base_url, model, api_key, timeout, retry, gate, purse } = settings;
         let endpoint = Arc::new(Endpoint::new(&base_url, api_key.as_ref(), header)?);
         let config: Arc<dyn Config> = Arc::clone(&endpoint) as Arc<dyn Config>;

@@ -39,7 +39,18 @@ fn judge_anthropic(request: &Request) -> Judged {
     if request.header("anthropic-version") != Some("2023-06-01") {
         return invalid("anthropic-version: header is required");
     }
-    let known = ["model", "max_tokens", "system", "messages", "temperature", "top_p", "top_k", "stop_sequences", "stream", "metadata"];
+    let known = [
+        "model",
+        "max_tokens",
+        "system",
+        "messages",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop_sequences",
+        "stream",
+        "metadata",
+    ];
     let fields = request.body.as_object().expect("an object");
     if let Some(name) = fields.keys().find(|name| !known.contains(&name.as_str())) {
         return invalid(&format!("{name}: Extra inputs are not permitted"));
@@ -67,7 +78,8 @@ pub fn anthropic_message(content: &[Value], stop_reason: &str) -> Value {
 /// The events of a streamed message with these pieces of text.
 pub fn anthropic_stream(pieces: &[&str]) -> Vec<String> {
     let named = |event: Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().expect("a type"));
-    let usage = json!({"input_tokens": 7, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 2, "output_tokens": 1});
+    let usage =
+        json!({"input_tokens": 7, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 2, "output_tokens": 1});
     let start = json!({"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant",
         "model": "claude-test-2026", "content": [], "stop_reason": null, "stop_sequence": null, "usage": usage}});
     let mut events = vec![
@@ -100,8 +112,7 @@ pub fn gemini(request: &Request, says: impl Fn(&[(String, String)]) -> String) -
     if !is_stream {
         return Answer::json(&gemini_answer(&text, Some("STOP")));
     }
-    let mut events: Vec<String> =
-        text.split_inclusive(' ').map(|piece| event(&gemini_answer(piece, None))).collect();
+    let mut events: Vec<String> = text.split_inclusive(' ').map(|piece| event(&gemini_answer(piece, None))).collect();
     events.push(event(&gemini_answer("", Some("STOP"))));
     Answer::events(events)
 }
@@ -113,7 +124,8 @@ fn judge_gemini(request: &Request) -> Result<(bool, Vec<(String, String)>), (u16
         "/v1beta/models/gemini-test:streamGenerateContent?alt=sse" => true,
         path => {
             assert!(!path.contains(KEY), "the key is in no URL");
-            let message = format!("models/{path} is not found for API version v1beta, or is not supported for generateContent.");
+            let message =
+                format!("models/{path} is not found for API version v1beta, or is not supported for generateContent.");
             return Err((404, "NOT_FOUND", message));
         }
     };
@@ -121,10 +133,21 @@ fn judge_gemini(request: &Request) -> Result<(bool, Vec<(String, String)>), (u16
         return Err((403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers".to_owned()));
     }
     let known = |body: &Value, known: &[&str]| {
-        let unknown = body.as_object().and_then(|fields| fields.keys().find(|name| !known.contains(&name.as_str())).cloned());
+        let unknown =
+            body.as_object().and_then(|fields| fields.keys().find(|name| !known.contains(&name.as_str())).cloned());
         unknown.map(|name| (400, "INVALID_ARGUMENT", format!("Unknown name \"{name}\": Cannot find field.")))
     };
-    let config = ["temperature", "topP", "topK", "maxOutputTokens", "seed", "stopSequences", "presencePenalty", "frequencyPenalty", "thinkingConfig"];
+    let config = [
+        "temperature",
+        "topP",
+        "topK",
+        "maxOutputTokens",
+        "seed",
+        "stopSequences",
+        "presencePenalty",
+        "frequencyPenalty",
+        "thinkingConfig",
+    ];
     let wrong = known(&request.body, &["systemInstruction", "contents", "generationConfig", "safetySettings"])
         .or_else(|| known(&request.body["generationConfig"], &config));
     if let Some(wrong) = wrong {
@@ -179,7 +202,9 @@ pub fn azure(request: &Request, says: impl Fn(&[(String, String)]) -> String) ->
     let text = says(&request.messages());
     if request.wants_stream() {
         // Azure begins with what its filters say of the prompt, without a choice.
-        let mut events = vec![event(&json!({"choices": [], "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]}))];
+        let mut events = vec![event(
+            &json!({"choices": [], "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]}),
+        )];
         let whole = Answer::stream(text.split_inclusive(' '));
         events.extend(whole.pieces());
         return Answer::events(events);
