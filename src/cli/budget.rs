@@ -39,14 +39,16 @@ pub fn budget(
             wrong.push(without_price(config, plan, name));
         }
     }
-    wrong.extend(without_longest_reply(plan, &live));
+    let is_bounded = |name: &str| resolve(config, name).is_ok_and(|model| model.longest_reply().is_some());
+    let unbounded = live.iter().copied().filter(|name| !is_bounded(name)).collect();
+    wrong.extend(without_longest_reply(plan, &unbounded));
     let called: Vec<&str> = judges.names().filter(|name| !uncalled.contains(name)).collect();
     for name in called.iter().filter(|name| !live.contains(*name)) {
         if resolve(config, name).is_ok_and(|model| model.price.is_none()) {
             wrong.push(without_price(config, plan, name));
         }
     }
-    let judge = judges.judges().find(|name| called.contains(name));
+    let judge = judges.judges().find(|name| called.contains(name) && !is_bounded(name));
     if let Some(judge) = judge.filter(|_| config.judge.params.longest_reply().is_none()) {
         wrong.push(without_longest_answer(config, (plan, judges), judge));
     }

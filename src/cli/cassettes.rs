@@ -14,6 +14,7 @@ use super::gone;
 use super::judges::Judges;
 use super::models::{resolve, variable};
 use super::runs::JOURNAL;
+use super::vendors::VendorConfig;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::event::Record;
 use crate::journal::Reader;
@@ -349,7 +350,10 @@ fn plural_replies(number: usize) -> String {
 
 fn lacks_key(config: &Config, model: &str) -> bool {
     match resolve(config, model).map(|model| model.provider) {
-        Ok(ProviderConfig::OpenAi { key: KeyConfig::Env(name), .. }) => variable(&name).is_none(),
+        Ok(
+            ProviderConfig::OpenAi { key: KeyConfig::Env(name), .. }
+            | ProviderConfig::Vendor(VendorConfig { key: KeyConfig::Env(name), .. }),
+        ) => variable(&name).is_none(),
         _ => false,
     }
 }

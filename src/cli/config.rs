@@ -10,6 +10,7 @@ use super::config_bots;
 use super::judges::{no_judge, no_judging_bot};
 use super::models::resolve;
 use super::sources::{CONFIG_FILE, read_text};
+use super::vendors::{VENDORS, VendorConfig};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::{Params, Price};
 use crate::provider::http_bot::{HttpBotConfig, Template};
@@ -23,7 +24,7 @@ const KEYS: &[&str] = &["model", "concurrency", "limits", "models", "judge", "em
 const JUDGE_KEYS: &[&str] = &["model", "votes", "params"];
 const LIMIT_KEYS: &[&str] = &["rpm", "tpm", "max_cost_usd"];
 const MODEL_KEYS: &[&str] = &["provider", "model", "base_url", "api_key_env", "price", "tokenizer"];
-const PROVIDERS: &[&str] = &["builtin", "openai", "http", "command"];
+const PROVIDERS: &[&str] = &["builtin", "openai", VENDORS[0], VENDORS[1], VENDORS[2], "http", "command"];
 
 /// What the config file says; empty where there is none.
 #[derive(Debug, Default)]
@@ -94,6 +95,8 @@ pub enum ProviderConfig {
         /// Which key it needs.
         key: KeyConfig,
     },
+    /// A service that is reached in a way of its own.
+    Vendor(VendorConfig),
     /// A bot behind a URL that keeps its history itself.
     Http(Box<HttpBotConfig>),
     /// A program that does.
@@ -114,6 +117,14 @@ impl ProviderConfig {
     #[must_use]
     pub const fn keeps_history(&self) -> bool {
         matches!(self, Self::Http(_) | Self::Command(_))
+    }
+}
+
+impl ModelConfig {
+    /// The longest reply, in tokens, that is asked for where a scenario sets none.
+    #[must_use]
+    pub const fn longest_reply(&self) -> Option<u32> {
+        if let ProviderConfig::Vendor(vendor) = &self.provider { vendor.longest_reply() } else { None }
     }
 }
 
@@ -198,6 +209,7 @@ fn read(findings: &mut Findings, root: &Node, path: PathBuf) -> Config {
     if let Some(fields) = fields.get("embedding").and_then(|node| findings.fields(node, "`embedding`", &["model"])) {
         let name = fields.require(findings, "model", "`embedding`");
         config.embedding = name.and_then(|node| other_model(findings, node, &config));
+        makes_embeddings(findings, name, &config);
     }
     config
 }
@@ -239,6 +251,23 @@ fn other_model(findings: &mut Findings, node: &Node, config: &Config) -> Option<
     Some(name)
 }
 
+/// Only servers that speak `OpenAI`'s format are asked for embeddings.
+fn makes_embeddings(findings: &mut Findings, node: Option<&Node>, config: &Config) {
+    let (Some(node), Some(name)) = (node, &config.embedding) else { return };
+    if let Ok(ModelConfig { provider: ProviderConfig::Vendor(model), .. }) = resolve(config, name)
+        && model.vendor.name() != VENDORS[2]
+    {
+        let message = format!("`{name}` is a model of `{}`, which is asked for no embeddings", model.vendor.name());
+        findings.error_help(
+            Code::UnusableModel,
+            node,
+            message,
+            "",
+            "name a model of `openai` or `azure` that makes them",
+        );
+    }
+}
+
 /// The model of scenarios that name none must be one that they could name.
 fn known_default(findings: &mut Findings, node: Option<&Node>, config: &Config) {
     let (Some(node), Some(name)) = (node, &config.model) else { return };
@@ -248,8 +277,12 @@ fn known_default(findings: &mut Findings, node: Option<&Node>, config: &Config) 
 }
 
 fn model(findings: &mut Findings, name: &str, node: &Node) -> Option<ModelConfig> {
-    let keys = config_bots::keys(node).unwrap_or(MODEL_KEYS);
-    let fields = findings.fields(node, &format!("the model `{name}`"), keys)?;
+    // Which keys it may have depends on one of them.
+    let entries = if let Value::Map(entries) = &node.value { &entries[..] } else { &[] };
+    let named = entries.iter().find(|(key, _)| key.scalar_text() == Some("provider"));
+    let named = named.and_then(|(_, provider)| provider.scalar_text()).unwrap_or_default();
+    let known = VendorConfig::keys(named).or_else(|| config_bots::keys(node)).unwrap_or(MODEL_KEYS);
+    let fields = findings.fields(node, &format!("the model `{name}`"), known)?;
     let provider = fields.require(findings, "provider", &format!("the model `{name}`"))?;
     let word = findings.filled_text(provider, "provider")?;
     let text = |findings: &mut Findings, key: &str| fields.get(key).and_then(|node| findings.filled_text(node, key));
@@ -281,9 +314,12 @@ fn model(findings: &mut Findings, name: &str, node: &Node) -> Option<ModelConfig
         "http" => config_bots::http(findings, name, &fields, node)?,
         "command" => config_bots::command(findings, name, &fields)?,
         _ => {
-            let message = format!("`{word}` is no provider");
-            findings.unknown_word(Code::UnknownProvider, provider, message, &word, PROVIDERS);
-            return None;
+            let Some(vendor) = VendorConfig::read(findings, name, &word, &fields) else {
+                let message = format!("`{word}` is no provider");
+                findings.unknown_word(Code::UnknownProvider, provider, message, &word, PROVIDERS);
+                return None;
+            };
+            ProviderConfig::Vendor(vendor)
         }
     };
     let tokenizer = match fields.get("tokenizer") {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::config::Config;
 use super::console::Console;
 use super::exit::Exit;
+use super::models::resolve;
 use super::runs::JOURNAL;
 use super::{config, earlier, runs, show_diagnostics, sources};
 use crate::event::{Manifest, Record};
@@ -87,7 +88,7 @@ impl Past {
         let names = own.chain(config.judge.model.clone());
         let earlier = earlier::command_line(earlier::plan_arguments(self.journal.manifest()));
         let outsiders = Outsiders {
-            judges: names.map(|name| (name, run::nobody())).collect(),
+            judges: names.map(|name| (name.clone(), past_judge(config, &name))).collect(),
             judge: config.judge.model.clone(),
             votes: config.judge.votes.unwrap_or(1),
             params: config.judge.params.clone(),
@@ -114,6 +115,12 @@ impl Past {
             || self.journal.manifest().models.get(model).is_some_and(|what| what.starts_with("builtin "));
         Again::new(record, self.scenario(record), !is_builtin, &self.outsiders)
     }
+}
+
+/// A judge that is not asked any more, but was asked as the config has it.
+fn past_judge(config: &Config, name: &str) -> run::Model {
+    let longest_reply = resolve(config, name).ok().and_then(|model| model.longest_reply());
+    run::Model { longest_reply, ..run::nobody() }
 }
 
 /// Where a run had its scenarios.

@@ -42,6 +42,7 @@ mod snapshots;
 mod sources;
 mod staged;
 mod unreferenced;
+mod vendors;
 
 use std::process::ExitCode;
 

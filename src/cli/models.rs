@@ -10,10 +10,14 @@ use secrecy::SecretString;
 use super::bots;
 use super::config::{Config, KeyConfig, ModelConfig, ProviderConfig};
 use super::judges::Judges;
+use super::vendors::Vendor;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::provider::cassette::Uncalled;
-use crate::provider::openai::{OpenAi, OpenAiSettings, SettingsError, http_client};
-use crate::provider::{Budget, Builtin, ChatModel, Gate, Purse, Rates, RetryPolicy};
+use crate::provider::openai::OpenAi;
+use crate::provider::{
+    Anthropic, ApiSettings, Budget, Builtin, ChatModel, Gate, Gemini, Purse, Rates, RetryPolicy, SettingsError,
+    http_client,
+};
 use crate::run::plan::Plan;
 use crate::run::{Model, Models};
 use crate::scenario::decode::list_words;
@@ -124,6 +128,7 @@ pub fn identities(config: &Config, plan: &Plan) -> BTreeMap<String, String> {
             ProviderConfig::OpenAi { model, .. } => format!("openai {model}"),
             ProviderConfig::Http(_) => "http".to_owned(),
             ProviderConfig::Command(bot) => format!("command {}", bot.program.join(" ")),
+            ProviderConfig::Vendor(vendor) => vendor.identity(),
         };
         let tokenizer = Tokenizer::ALL.iter().find(|(_, tokenizer)| *tokenizer == model.tokenizer);
         let tokenizer = tokenizer.map_or("", |(name, _)| *name);
@@ -153,7 +158,8 @@ pub fn connect(
             } else {
                 provider(name, &model, settings, &mut shared)?
             };
-            Ok(Model { chat, price: model.price, tokenizer: model.tokenizer })
+            let longest_reply = model.longest_reply();
+            Ok(Model { chat, price: model.price, tokenizer: model.tokenizer, longest_reply })
         });
         match made {
             Ok(model) => drop(models.insert(name.to_owned(), model)),
@@ -171,7 +177,8 @@ pub fn connect(
 pub fn connect_one(config: &Config, name: &str, settings: &CallSettings) -> Result<Model, Diagnostic> {
     let model = resolve(config, name)?;
     let chat = provider(name, &model, settings, &mut Shared::default())?;
-    Ok(Model { chat, price: model.price, tokenizer: model.tokenizer })
+    let longest_reply = model.longest_reply();
+    Ok(Model { chat, price: model.price, tokenizer: model.tokenizer, longest_reply })
 }
 
 fn provider(
@@ -180,18 +187,23 @@ fn provider(
     settings: &CallSettings,
     shared: &mut Shared,
 ) -> Result<Arc<dyn ChatModel>, Diagnostic> {
-    let (model, base_url, key) = match &config.provider {
-        ProviderConfig::Builtin(kind) => return Ok(Arc::new(Builtin::new(*kind))),
-        ProviderConfig::OpenAi { model, base_url, key } => (model, base_url, key),
-        ProviderConfig::Http(bot) => return bots::http(name, bot, settings, shared.http()),
-        ProviderConfig::Command(bot) => return bots::command(name, bot, settings),
-    };
     let unusable = |error: &dyn std::fmt::Display| {
         Diagnostic::error(Code::UnusableModel, format!("the model `{name}` cannot be called: {error}"))
     };
-    let base_url = match base_url {
-        Some(url) => url.clone(),
-        None => variable("OPENAI_BASE_URL").unwrap_or_else(|| OPENAI.to_owned()),
+    let (vendor, model, base_url, key) = match &config.provider {
+        ProviderConfig::Builtin(kind) => return Ok(Arc::new(Builtin::new(*kind))),
+        ProviderConfig::Http(bot) => return bots::http(name, bot, settings, shared.http()),
+        ProviderConfig::Command(bot) => return bots::command(name, bot, settings),
+        ProviderConfig::OpenAi { model, base_url, key } => {
+            let base_url = base_url.clone().or_else(|| variable("OPENAI_BASE_URL"));
+            (None, model, base_url.unwrap_or_else(|| OPENAI.to_owned()), key)
+        }
+        ProviderConfig::Vendor(vendor) => {
+            let base_url = vendor.base_url().map_err(|error| {
+                unusable(&error).help("`base_url: \"https://NAME.openai.azure.com\"` in the config names the resource")
+            })?;
+            (Some(&vendor.vendor), &vendor.model, base_url, &vendor.key)
+        }
     };
     let api_key = match key {
         KeyConfig::None => None,
@@ -210,14 +222,19 @@ fn provider(
     let purse = settings.budget.clone().zip(config.price).map(|(budget, price)| Purse { budget, price });
     let retry = RetryPolicy { retries: settings.retries, ..RetryPolicy::default() };
     let timeout = settings.timeout;
-    let settings = OpenAiSettings { base_url, model: model.clone(), api_key, timeout, retry, gate, purse };
-    let openai = OpenAi::new(settings, client).map_err(|error| match error {
+    let settings = ApiSettings { base_url, model: model.clone(), api_key, timeout, retry, gate, purse };
+    let made: Result<Arc<dyn ChatModel>, SettingsError> = match vendor {
+        None => OpenAi::new(settings, client).map(|model| Arc::new(model) as _),
+        Some(Vendor::Azure { .. }) => OpenAi::azure(settings, client).map(|model| Arc::new(model) as _),
+        Some(Vendor::Anthropic { .. }) => Anthropic::new(settings, client).map(|model| Arc::new(model) as _),
+        Some(Vendor::Gemini) => Gemini::new(settings, client).map(|model| Arc::new(model) as _),
+    };
+    made.map_err(|error| match error {
         SettingsError::BaseUrl { .. } => {
             unusable(&error).help("`base_url` is written in full, like `http://127.0.0.1:8080/v1`")
         }
         _ => unusable(&error),
-    })?;
-    Ok(Arc::new(openai))
+    })
 }
 
 /// An environment variable that is set and not empty.

@@ -201,6 +201,10 @@ codes! {
     MissingApiKey = "missing-api-key",
     /// A live model without a price, in a run with a budget.
     MissingPrice = "missing-price",
+    /// A parameter that a model's service does not take.
+    UnsupportedParam = "unsupported-param",
+    /// A request in which user messages and replies do not alternate, for a model whose service wants that.
+    RolesMustAlternate = "roles-must-alternate",
     /// A scenario for a live model without `max_tokens`, in a run with a budget.
     MissingMaxTokens = "missing-max-tokens",
     /// A criterion without a model that judges it.

@@ -120,6 +120,9 @@ pub enum CallError {
         /// What the provider said.
         message: String,
     },
+    /// The request was not sent: the provider takes none of its kind, and it is not mended for it.
+    #[error("{0}")]
+    Unsendable(String),
     /// The call was not sent: an earlier one ended all calls to this model, for the reason given.
     #[error("not sent, since an earlier call ended all calls to this model: {0}")]
     ModelStopped(String),
@@ -173,6 +176,7 @@ impl CallError {
             | Self::OverBudget(_)
             | Self::Connection(_)
             | Self::Malformed(_)
+            | Self::Unsendable(_)
             | Self::ModelStopped(_)
             | Self::NotRecorded(_)
             | Self::Interrupted => None,

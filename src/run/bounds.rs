@@ -13,9 +13,9 @@ use super::conversation::{judge_calls, replay_calls, user_message};
 use super::plan::{Plan, Planned};
 use crate::model::{CheckKind, Fact, Message, Origin, Price, Role, Script, Tail, TurnId, Usage, Window};
 use crate::provider::{Builtin, BuiltinKind};
-use crate::scenario::Variables;
 use crate::scenario::open::Open;
 use crate::scenario::outline::{Asked, Known, Outline, Sent};
+use crate::scenario::{Scenario, Variables};
 use crate::text::tokens::{PER_MESSAGE, Tokenizer};
 use crate::window;
 
@@ -33,6 +33,8 @@ pub struct BoundedModel {
     pub builtin: Option<BuiltinKind>,
     /// Whether it is a bot that keeps its history itself.
     pub keeps_history: bool,
+    /// The longest reply, in tokens, where a scenario sets none.
+    pub longest_reply: Option<u32>,
 }
 
 /// What is taken at most.
@@ -181,7 +183,8 @@ pub fn bounds(
                 let mut counts = counts.borrow_mut();
                 *counts.entry((model.tokenizer, text.into())).or_insert_with(|| model.tokenizer.count(text) as u64)
             };
-            Live { plan, planned, script: &script, open, count: &count, price: model.price }.bound(is_triaged)
+            let longest = longest_reply(scenario, model);
+            Live { plan, planned, script: &script, open, count: &count, price: model.price, longest }.bound(is_triaged)
         };
         let mut bound = if scenario.has_canaries() {
             // Each trial has values of its own.
@@ -202,7 +205,7 @@ pub fn bounds(
             }
             remarks.has_bots |= model.keeps_history;
             remarks.has_no_price |= model.price.is_none() && !model.keeps_history;
-            let is_bounded = scenario.params.longest_reply().is_some() || model.keeps_history;
+            let is_bounded = longest_reply(scenario, model).is_some() || model.keeps_history;
             remarks.has_no_longest_reply |= !is_bounded && bound.calls > 0;
             remarks.has_captures |= scenario.has_captures();
             let shares = |last: &VariantBound| last.first.group() == first.group() && !last.first.is_alike(first);
@@ -227,6 +230,12 @@ struct Live<'p> {
     open: &'p Open,
     count: &'p dyn Fn(&str) -> u64,
     price: Option<Price>,
+    longest: Option<u64>,
+}
+
+/// The longest reply of a scenario on a model.
+fn longest_reply(scenario: &Scenario, model: BoundedModel) -> Option<u64> {
+    scenario.params.longest_reply().or(model.longest_reply.map(u64::from))
 }
 
 impl Live<'_> {
@@ -236,7 +245,7 @@ impl Live<'_> {
         let system = outline.system(persona);
         let window = self.plan.window(self.planned);
         let params = &self.plan.scenario(self.planned).params;
-        let longest = params.longest_reply();
+        let longest = self.longest;
         // A schema or a list of tools is part of what the model reads; no token is less than a byte.
         let extra = if params.extra.is_empty() {
             0

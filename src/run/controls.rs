@@ -217,7 +217,8 @@ impl Played {
 }
 
 async fn played(plan: &Plan, place: usize, kind: BuiltinKind) -> Played {
-    let model = Model { chat: Arc::new(Control(Builtin::new(kind))), price: None, tokenizer: Tokenizer::default() };
+    let chat = Arc::new(Control(Builtin::new(kind)));
+    let model = Model { chat, price: None, tokenizer: Tokenizer::default(), longest_reply: None };
     // A script that cannot be put together was an error of its file.
     let Ok(conversation) = alone(plan, place, &model) else { return Played::default() };
     let mut done = Played::default();

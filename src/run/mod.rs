@@ -1,5 +1,6 @@
 //! The runner: what is to be played, how one conversation goes (read [`conversation`] first), and how many at once.
 
+mod alternation;
 pub mod bounds;
 mod call;
 mod cells;
@@ -32,6 +33,7 @@ mod tape;
 pub mod unseen;
 mod until_decided;
 
+pub use alternation::unsendable;
 pub use cells::Cells;
 pub use controls::{CannotFail, Controlled, control};
 pub use dispatch::{Ended, Job, dispatch};

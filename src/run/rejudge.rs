@@ -345,6 +345,7 @@ impl<'a> Again<'a> {
                 }),
                 price: None,
                 tokenizer: Tokenizer::default(),
+                longest_reply: None,
             },
             tape: None,
             shared: None,
@@ -463,5 +464,5 @@ pub(super) const NOT_ASKED: &str = "it was not asked this in the run that is jud
 /// A model that is not asked any more: what it said in the earlier run is known, or nothing is.
 #[must_use]
 pub fn nobody() -> Model {
-    Model { chat: Arc::new(Uncalled(NOT_ASKED)), price: None, tokenizer: Tokenizer::default() }
+    Model { chat: Arc::new(Uncalled(NOT_ASKED)), price: None, tokenizer: Tokenizer::default(), longest_reply: None }
 }

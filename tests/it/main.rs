@@ -51,6 +51,7 @@ mod merge;
 mod models;
 mod mutate;
 mod mutate_kinds;
+mod native;
 mod order;
 mod outcomes;
 #[cfg(unix)]

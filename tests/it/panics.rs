@@ -90,7 +90,7 @@ fn play(texts: &[&str], chat: Arc<dyn ChatModel>, concurrency: usize) -> Vec<Rec
     let overrides = Overrides { default_model: "fragile".to_owned(), max_conversations: 100, ..Overrides::default() };
     let plan = Plan::new(scenarios.collect(), &overrides).expect("a plan");
     let planned = plan.conversations.len();
-    let model = Model { chat, price: None, tokenizer: Tokenizer::default() };
+    let model = Model { chat, price: None, tokenizer: Tokenizer::default(), longest_reply: None };
     let job = Job {
         tapes: HashMap::new(),
         is_shared: true,

@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 use crate::support::answer::{Answer, Gate, completion, delta, event, finish, usage_chunk};
 use crate::support::server::Server;
 
-const KEY: &str = "sk-test-\"4f9a\"-secret";
+pub const KEY: &str = "sk-test-\"4f9a\"-secret";
 
 /// What an observer is told, in its order.
 #[derive(Default)]
-struct Told(Mutex<Vec<Event>>);
+pub struct Told(Mutex<Vec<Event>>);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Event {
@@ -34,7 +34,8 @@ impl Told {
         self.0.lock().unwrap().clone()
     }
 
-    fn deltas(&self) -> Vec<String> {
+    /// The pieces of text.
+    pub fn deltas(&self) -> Vec<String> {
         let text = |event| if let Event::Delta(text) = event { Some(text) } else { None };
         self.events().into_iter().filter_map(text).collect()
     }
@@ -51,7 +52,8 @@ impl Observer for Told {
     }
 }
 
-fn settings(base_url: &str) -> OpenAiSettings {
+/// How a model at a URL is reached, without a second try.
+pub fn settings(base_url: &str) -> OpenAiSettings {
     OpenAiSettings {
         base_url: base_url.to_owned(),
         model: "test-model".to_owned(),
@@ -72,7 +74,8 @@ fn with_retries(base_url: &str, retries: u32) -> OpenAi {
     model(OpenAiSettings { retry, ..settings(base_url) })
 }
 
-async fn ask(model: &OpenAi, stream: bool, told: &Told) -> Result<ChatReply, CallError> {
+/// Asks a model one question.
+pub async fn ask(model: &dyn ChatModel, stream: bool, told: &Told) -> Result<ChatReply, CallError> {
     let messages = [
         Message::new(Role::System, Origin::System, "Be brief."),
         Message::new(Role::User, Origin::User(1), "What's my name?"),
@@ -82,7 +85,7 @@ async fn ask(model: &OpenAi, stream: bool, told: &Told) -> Result<ChatReply, Cal
 }
 
 /// A result in one line: what of it a test is about.
-fn shown(result: &Result<ChatReply, CallError>) -> String {
+pub fn shown(result: &Result<ChatReply, CallError>) -> String {
     let reply = match result {
         Ok(reply) => reply,
         Err(error) => return shown_error(error),
@@ -107,6 +110,7 @@ fn shown_error(error: &CallError) -> String {
         CallError::Malformed(_) => "Malformed",
         CallError::Refused { .. } => "Refused",
         CallError::ModelUnusable { .. } => "ModelUnusable",
+        CallError::Unsendable(_) => "Unsendable",
         CallError::ModelStopped(_) => "ModelStopped",
         CallError::Interrupted => "Interrupted",
         CallError::NotRecorded(_) => "NotRecorded",

@@ -65,18 +65,20 @@ turns:
     sandbox.write("one.yaml", scenario);
     sandbox.write(
         "config.yaml",
-        "zzz: 1\njudge: {zzz: 1}\nembedding: {zzz: 1}\nlimits: {zzz: 1}\nmodels: {m: {provider: openai, zzz: 1, price: {zzz: 1}}}",
+        "zzz: 1\njudge: {zzz: 1}\nembedding: {zzz: 1}\nlimits: {zzz: 1}\nmodels: {m: {provider: openai, zzz: 1, price: {zzz: 1}}, \
+         a: {provider: anthropic, zzz: 1}, g: {provider: gemini, zzz: 1}, z: {provider: azure, zzz: 1}}",
     );
     let scenario = sandbox.run(&["check", "one.yaml"]).expect(2).stderr;
     let config = sandbox.run(&["check", "one.yaml", "--config", "config.yaml"]).expect(2).stderr;
-    let docs = [file("docs/scenarios.md"), file("docs/judge.md"), file("README.md")].concat();
+    let docs =
+        [file("docs/scenarios.md"), file("docs/judge.md"), file("docs/providers.md"), file("README.md")].concat();
     let known = Regex::new("= help: (?:known|checks) are (.*)").unwrap();
     let lists: Vec<&str> = [&scenario, &config]
         .iter()
         .flat_map(|said| known.captures_iter(said))
         .map(|list| list.get(1).expect("a group").as_str())
         .collect();
-    assert_eq!(lists.len(), 19, "a list for each unknown key:\n{scenario}\n{config}");
+    assert_eq!(lists.len(), 22, "a list for each unknown key:\n{scenario}\n{config}");
     for key in lists.iter().flat_map(|list| Regex::new("`([a-z_]+)`").unwrap().captures_iter(list).collect::<Vec<_>>())
     {
         let is_there = Regex::new(&format!(r"(?m)(?:^|[`{{\[ ]){}[`:, }}\]]", &key[1])).unwrap().is_match(&docs);

@@ -249,8 +249,8 @@ impl Session {
             }
         };
         let talk = &self.opening.talk;
-        let (params, stream) = (&self.opening.params, self.opening.stream);
-        let question = Question { request: &request, params, facts: talk.facts(), stream };
+        let (params, stream) = (self.opening.model.params(&self.opening.params), self.opening.stream);
+        let question = Question { request: &request, params: &params, facts: talk.facts(), stream };
         let answer = self.asking.ask(&self.opening.model, question);
         let reply = match answer {
             Answer::Reply(reply) => reply,

@@ -5,6 +5,7 @@ use super::super::config;
 use super::super::console::Console;
 use super::super::exit::Exit;
 use super::super::judges::judges_of;
+use super::super::vendors::refused;
 use super::super::{bots, cassettes, controls, lint, models, show_diagnostics, sources};
 use super::run::{name_clashes, plan_refused};
 use crate::run::overflows;
@@ -42,7 +43,9 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
     loaded.diagnostics.extend(name_clashes(&plan));
     loaded.diagnostics.extend(bots::wrong(&plan, &config));
     // It starts no program, whatever `run` may.
-    loaded.diagnostics.extend(judges_of(&plan, &config, true).err().into_iter().flatten());
+    let judges = judges_of(&plan, &config, true);
+    loaded.diagnostics.extend(refused(&plan, &config, judges.as_ref().ok()));
+    loaded.diagnostics.extend(judges.err().into_iter().flatten());
     loaded.diagnostics.extend(cassettes::damaged(&plan));
     if !loaded.diagnostics.is_empty() {
         show_diagnostics(console, &loaded.diagnostics);

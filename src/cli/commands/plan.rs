@@ -7,6 +7,7 @@ use super::super::environment::Environment;
 use super::super::exit::Exit;
 use super::super::judges::judges_of;
 use super::super::selection::{PlanArgs, PlanFormat};
+use super::super::vendors::refused;
 use super::super::{bots, lint, models, show_diagnostics};
 use super::run::{asked_paths, name_clashes, plan_refused, scenarios, selected};
 use crate::report::plan::{Depth, Line, conversation, conversation_json, render, total_json, variant_json};
@@ -95,7 +96,9 @@ fn prepare(args: &PlanArgs, global: &Global, console: &Console) -> Result<(Confi
     wrong.extend(bots::wrong(&plan, &config));
     wrong.extend(args.selection.triage.then(|| bots::no_triage(&plan, &config)).into_iter().flatten());
     // It starts no program, whatever `run` may.
-    wrong.extend(judges_of(&plan, &config, true).err().into_iter().flatten());
+    let judges = judges_of(&plan, &config, true);
+    wrong.extend(refused(&plan, &config, judges.as_ref().ok()));
+    wrong.extend(judges.err().into_iter().flatten());
     if wrong.is_empty() { Ok((config, plan)) } else { Err(bad(&wrong)) }
 }
 
@@ -104,10 +107,17 @@ fn bounded(config: &Config, name: &str) -> BoundedModel {
         Ok(model) => BoundedModel {
             tokenizer: model.tokenizer,
             price: model.price,
+            longest_reply: model.longest_reply(),
             builtin: if let ProviderConfig::Builtin(kind) = model.provider { Some(kind) } else { None },
             keeps_history: model.provider.keeps_history(),
         },
         // That it is none was said.
-        Err(_) => BoundedModel { tokenizer: Tokenizer::default(), price: None, builtin: None, keeps_history: false },
+        Err(_) => BoundedModel {
+            tokenizer: Tokenizer::default(),
+            price: None,
+            builtin: None,
+            longest_reply: None,
+            keeps_history: false,
+        },
     }
 }

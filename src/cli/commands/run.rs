@@ -26,6 +26,7 @@ use super::super::progress::{Aside, Bar, Show};
 use super::super::selection::Selection;
 use super::super::signals::{self, Asked};
 use super::super::snapshots::SnapshotSettings;
+use super::super::vendors::refused;
 use super::super::{earlier, environment, history, limits, lint, rerun, show_diagnostics, sources};
 use super::resume;
 use crate::diagnostic::{Code, Diagnostic};
@@ -234,6 +235,10 @@ pub(super) fn prepare(
         console.error(&no_command(&visible(&warning)));
     }
     let judges = judges_of(&plan, &config, args.allow_run).map_err(|wrong| bad(&wrong))?;
+    let wrong = refused(&plan, &config, Some(&judges));
+    if !wrong.is_empty() {
+        return Err(bad(&wrong));
+    }
     let uncalled = shelf.uncalled((&plan, &judges), &config);
     let budget = budget(&config, (&plan, &judges), cap, &uncalled).map_err(|diagnostics| bad(&diagnostics))?;
     if let Some(warning) = nothing_to_spend(&config, &plan, cap, &uncalled) {

@@ -19,11 +19,11 @@ use tokio::time::Instant;
 
 use self::process::Process;
 use self::protocol::{End, Line, line_of};
+use super::attempt::failure;
 use super::budget::Fare;
 use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
 use super::gate::Gate;
 use super::http_bot::{one_at_a_time, weight};
-use super::openai::failure;
 use super::retry::{RetryPolicy, Way, with_retries};
 use super::secrets::{MaskedPieces, Secrets};
 use super::session::{Said, Session};

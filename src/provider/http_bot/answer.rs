@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::HttpBotConfig;
 use super::events::Events;
 use crate::model::{JsonPath, Reply, Usage};
-use crate::provider::openai::failure;
+use crate::provider::attempt::failure;
 use crate::provider::secrets::{MaskedPieces, Secrets};
 use crate::provider::{CallError, ChatReply, Observer};
 

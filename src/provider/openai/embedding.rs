@@ -5,9 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::service::Exchange;
-use super::wire::ErrorObject;
-use super::{OpenAi, failure};
+use super::super::attempt::{ErrorObject, Exchange, failure};
+use super::OpenAi;
 use crate::model::{Reply, Usage};
 use crate::provider::{CallError, ChatReply};
 

@@ -4,13 +4,10 @@
 //! (`service.rs`), and replies are read leniently (`wire.rs`). A call is tried again by the rules of [`with_retries`], and
 //! no half reply ever leaves this room.
 
+mod config;
 mod embedding;
-mod endpoint;
-pub(super) mod failure;
 mod halves;
-mod http;
 mod service;
-mod spellings;
 mod stream;
 mod thinking;
 mod usual;
@@ -25,80 +22,16 @@ use async_openai::config::Config;
 use async_openai::error::OpenAIError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use secrecy::SecretString;
 use tokio::time::{Instant, timeout};
 
-use self::endpoint::Endpoint;
-pub use self::http::http_client;
-use self::service::Exchange;
 use self::thinking::Split;
+pub use super::attempt::{ApiSettings as OpenAiSettings, SettingsError, http_client};
+use super::attempt::{Endpoint, Exchange, KeyHeader, Read, failure};
 use super::budget::{Fare, Purse};
 use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
 use super::gate::{Estimate, Gate};
 use super::retry::{RetryPolicy, Way, with_retries};
-use crate::model::{Message, Origin, Params, Reply, Role, Source, Usage};
-
-/// How one model is reached.
-#[derive(Debug, Clone)]
-pub struct OpenAiSettings {
-    /// Where the API is: `https://api.openai.com/v1`. A query in it goes along with every request.
-    pub base_url: String,
-    /// The model's name as the provider knows it.
-    pub model: String,
-    /// The key. `None` or an empty one sends no `Authorization` header.
-    pub api_key: Option<SecretString>,
-    /// The longest wait for the answer to one try; for a stream, between two of its chunks, and a tenth of the longest that
-    /// it may take in all.
-    pub timeout: Duration,
-    /// When and how often a failed try is followed by another.
-    pub retry: RetryPolicy,
-    /// What stands before every try: shared by all that call this model of this provider.
-    pub gate: Arc<Gate>,
-    /// What its calls are paid from, where the run has a budget.
-    pub purse: Option<Purse>,
-}
-
-/// Why a model cannot be reached as its settings say. Nothing was sent; no text has a key in it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SettingsError {
-    /// The base URL is none that requests can go to.
-    #[error("base URL `{base_url}` cannot be used: {reason}")]
-    BaseUrl {
-        /// The URL.
-        base_url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The base URL has a secret in it, which would be shown in messages and files.
-    #[error("the base URL has a user name or password in it; keys come from the environment")]
-    PasswordInUrl,
-    /// The key would travel readable through a network.
-    #[error("keys are sent only to https and to loopback addresses, and `{base_url}` is neither")]
-    KeyInTheClear {
-        /// The URL.
-        base_url: String,
-    },
-    /// The key has a line feed or another character in it that HTTP cannot send.
-    #[error("key contains characters that no header can carry")]
-    UnsendableKey,
-    /// The file that `SSL_CERT_FILE` names.
-    #[error("`SSL_CERT_FILE` names `{path}`, which cannot be used: {reason}")]
-    Certificates {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A proxy of the environment. Its value is not shown: it may hold a password.
-    #[error("`{variable}` is no URL of a proxy")]
-    Proxy {
-        /// The variable.
-        variable: &'static str,
-    },
-    /// The HTTP client cannot be made.
-    #[error("the HTTP client cannot be made: {0}")]
-    Client(String),
-}
+use crate::model::{Message, Origin, Params, Role, Source};
 
 /// A model behind an OpenAI-compatible API.
 pub struct OpenAi {
@@ -127,8 +60,21 @@ impl OpenAi {
     /// # Errors
     /// When the base URL or the key cannot be used, or the key would be sent where it could be read.
     pub fn new(settings: OpenAiSettings, http: &reqwest::Client) -> Result<Self, SettingsError> {
+        Self::with_key_in(KeyHeader::Bearer, settings, http)
+    }
+
+    /// The same at Azure, which takes the key in a header of its own. The base URL leads to the deployment (with
+    /// `api-version` in its query), or to `/openai/v1`.
+    ///
+    /// # Errors
+    /// As [`OpenAi::new`].
+    pub fn azure(settings: OpenAiSettings, http: &reqwest::Client) -> Result<Self, SettingsError> {
+        Self::with_key_in(KeyHeader::Named("api-key"), settings, http)
+    }
+
+    fn with_key_in(header: KeyHeader, settings: OpenAiSettings, http: &reqwest::Client) -> Result<Self, SettingsError> {
         let OpenAiSettings { base_url, model, api_key, timeout, retry, gate, purse } = settings;
-        let endpoint = Arc::new(Endpoint::new(&base_url, api_key.as_ref())?);
+        let endpoint = Arc::new(Endpoint::new(&base_url, api_key.as_ref(), header)?);
         let config: Arc<dyn Config> = Arc::clone(&endpoint) as Arc<dyn Config>;
         let client = Client::build(http.clone(), config);
         Ok(Self { http: http.clone(), endpoint, client, model, timeout, retry, gate, purse })
@@ -260,59 +206,5 @@ impl ChatModel for OpenAi {
             with_retries(self.retry, way, observer, || self.embedded(text)).await
         }
         .boxed()
-    }
-}
-
-/// What was read of an answer.
-#[derive(Debug, Default)]
-struct Read {
-    text: String,
-    chunks: Vec<u32>,
-    thinking: String,
-    finish_reason: Option<String>,
-    usage: Option<Usage>,
-    model: Option<String>,
-    fingerprint: Option<String>,
-    ttft: Option<Duration>,
-    latency: Option<Duration>,
-}
-
-impl Read {
-    /// Adds what stood in a `<think>` block to what came as thinking of its own.
-    fn add_thought(&mut self, thought: Option<String>) {
-        if let Some(thought) = thought {
-            if !self.thinking.is_empty() {
-                self.thinking.push('\n');
-            }
-            self.thinking.push_str(&thought);
-        }
-    }
-
-    /// A server may say anything, the key that it was sent among it. What is kept of a reply ends up in files.
-    fn masked(self, endpoint: &Endpoint) -> Self {
-        let mask = |text: Option<String>| text.map(|text| endpoint.mask(text));
-        Self {
-            text: endpoint.mask(self.text),
-            thinking: endpoint.mask(self.thinking),
-            finish_reason: mask(self.finish_reason),
-            model: mask(self.model),
-            fingerprint: mask(self.fingerprint),
-            ..self
-        }
-    }
-
-    fn into_reply(self) -> ChatReply {
-        ChatReply {
-            reply: Reply { text: self.text, finish_reason: self.finish_reason },
-            chunks: self.chunks,
-            thinking: Some(self.thinking).filter(|thinking| !thinking.trim().is_empty()),
-            usage: self.usage,
-            latency: self.latency.unwrap_or_default(),
-            ttft: self.ttft,
-            model_reported: self.model,
-            fingerprint: self.fingerprint,
-            attempts: 1,
-            reserved_usd: None,
-        }
     }
 }

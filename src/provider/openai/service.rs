@@ -1,355 +1,44 @@
-//! The way of one try through HTTP, as the tower service below async-openai: request → status → what the provider asks
-//! for → error body made uniform → content type → tap.
+//! The tower service below async-openai: one try through HTTP, whose answer becomes one that the library can take.
 //!
-//! What goes wrong here is a [`CallError`] inside the box that the library passes through. What the library does not hand
-//! on (the request's id, a seen `[DONE]`, why a body broke) stands in the try's [`Exchange`].
+//! What goes wrong here is a [`CallError`] inside the box that the library passes through.
 
-use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_openai::middleware::HttpRequestFactory;
-use bytes::Bytes;
-use futures::stream::{self, Stream, StreamExt};
 use reqwest::{Body, Client, Response, ResponseBuilderExt, Url};
 use tower::BoxError;
 
-use super::endpoint::Endpoint;
-use super::{failure, halves};
-use crate::provider::CallError;
-
-/// The longest body that is read, in bytes: far above any reply, and below what would fill a machine.
-const LONGEST_BODY: usize = 64 << 20;
-/// How much is read of an error's body, in bytes, and for how long.
-const LONGEST_ERROR_BODY: usize = 64 << 10;
-const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
-/// What the last event of a stream is, as a line of server-sent events.
-const DONE_LINES: [&[u8]; 2] = [b"data: [DONE]", b"data:[DONE]"];
-
-/// What is learnt about one try beside its reply.
-pub(super) struct Exchange {
-    /// Where it goes.
-    pub(super) endpoint: Arc<Endpoint>,
-    is_stream: bool,
-    request_id: OnceLock<String>,
-    broken: OnceLock<CallError>,
-    is_done: AtomicBool,
-}
-
-impl Exchange {
-    /// A try that asks for a stream, or for a whole reply.
-    pub(super) fn new(endpoint: &Arc<Endpoint>, is_stream: bool) -> Self {
-        let (request_id, broken, is_done) = (OnceLock::new(), OnceLock::new(), AtomicBool::new(false));
-        Self { endpoint: Arc::clone(endpoint), is_stream, request_id, broken, is_done }
-    }
-
-    /// The error of a body that is not what was asked for, quoted without the key.
-    pub(super) fn malformed(&self, what: &str, body: &str) -> CallError {
-        failure::malformed(what, &self.endpoint.mask(body.to_owned()))
-    }
-
-    /// The id by which the provider finds the request in its logs.
-    pub(super) fn request_id(&self) -> Option<&str> {
-        self.request_id.get().map(String::as_str)
-    }
-
-    /// Why the body ended before its end.
-    pub(super) fn broken(&self) -> Option<CallError> {
-        self.broken.get().cloned()
-    }
-
-    /// Whether the stream said that it is complete.
-    pub(super) fn is_done(&self) -> bool {
-        self.is_done.load(Ordering::Acquire)
-    }
-
-    fn finish(&self) {
-        self.is_done.store(true, Ordering::Release);
-    }
-
-    fn note_request_id(&self, response: &Response) {
-        let id =
-            ["x-request-id", "request-id", "x-amzn-requestid"].iter().find_map(|name| response.headers().get(*name));
-        if let Some(id) = id.and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty()) {
-            let _ = self.request_id.set(id.to_owned());
-        }
-    }
-}
+use super::super::attempt::{Came, Exchange, come, opened, whole_body};
+use super::halves;
 
 /// Sends one request and gives an answer that the library can take: a JSON body, or a stream of events.
 ///
 /// # Errors
-/// A [`CallError`] for everything that is no good answer.
+/// A [`CallError`](crate::provider::CallError) for everything that is no good answer.
 pub(super) async fn send(
     client: Client,
     exchange: Arc<Exchange>,
     request: HttpRequestFactory,
 ) -> Result<Response, BoxError> {
-    let endpoint = &exchange.endpoint;
-    let request = request.build().await?;
-    let response = client.execute(request).await.map_err(|error| failure::of_transport(&error, endpoint.base()))?;
-    exchange.note_request_id(&response);
-    let status = response.status();
-    if !status.is_success() {
-        let headers = response.headers().clone();
-        let body = error_body(response).await;
-        return Err(failure::of_status(status, &headers, &endpoint.mask(body)).into());
-    }
-    if failure::is_html(response.headers()) {
-        let kind = failure::content_type(response.headers()).unwrap_or_default();
-        return Err(CallError::Malformed(format!("the answer is a page for people ({kind}), not JSON")).into());
-    }
+    let response = opened(&client, &exchange, request.build().await?).await?;
     let url = response.url().clone();
-    if !exchange.is_stream {
-        return answer(whole_body(response, endpoint).await?.into(), url);
+    if !exchange.is_stream() {
+        return answer(whole_body(response, &exchange.endpoint).await?.into(), url);
     }
-    let pieces = without_mark(Box::pin(tap(response, Arc::clone(&exchange)))).await;
-    as_events(pieces, &exchange, url).await
-}
-
-/// The whole body, without a byte order mark. It comes in one piece as a rule, which is not copied then.
-async fn whole_body(mut response: Response, endpoint: &Endpoint) -> Result<Bytes, CallError> {
-    let broke = |error: reqwest::Error| failure::of_transport(&error, endpoint.base());
-    let first = response.chunk().await.map_err(broke)?.unwrap_or_default();
-    let mut joined = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(broke)? {
-        if joined.is_empty() {
-            joined.extend_from_slice(&first);
-        }
-        joined.extend_from_slice(&piece);
-        if joined.len() > LONGEST_BODY {
-            return Err(too_long());
+    match come(response, &exchange).await? {
+        Came::Lines(lines) => answer(Body::wrap_stream(lines), url),
+        // Servers that cannot stream answer with the whole completion: that becomes a stream of one event.
+        Came::Whole(json) => {
+            let whole = halves::read(&json).ok_or_else(|| {
+                exchange.malformed("the answer is neither a stream nor JSON", &String::from_utf8_lossy(&json))
+            })?;
+            exchange.finish();
+            answer(Body::from(format!("data: {whole}\n\n")), url)
         }
     }
-    let whole = if joined.is_empty() { first } else { joined.into() };
-    Ok(if whole.starts_with(&BYTE_ORDER_MARK) { whole.slice(BYTE_ORDER_MARK.len()..) } else { whole })
-}
-
-fn too_long() -> CallError {
-    CallError::Malformed(format!("the answer is longer than {} MiB", LONGEST_BODY >> 20))
 }
 
 /// An answer from there with this body. An answer without a URL would have the library read one of its own making each time.
 fn answer(body: Body, url: Url) -> Result<Response, BoxError> {
     Ok(http::Response::builder().url(url).body(body)?.into())
-}
-
-/// What can be had of an error's body. A body that breaks or hangs must not take the status with it.
-async fn error_body(mut response: Response) -> String {
-    let mut body = Vec::new();
-    let read = async {
-        while let Ok(Some(piece)) = response.chunk().await {
-            body.extend_from_slice(&piece);
-            if body.len() >= LONGEST_ERROR_BODY {
-                break;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(ERROR_BODY_WAIT, read).await;
-    String::from_utf8_lossy(&body).into_owned()
-}
-
-type Piece = Result<Bytes, io::Error>;
-
-/// Watches a body as it passes: what breaks it, how long it gets, and the `[DONE]` that the library swallows.
-fn tap(response: Response, exchange: Arc<Exchange>) -> impl Stream<Item = Piece> + Send {
-    let mut length = 0;
-    let mut line = LastLine::default();
-    response.bytes_stream().map(move |piece| {
-        let error = match piece {
-            Ok(piece) => {
-                length += piece.len();
-                if exchange.is_stream && line.passes(&piece) {
-                    exchange.finish();
-                }
-                if length <= LONGEST_BODY {
-                    return Ok(piece);
-                }
-                too_long()
-            }
-            Err(error) => failure::of_transport(&error, exchange.endpoint.base()),
-        };
-        let _ = exchange.broken.set(error.clone());
-        Err(io::Error::other(error))
-    })
-}
-
-/// What some servers put before their text. JSON has none, and the library's reader of events breaks on it.
-const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
-
-/// The pieces without a byte order mark before the first.
-async fn without_mark(
-    mut pieces: impl Stream<Item = Piece> + Send + Unpin + 'static,
-) -> impl Stream<Item = Piece> + Send + Unpin + 'static {
-    let mut head = Vec::new();
-    let mut end = None;
-    while head.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&head) && end.is_none() {
-        match pieces.next().await {
-            Some(Ok(piece)) => head.extend_from_slice(&piece),
-            other => end = Some(other),
-        }
-    }
-    let head = Bytes::from(head);
-    let head = if head.starts_with(&BYTE_ORDER_MARK) { head.slice(BYTE_ORDER_MARK.len()..) } else { head };
-    let head = (!head.is_empty()).then_some(Piece::Ok(head));
-    stream::iter(head.into_iter().chain(end.flatten())).chain(pieces)
-}
-
-/// The same bytes, cut behind each end of a line.
-///
-/// The library begins an unfinished line anew with every piece of it, and moves what is left of a piece with every line
-/// in it: a long line in small pieces, or a long piece of small lines, would cost the square of its length.
-fn by_lines(pieces: impl Stream<Item = Piece> + Send + Unpin) -> impl Stream<Item = Piece> + Send {
-    stream::unfold((pieces, Bytes::new(), Vec::new()), |(mut pieces, mut piece, mut begun)| async move {
-        loop {
-            if let Some(line) = take_line(&mut piece) {
-                let line = if begun.is_empty() { line } else { [begun.as_slice(), &line].concat().into() };
-                return Some((Ok(line), (pieces, piece, Vec::new())));
-            }
-            begun.extend_from_slice(&piece);
-            match pieces.next().await {
-                Some(Ok(next)) => piece = next,
-                // The line that an error cuts off is none.
-                Some(Err(error)) => return Some((Err(error), (pieces, Bytes::new(), Vec::new()))),
-                None if begun.is_empty() => return None,
-                None => return Some((Ok(begun.into()), (pieces, Bytes::new(), Vec::new()))),
-            }
-        }
-    })
-}
-
-/// Takes the first line with its end off the piece; `None` where no line ends in it.
-fn take_line(piece: &mut Bytes) -> Option<Bytes> {
-    let end = piece.iter().position(|byte| matches!(byte, b'\n' | b'\r'))? + 1;
-    let is_pair = piece[..end].ends_with(b"\r") && piece[end..].starts_with(b"\n");
-    Some(piece.split_to(end + usize::from(is_pair)))
-}
-
-/// The line of a stream that is being received, as far as it is needed to know a `[DONE]`.
-#[derive(Debug, Default)]
-struct LastLine(Vec<u8>);
-
-impl LastLine {
-    /// Takes a piece and says whether a `[DONE]` line stood in it or ended in it.
-    fn passes(&mut self, piece: &[u8]) -> bool {
-        let mut lines = piece.split(|byte| matches!(byte, b'\n' | b'\r'));
-        let mut is_done = self.extend(lines.next().unwrap_or_default());
-        for line in lines {
-            self.0.clear();
-            is_done |= self.extend(line);
-        }
-        is_done
-    }
-
-    fn extend(&mut self, bytes: &[u8]) -> bool {
-        // One byte more than the longest mark is enough to see that a line is none.
-        let room = (DONE_LINES[0].len() + 1).saturating_sub(self.0.len());
-        self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        DONE_LINES.contains(&self.0.as_slice())
-    }
-}
-
-/// Makes a stream of events of what came where a stream was asked for. Servers that cannot stream answer with the whole
-/// completion, or with an error object, as plain JSON: that becomes a stream of one event. Which of the two it is shows in
-/// the first byte, for no line of a stream begins with a brace; the content type is often wrong.
-async fn as_events(
-    mut pieces: impl Stream<Item = Piece> + Send + Unpin + 'static,
-    exchange: &Exchange,
-    url: Url,
-) -> Result<Response, BoxError> {
-    let mut head = Vec::new();
-    let first = loop {
-        let Some(piece) = pieces.next().await else {
-            return Err(CallError::Malformed("the answer is empty".to_owned()).into());
-        };
-        let piece = piece.map_err(|error| broken(exchange, error))?;
-        head.extend_from_slice(&piece);
-        if let Some(byte) = piece.iter().copied().find(|byte: &u8| !byte.is_ascii_whitespace()) {
-            break byte;
-        }
-    };
-    if !matches!(first, b'{' | b'[') {
-        let pieces = Box::pin(stream::iter([Piece::Ok(head.into())]).chain(pieces));
-        return answer(Body::wrap_stream(by_lines(pieces)), url);
-    }
-    while let Some(piece) = pieces.next().await {
-        head.extend_from_slice(&piece.map_err(|error| broken(exchange, error))?);
-    }
-    let whole = halves::read(&head).ok_or_else(|| {
-        exchange.malformed("the answer is neither a stream nor JSON", &String::from_utf8_lossy(&head))
-    })?;
-    exchange.finish();
-    answer(Body::from(format!("data: {whole}\n\n")), url)
-}
-
-fn broken(exchange: &Exchange, error: io::Error) -> BoxError {
-    exchange.broken().map_or_else(|| error.into(), Into::into)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sees_done(pieces: &[&str]) -> bool {
-        let mut line = LastLine::default();
-        pieces.iter().filter(|piece| line.passes(piece.as_bytes())).count() > 0
-    }
-
-    fn pieces(texts: &[&str]) -> impl Stream<Item = Piece> + Send + Unpin + 'static {
-        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-        stream::iter(texts.into_iter().map(|text| Ok(Bytes::from(text))))
-    }
-
-    async fn read(pieces: impl Stream<Item = Piece>) -> Vec<String> {
-        let text = |piece: Piece| String::from_utf8(piece.unwrap().to_vec()).unwrap();
-        pieces.map(text).collect().await
-    }
-
-    #[tokio::test]
-    async fn whatever_the_pieces_are_each_line_comes_whole_and_alone() {
-        for (given, lines) in [
-            (&[][..], &[][..]),
-            (&["a\nb\n"], &["a\n", "b\n"]),
-            (&["a", "b", "", "c\n", "d"], &["abc\n", "d"]),
-            (&["a\r\n\r\nb\rc"], &["a\r\n", "\r\n", "b\r", "c"]),
-            (&["a\r", "\nb\n"], &["a\r", "\n", "b\n"]),
-        ] {
-            assert_eq!(read(by_lines(pieces(given))).await, lines, "{given:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_byte_order_mark_is_dropped_from_the_beginning_alone() {
-        for (given, text) in [
-            (&[][..], ""),
-            (&["\u{feff}a\u{feff}"], "a\u{feff}"),
-            (&["", "\u{feff}", "\u{feff}a"], "\u{feff}a"),
-            (&["a", "\u{feff}b"], "a\u{feff}b"),
-            (&["é", "a"], "éa"),
-            (&["a"], "a"),
-        ] {
-            assert_eq!(read(without_mark(pieces(given)).await).await.concat(), text, "{given:?}");
-        }
-        let cut = stream::iter([&[0xef][..], &[0xbb], &[0xbf, b'a']].map(|bytes| Ok(Bytes::copy_from_slice(bytes))));
-        assert_eq!(read(without_mark(cut).await).await.concat(), "a");
-    }
-
-    #[test]
-    fn a_done_is_seen_however_the_bytes_are_cut() {
-        for stream in ["data: {}\n\ndata: [DONE]\n\n", "data: {}\r\n\r\ndata:[DONE]\r\n\r\n", "data: [DONE]"] {
-            for at in 0..=stream.len() {
-                assert!(sees_done(&[&stream[..at], &stream[at..]]), "{stream:?} cut at {at}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_done_inside_a_text_is_none() {
-        for stream in
-            ["data: {\"content\": \"data: [DONE]\"}\n\n", "data: [DONE]x\n", "event: data: [DONE]\n", "data: [DON\nE]"]
-        {
-            assert!(!sees_done(&[stream]), "{stream:?}");
-        }
-    }
 }

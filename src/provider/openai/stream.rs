@@ -8,23 +8,13 @@ use std::time::Duration;
 
 use async_openai::error::{OpenAIError, StreamError};
 use async_openai::types::stream::StreamResponse;
-use futures::StreamExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::endpoint::MaskedPieces;
-use super::halves::Halves;
-use super::service::Exchange;
+use super::super::attempt::{Exchange, Growing, Next, Patience, Read, failure};
+use super::halves::{self, Halves};
 use super::thinking::Split;
 use super::wire::{Answer, Choice};
-use super::{Read, failure, halves};
 use crate::provider::{CallError, Observer};
-
-/// How long is waited for the token counts and the `[DONE]` behind a finish reason.
-const AFTER_FINISH: Duration = Duration::from_secs(2);
-
-/// How many times as long as it may be silent a stream may take in all. A long answer is written in far less; a server that
-/// sends a piece now and then for ever would hold up the run without end.
-const WHOLE: u32 = 10;
 
 /// Collects the stream, with at most `idle` between two chunks, and at most ten times as long from the sending of the request
 /// to its end.
@@ -38,33 +28,21 @@ pub(super) async fn collect(
     started: Instant,
     observer: &dyn Observer,
 ) -> Result<Read, CallError> {
-    let mut reply = Growing::new(started, observer, exchange);
-    let whole = idle.saturating_mul(WHOLE);
-    let mut end = started + whole;
+    let mut reply = Completion::new(Growing::new(started, observer, exchange));
+    let mut patience = Patience::new(idle, started);
     loop {
-        let is_finished = reply.read.finish_reason.is_some();
-        let silent = Instant::now() + idle;
-        match timeout_at(silent.min(end), chunks.next()).await {
-            Ok(Some(Ok(chunk))) => reply.take(chunk)?,
+        match patience.next(&mut chunks).await? {
+            Next::Piece(Ok(chunk)) => reply.take(chunk)?,
             // The reply is whole; what is missing is only what is said about it.
-            Ok(Some(Err(_))) | Err(_) if is_finished => break,
-            Ok(Some(Err(error))) => match halves::mended_chunk(&error) {
+            Next::Piece(Err(_)) if reply.is_finished() => break,
+            Next::Piece(Err(error)) => match halves::mended_chunk(&error) {
                 Some(chunk) => reply.take_halves(chunk)?,
                 None => return Err(broken(error, exchange)),
             },
-            Ok(None) => break,
-            Err(_) if silent <= end => {
-                return Err(CallError::Connection(format!("the stream was silent for {}", failure::seconds(idle))));
-            }
-            Err(_) => {
-                return Err(CallError::Connection(format!(
-                    "the stream did not end within {}",
-                    failure::seconds(whole)
-                )));
-            }
+            Next::End => break,
         }
-        if !is_finished && reply.read.finish_reason.is_some() {
-            end = end.min(Instant::now() + AFTER_FINISH);
+        if reply.is_finished() {
+            patience.finished();
         }
     }
     reply.finish(exchange)
@@ -81,22 +59,22 @@ fn broken(error: OpenAIError, exchange: &Exchange) -> CallError {
     })
 }
 
-/// The reply as far as it came.
-struct Growing<'a> {
-    started: Instant,
-    observer: &'a dyn Observer,
+/// The reply as far as its chunks say it.
+struct Completion<'a> {
+    growing: Growing<'a>,
     split: Split,
-    masked: MaskedPieces<'a>,
-    read: Read,
     has_choice: bool,
     /// Those of the text and of the thinking, once there are any.
     halves: Option<[Halves; 2]>,
 }
 
-impl<'a> Growing<'a> {
-    fn new(started: Instant, observer: &'a dyn Observer, exchange: &'a Exchange) -> Self {
-        let masked = MaskedPieces::new(&exchange.endpoint);
-        Self { started, observer, split: Split::new(), masked, read: Read::default(), has_choice: false, halves: None }
+impl<'a> Completion<'a> {
+    const fn new(growing: Growing<'a>) -> Self {
+        Self { growing, split: Split::new(), has_choice: false, halves: None }
+    }
+
+    const fn is_finished(&self) -> bool {
+        self.growing.read.finish_reason.is_some()
     }
 
     /// Takes a chunk in which halves of characters are marked.
@@ -109,7 +87,7 @@ impl<'a> Growing<'a> {
         if let Some(error) = &chunk.error {
             return Err(failure::of_error_object(error));
         }
-        let read = &mut self.read;
+        let read = &mut self.growing.read;
         // Counts may come with every chunk; those of the last one are those of the whole.
         read.usage = chunk.usage.or(read.usage);
         read.model = read.model.take().or(chunk.model);
@@ -121,54 +99,31 @@ impl<'a> Growing<'a> {
             thinking = of_thinking.push(&thinking);
         }
         read.thinking.push_str(&thinking);
-        let text = self.split.push(&text);
-        self.grow(&text);
-        if finish_reason.is_some() {
-            self.read.finish_reason = finish_reason;
-            self.read.latency = Some(self.started.elapsed());
-        }
+        self.growing.say(&self.split.push(&text));
+        self.growing.end(finish_reason);
         Ok(())
     }
 
-    fn grow(&mut self, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        self.read.ttft.get_or_insert_with(|| self.started.elapsed());
-        let text = self.masked.push(text);
-        self.show(&text);
-    }
-
-    fn show(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.read.text.push_str(text);
-            self.read.chunks.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
-            self.observer.delta(text);
-        }
-    }
-
     fn finish(mut self, exchange: &Exchange) -> Result<Read, CallError> {
-        if let Some(error) = exchange.broken().filter(|_| self.read.finish_reason.is_none()) {
+        let is_finished = self.is_finished();
+        if let Some(error) = exchange.broken().filter(|_| !is_finished) {
             return Err(error);
         }
-        if self.read.finish_reason.is_none() && !exchange.is_done() {
+        if !is_finished && !exchange.is_done() {
             return Err(CallError::Malformed("the stream ended without a finish reason or [DONE]".to_owned()));
         }
         if !self.has_choice {
             return Err(CallError::Malformed("the stream has no choices".to_owned()));
         }
         if let Some([of_text, of_thinking]) = &mut self.halves {
-            self.read.thinking.push_str(of_thinking.finish());
-            let text = self.split.push(of_text.finish());
-            self.grow(&text);
+            self.growing.read.thinking.push_str(of_thinking.finish());
+            self.growing.say(&self.split.push(of_text.finish()));
         }
-        let (rest, thought) = std::mem::replace(&mut self.split, Split::new()).finish();
-        self.grow(&rest);
-        let held = self.masked.finish();
-        self.show(&held);
-        self.read.add_thought(thought);
-        self.read.latency.get_or_insert_with(|| self.started.elapsed());
-        Ok(self.read)
+        let (rest, thought) = self.split.finish();
+        self.growing.say(&rest);
+        let mut read = self.growing.whole();
+        read.add_thought(thought);
+        Ok(read)
     }
 }
 
@@ -178,7 +133,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::endpoint::Endpoint;
+    use super::super::super::attempt::{Endpoint, KeyHeader};
     use super::*;
     use crate::provider::AttemptFailed;
 
@@ -204,7 +159,7 @@ mod tests {
     }
 
     async fn collected(chunks: Vec<Value>) -> (Result<String, CallError>, Duration) {
-        let endpoint = Arc::new(Endpoint::new("http://127.0.0.1:1", None).unwrap());
+        let endpoint = Arc::new(Endpoint::new("http://127.0.0.1:1", None, KeyHeader::Bearer).unwrap());
         let exchange = Exchange::new(&endpoint, true);
         let started = Instant::now();
         let read = collect(dribble(chunks), &exchange, IDLE, started, &Nobody).await;
@@ -229,6 +184,6 @@ mod tests {
         let finish = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]});
         let (read, took) = collected(vec![piece("Hi"), finish, json!({"choices": []})]).await;
         assert_eq!(read.unwrap(), "Hi");
-        assert!(took <= 2 * EACH + AFTER_FINISH, "{took:?}");
+        assert!(took <= 4 * EACH, "{took:?}");
     }
 }

@@ -7,7 +7,8 @@
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
-use super::wire::{Answer, Choice, MOST_TOKENS};
+use super::super::attempt::MOST_TOKENS;
+use super::wire::{Answer, Choice};
 use crate::model::Usage;
 
 #[derive(Deserialize)]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::super::attempt::{ErrorObject, MOST_TOKENS, text};
 use super::usual;
 
 use crate::model::{Message, Usage};
@@ -155,89 +156,13 @@ impl Choice {
     }
 }
 
-/// A provider's error, whatever shape it came in.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct ErrorObject {
-    /// What it says in words.
-    pub(super) message: Option<String>,
-    /// Its code: `rate_limit_exceeded`, `model_not_found`, …
-    pub(super) code: Option<String>,
-    /// Its code where that is a number, as a rule an HTTP status.
-    pub(super) number: Option<u64>,
-    /// Its type: `invalid_request_error`, …
-    pub(super) kind: Option<String>,
-}
-
-impl ErrorObject {
-    /// The error inside an answer that claims to be good.
-    pub(super) fn in_answer(answer: &Value) -> Option<Self> {
-        let error = &answer["error"];
-        let is_marked = answer["object"] == "error" || answer["type"] == "error";
-        let is_there = !matches!(error, Value::Null | Value::Bool(false)) && error != "" && *error != json!({});
-        if is_there { Some(Self::read(error)) } else { is_marked.then(|| Self::read(answer)) }
-    }
-
-    /// The error of a body that came with an error status: `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`,
-    /// `{"detail": …}`, or a list with one of them.
-    pub(super) fn in_error_body(body: &Value) -> Self {
-        let body = body.get(0).unwrap_or(body);
-        let error = &body["error"];
-        let mut read = if error.is_null() { Self::read(body) } else { Self::read(error) };
-        // Some put the words beside the error's name: {"error": "bad_request", "message": "…"}.
-        if let (Some(name), Some(words)) = (error.as_str(), text(&body["message"])) {
-            read = Self { message: Some(words), code: Some(name.to_owned()), ..Self::default() };
-        }
-        read
-    }
-
-    fn read(error: &Value) -> Self {
-        if let Some(message) = text(error) {
-            return Self { message: Some(message), ..Self::default() };
-        }
-        let number = |code: &Value| code.as_u64().or_else(|| code.as_str()?.parse().ok());
-        let word = |code: &Value| text(code).filter(|word| word.parse::<u64>().is_err());
-        Self {
-            message: text(&error["message"]).or_else(|| detail(&error["detail"])),
-            code: word(&error["code"]).or_else(|| word(&error["status"])),
-            number: number(&error["code"]),
-            kind: text(&error["type"]),
-        }
-    }
-
-    /// Whether the code or the type is one of these.
-    pub(super) fn is(&self, names: &[&str]) -> bool {
-        [&self.code, &self.kind]
-            .into_iter()
-            .flatten()
-            .any(|label| names.iter().any(|name| label.eq_ignore_ascii_case(name)))
-    }
-}
-
-/// The `detail` of Python frameworks: words, or a list of what is wrong where.
-fn detail(detail: &Value) -> Option<String> {
-    let said = |item: &Value| text(&item["msg"]).or_else(|| text(item));
-    match detail {
-        Value::Array(items) => {
-            Some(items.iter().filter_map(said).collect::<Vec<_>>().join("; ")).filter(|all| !all.is_empty())
-        }
-        other => text(other).or_else(|| text(&other["message"])),
-    }
-}
-
 /// Where several choices were asked for, the first is the reply.
 fn is_first(choice: &Value) -> bool {
     choice["index"].as_u64().unwrap_or_default() == 0
 }
 
-/// More tokens than any call has: a number beyond it is a server's mistake, and the sums of a run must not overflow.
-pub(super) const MOST_TOKENS: u64 = u32::MAX as u64;
-
 /// Half a usage is none: a missing number must not become a zero in a sum.
 fn usage(usage: &Value) -> Option<Usage> {
     let count = |name: &str| usage[name].as_u64().filter(|count| *count <= MOST_TOKENS);
     Some(Usage { sent: count("prompt_tokens")?, reply: count("completion_tokens")?, estimated: false })
-}
-
-fn text(value: &Value) -> Option<String> {
-    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }

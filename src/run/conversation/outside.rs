@@ -137,7 +137,7 @@ impl Stage<'_> {
             let votes = vec![Err("there is no provider for its model".to_owned())];
             return Ok(Ok(Gathered::Judge { mark, votes }));
         };
-        let (messages, params) = (judge::question(check, shown, &mark), outsiders.params.effective());
+        let (messages, params) = (judge::question(check, shown, &mark), model.params(&outsiders.params).effective());
         let mut question = Question { kind: CallKind::Judge, name, model, messages, params, vote: 0 };
         let mut votes = Vec::new();
         for vote in 1..=outsiders.votes_of(check) {
@@ -250,8 +250,8 @@ impl Stage<'_> {
         let messages = question.messages.iter();
         let messages: Vec<Message> =
             messages.map(|asked| Message::new(asked.role, Origin::System, asked.content.as_str())).collect();
-        let params = &self.conversation.outsiders.params;
-        let request = ChatRequest { messages: &messages, params, stream: false, facts: &[] };
+        let params = question.model.params(&self.conversation.outsiders.params);
+        let request = ChatRequest { messages: &messages, params: &params, stream: false, facts: &[] };
         (question.model.chat.chat(request, observer).await, source)
     }
 

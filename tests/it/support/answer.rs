@@ -182,6 +182,11 @@ impl Answer {
         self
     }
 
+    /// The pieces of the body, each an event where it is a stream.
+    pub fn pieces(&self) -> impl Iterator<Item = String> + '_ {
+        self.pieces.iter().map(|piece| String::from_utf8_lossy(piece).into_owned())
+    }
+
     /// How many bytes the body has.
     pub fn body_len(&self) -> usize {
         self.pieces.iter().map(Vec::len).sum()

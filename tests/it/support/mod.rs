@@ -9,3 +9,4 @@ pub mod pty;
 pub mod sample_bots;
 pub mod sandbox;
 pub mod server;
+pub mod vendors;

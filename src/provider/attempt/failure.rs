@@ -13,12 +13,12 @@ use http::StatusCode;
 use http::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-use super::wire::ErrorObject;
+use super::error_object::ErrorObject;
 use crate::provider::CallError;
 use crate::text::escape;
 
 /// How long connecting may take, TLS included.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(in crate::provider) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an error text may be, in characters, without the request id.
 const LONGEST_TEXT: usize = 300;
 /// How much of a body that is no reply is quoted, in characters.
@@ -28,7 +28,7 @@ const LONGEST_QUOTE: usize = 120;
 pub(in crate::provider) fn of_status(status: StatusCode, headers: &HeaderMap, body: &str) -> CallError {
     let error = error_of_body(status, headers, body);
     let message = describe(status, &error);
-    let retry_after = retry_after(headers, SystemTime::now());
+    let retry_after = retry_after(headers, SystemTime::now()).or(error.wait);
     let status_code = status.as_u16();
     if is_unusable(status_code, &error) {
         return CallError::ModelUnusable { status: status_code, message };
@@ -42,14 +42,22 @@ pub(in crate::provider) fn of_status(status: StatusCode, headers: &HeaderMap, bo
 }
 
 /// The error of an answer with a good status that has an error object in place of a reply, or of its rest.
-pub(super) fn of_error_object(error: &ErrorObject) -> CallError {
+pub(in crate::provider) fn of_error_object(error: &ErrorObject) -> CallError {
     let message = describe(StatusCode::OK, error);
-    if error.is(&["insufficient_quota"]) {
+    if error.is(&["insufficient_quota"]) || error.is_exhausted {
         return CallError::ModelUnusable { status: 200, message };
     }
-    let names = ["rate_limit_exceeded", "rate_limit_error", "rate_limit", "too_many_requests", "resource_exhausted"];
+    let names = [
+        "rate_limit_exceeded",
+        "rate_limit_error",
+        "rate_limit",
+        "too_many_requests",
+        "resource_exhausted",
+        // Anthropic says so in the middle of a stream where it would give the status 529.
+        "overloaded_error",
+    ];
     if error.number == Some(429) || error.is(&names) {
-        return CallError::RateLimited { status: 200, message, retry_after: None };
+        return CallError::RateLimited { status: 200, message, retry_after: error.wait };
     }
     CallError::Malformed(message)
 }
@@ -111,12 +119,15 @@ pub(in crate::provider) fn polish(
         CallError::Refused { status, message } => CallError::Refused { status, message: finish(message) },
         CallError::NotAgain { status, message } => CallError::NotAgain { status, message: finish(message) },
         CallError::ModelUnusable { status, message } => CallError::ModelUnusable { status, message: finish(message) },
-        unsent @ (CallError::ModelStopped(_) | CallError::NotRecorded(_) | CallError::Interrupted) => unsent,
+        unsent @ (CallError::Unsendable(_)
+        | CallError::ModelStopped(_)
+        | CallError::NotRecorded(_)
+        | CallError::Interrupted) => unsent,
     }
 }
 
 /// The last word in a chain of causes: what really happened.
-pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+pub(in crate::provider) fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
@@ -189,11 +200,23 @@ pub(in crate::provider) fn content_type(headers: &HeaderMap) -> Option<String> {
 fn is_unusable(status: u16, error: &ErrorObject) -> bool {
     match status {
         401..=403 => true,
-        429 => error.is(&["insufficient_quota"]),
-        404 => error.is(&["model_not_found"]) || says_model_is_missing(error),
-        400..=499 => error.is(&["model_not_found"]),
+        429 => error.is(&["insufficient_quota"]) || error.is_exhausted,
+        404 => error.is(MISSING) || says_model_is_missing(error),
+        // Some give the status of a bad request to what no other request could do better.
+        400 => {
+            error.is(MISSING) || error.is(&["API_KEY_INVALID", "FAILED_PRECONDITION"]) || says_nothing_is_paid(error)
+        }
+        405..=499 => error.is(MISSING),
         _ => false,
     }
+}
+
+/// What a model that is not there is called.
+const MISSING: &[&str] = &["model_not_found", "DeploymentNotFound"];
+
+/// Anthropic's words where an account has no money left.
+fn says_nothing_is_paid(error: &ErrorObject) -> bool {
+    error.message.as_deref().is_some_and(|message| message.contains("credit balance is too low"))
 }
 
 /// Servers that know no `model_not_found` say it in words: "model 'x' not found", "The model `x` does not exist."

@@ -4,22 +4,30 @@
 
 use std::net::IpAddr;
 
-use async_openai::config::Config;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::SettingsError;
 use super::spellings::spellings;
 
+/// In which header a service takes the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::provider) enum KeyHeader {
+    /// `Authorization: Bearer …`
+    Bearer,
+    /// One of its own, in which the key stands as it is. The name is in lower case.
+    Named(&'static str),
+}
+
 /// A checked base URL with its key.
-pub(super) struct Endpoint {
+pub(in crate::provider) struct Endpoint {
     base: String,
     query: Vec<(String, String)>,
     key: SecretString,
     /// How the key may stand in a text, the longest first. Nothing here has a `Debug` that would show them.
     spellings: Vec<String>,
-    header: Option<HeaderValue>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Endpoint {
@@ -28,13 +36,17 @@ impl Endpoint {
     /// # Errors
     /// When the URL is none that requests can go to, when the key cannot stand in a header, or when it would travel
     /// readable through a network.
-    pub(super) fn new(base_url: &str, key: Option<&SecretString>) -> Result<Self, SettingsError> {
+    pub(in crate::provider) fn new(
+        base_url: &str,
+        key: Option<&SecretString>,
+        header: KeyHeader,
+    ) -> Result<Self, SettingsError> {
         let url = parse(base_url)?;
         let key = key.filter(|key| !key.expose_secret().is_empty());
         if key.is_some() && url.scheme() != "https" && !is_loopback(&url) {
             return Err(SettingsError::KeyInTheClear { base_url: base_url.to_owned() });
         }
-        let header = key.map(bearer).transpose()?;
+        let header = key.map(|key| carried(key, header)).transpose()?;
         let query = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
         let base = bare(&url);
         let spellings = key.map(|key| spellings(key.expose_secret())).unwrap_or_default();
@@ -42,12 +54,32 @@ impl Endpoint {
     }
 
     /// The base URL as it is shown: without a query.
-    pub(super) fn base(&self) -> &str {
+    pub(in crate::provider) fn base(&self) -> &str {
         &self.base
     }
 
+    /// The header with the key, where there is one.
+    pub(in crate::provider) fn headers(&self) -> HeaderMap {
+        self.header.iter().cloned().collect()
+    }
+
+    /// The URL of a path.
+    pub(in crate::provider) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The query that goes along with every request.
+    pub(in crate::provider) fn query(&self) -> Vec<(&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    /// The key.
+    pub(in crate::provider) const fn key(&self) -> &SecretString {
+        &self.key
+    }
+
     /// The text with `***` wherever the key stood, as it is or as some format spells it.
-    pub(super) fn mask(&self, text: String) -> String {
+    pub(in crate::provider) fn mask(&self, text: String) -> String {
         self.spellings.iter().fold(text, |text, key| if text.contains(key) { text.replace(key, "***") } else { text })
     }
 
@@ -59,18 +91,18 @@ impl Endpoint {
 }
 
 /// Masks a text that arrives in pieces: an end that may be the beginning of the key waits for the next piece.
-pub(super) struct MaskedPieces<'e> {
+pub(in crate::provider) struct MaskedPieces<'e> {
     endpoint: &'e Endpoint,
     held: String,
 }
 
 impl<'e> MaskedPieces<'e> {
-    pub(super) const fn new(endpoint: &'e Endpoint) -> Self {
+    pub(in crate::provider) const fn new(endpoint: &'e Endpoint) -> Self {
         Self { endpoint, held: String::new() }
     }
 
     /// Takes the next piece and gives what of the text is certain now.
-    pub(super) fn push(&mut self, piece: &str) -> String {
+    pub(in crate::provider) fn push(&mut self, piece: &str) -> String {
         self.held.push_str(piece);
         let mut text = self.endpoint.mask(std::mem::take(&mut self.held));
         self.held = text.split_off(text.len() - self.endpoint.begun(&text));
@@ -78,30 +110,8 @@ impl<'e> MaskedPieces<'e> {
     }
 
     /// Ends the text: what was held back is no key.
-    pub(super) fn finish(&mut self) -> String {
+    pub(in crate::provider) fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
-    }
-}
-
-impl Config for Endpoint {
-    fn headers(&self) -> HeaderMap {
-        self.header.iter().map(|header| (AUTHORIZATION, header.clone())).collect()
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
-    }
-
-    fn query(&self) -> Vec<(&str, &str)> {
-        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
-    }
-
-    fn api_base(&self) -> &str {
-        &self.base
-    }
-
-    fn api_key(&self) -> &SecretString {
-        &self.key
     }
 }
 
@@ -127,12 +137,15 @@ fn bare(url: &Url) -> String {
 }
 
 /// A key of other letters than ASCII's could be sent, but is one that was pasted wrongly: no provider gives such keys.
-fn bearer(key: &SecretString) -> Result<HeaderValue, SettingsError> {
+fn carried(key: &SecretString, header: KeyHeader) -> Result<(HeaderName, HeaderValue), SettingsError> {
     let key = key.expose_secret();
-    let header = HeaderValue::from_str(&format!("Bearer {key}")).ok().filter(|_| key.is_ascii());
-    let mut header = header.ok_or(SettingsError::UnsendableKey)?;
-    header.set_sensitive(true);
-    Ok(header)
+    let (name, value) = match header {
+        KeyHeader::Bearer => (AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
+        KeyHeader::Named(name) => (HeaderName::from_static(name), HeaderValue::from_str(key)),
+    };
+    let mut value = value.ok().filter(|_| key.is_ascii()).ok_or(SettingsError::UnsendableKey)?;
+    value.set_sensitive(true);
+    Ok((name, value))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -145,7 +158,7 @@ mod tests {
     use super::*;
 
     fn endpoint(base_url: &str, key: Option<&str>) -> Result<Endpoint, SettingsError> {
-        Endpoint::new(base_url, key.map(SecretString::from).as_ref())
+        Endpoint::new(base_url, key.map(SecretString::from).as_ref(), KeyHeader::Bearer)
     }
 
     fn error(base_url: &str, key: Option<&str>) -> String {
@@ -190,6 +203,15 @@ mod tests {
         let headers = endpoint("https://example.com", Some("sk-secret")).unwrap().headers();
         assert!(headers[AUTHORIZATION].is_sensitive());
         assert!(!format!("{headers:?}").contains("sk-secret"));
+    }
+
+    #[test]
+    fn a_header_of_its_own_has_the_key_as_it_is_and_is_sensitive_too() {
+        let key = SecretString::from("sk-secret");
+        let endpoint = Endpoint::new("https://example.com", Some(&key), KeyHeader::Named("x-api-key")).unwrap();
+        let headers = endpoint.headers();
+        assert_eq!((headers.len(), headers["x-api-key"].to_str().unwrap()), (1, "sk-secret"));
+        assert!(headers["x-api-key"].is_sensitive());
     }
 
     #[test]
