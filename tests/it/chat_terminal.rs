@@ -6,7 +6,7 @@
 use crate::support::answer::{Answer, Gate};
 use crate::support::pty::OnTerminal;
 use crate::support::sandbox::Sandbox;
-use crate::support::server::Server;
+use crate::support::server::{Request, Server};
 
 fn start(sandbox: &Sandbox, arguments: &[&str]) -> OnTerminal {
     let mut session = OnTerminal::start(sandbox.command(&[&["chat"], arguments].concat()), 24, 80);
@@ -20,7 +20,7 @@ fn echo() -> Server {
 
 /// What users said, in the order in which it arrived.
 fn said(server: &Server) -> Vec<String> {
-    server.requests().iter().map(|request| request.last_user()).collect()
+    server.requests().iter().map(Request::last_user).collect()
 }
 
 #[test]

@@ -126,10 +126,7 @@ impl Ends {
             }
         }
         end_programs();
-        #[expect(
-            clippy::exit,
-            reason = "asked for an end, and a talk has nothing that only this process could keep whole"
-        )]
+        // Asked for an end; and a talk has nothing that only this process could keep whole.
         std::process::exit(Exit::Interrupted.code().into());
     }
 }

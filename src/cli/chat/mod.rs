@@ -171,13 +171,12 @@ impl Session {
                 return exit;
             }
         }
-        match text {
-            None => Exit::Passed,
-            Some(_) => {
-                self.console().fatal("standard input ends in the middle of a message: behind a backslash, or without its closing `\"\"\"`");
-                Exit::BadInput
-            }
+        if text.is_none() {
+            return Exit::Passed;
         }
+        let places = "behind a backslash, or without its closing `\"\"\"`";
+        self.console().fatal(format!("standard input ends in the middle of a message: {places}"));
+        Exit::BadInput
     }
 
     fn unreadable(&self, why: &str) -> Exit {
@@ -329,7 +328,9 @@ impl Session {
         match self.opening.talk.request("", tokenizer) {
             Ok(request) => {
                 let now = self.opening.talk.standings(&request, &Reply::default());
-                screen::facts(&self.opening.talk, &now).iter().for_each(|line| self.told(line));
+                for line in screen::facts(&self.opening.talk, &now) {
+                    self.told(&line);
+                }
                 Step::On
             }
             Err(too_long) => self.wrong(&too_long.to_string(), Some("`/window` chooses another"), Exit::Errored),
@@ -471,7 +472,9 @@ impl Session {
             return Step::On;
         }
         self.console().fatal(message);
-        help.into_iter().for_each(|help| self.console().error(&format!("help: {help}")));
+        if let Some(help) = help {
+            self.console().error(&format!("help: {help}"));
+        }
         Step::End(exit)
     }
 }

@@ -79,11 +79,10 @@ impl Look {
         let sign = if self.is_ascii { 'x' } else { '✗' };
         let mut lines = wrap(&visible(message), room).into_iter();
         let first = lines.next().unwrap_or_default();
-        let mut said = format!("{INDENT}{} {first}", style.apply_to(sign));
-        lines.for_each(|line| said.push_str(&format!("\n{INDENT}  {line}")));
-        help.into_iter()
-            .for_each(|help| said.push_str(&format!("\n{}", self.dim(&format!("help: {}", visible(help))))));
-        said
+        let mut said = vec![format!("{INDENT}{} {first}", style.apply_to(sign))];
+        said.extend(lines.map(|line| format!("{INDENT}  {line}")));
+        said.extend(help.map(|help| self.dim(&format!("help: {}", visible(help)))));
+        said.join("\n")
     }
 }
 
@@ -116,16 +115,13 @@ pub fn after(
     let mut parts = Vec::new();
     parts.extend(reply.ttft.map(|time| format!("first token {}", shown(time))));
     parts.push(format!("{} in all", shown(reply.latency)));
-    match reply.usage {
-        Some(usage) => {
-            let about = if usage.estimated { "~" } else { "" };
-            parts.push(format!("{about}{} tokens sent, {about}{} in the reply", usage.sent, usage.reply));
-            parts.extend(price.map(|price| format!("${:.6}", price.of(usage))));
-        }
-        None => {
-            let sent: u64 = request.messages.iter().map(|message| estimate(&message.content)).sum();
-            parts.push(format!("~{sent} tokens sent, ~{} in the reply", estimate(&reply.reply.text)));
-        }
+    if let Some(usage) = reply.usage {
+        let about = if usage.estimated { "~" } else { "" };
+        parts.push(format!("{about}{} tokens sent, {about}{} in the reply", usage.sent, usage.reply));
+        parts.extend(price.map(|price| format!("${:.6}", price.of(usage))));
+    } else {
+        let sent: u64 = request.messages.iter().map(|message| estimate(&message.content)).sum();
+        parts.push(format!("~{sent} tokens sent, ~{} in the reply", estimate(&reply.reply.text)));
     }
     let sent = request.messages.len();
     let word = if sent == 1 { "message" } else { "messages" };
@@ -208,14 +204,10 @@ fn last_recalled(said: &[Said], fact: &str) -> String {
 
 /// What a request held, each message with its short name, and what was cut.
 pub fn sent(request: &TalkRequest, look: Look) -> String {
-    let mut text = String::new();
-    for message in &request.messages {
-        text.push_str(&format!(
-            "{}\n{}\n",
-            look.dim(&heading(message, &request.orphans)),
-            look.message(&message.content)
-        ));
-    }
+    let shown = |message: &Message| {
+        format!("{}\n{}\n", look.dim(&heading(message, &request.orphans)), look.message(&message.content))
+    };
+    let text: String = request.messages.iter().map(shown).collect();
     let cut = match request.cut.as_slice() {
         [] => "nothing was cut".to_owned(),
         cut => {

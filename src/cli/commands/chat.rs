@@ -16,7 +16,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Params, Window};
 use crate::run::plan::{Overrides, Plan, Planned};
 use crate::run::talk::{Setting, Talk};
-use crate::scenario::Scenario;
+use crate::scenario::{Case, Scenario};
 use crate::text::nearest::nearest;
 
 /// A larger plan is refused: of a talk's the first conversation counts.
@@ -159,7 +159,7 @@ fn of_scenario(file: &Path, args: &ChatArgs, config: &Config, console: &Console)
 fn first(plan: &Plan, args: &ChatArgs) -> Result<Planned, String> {
     let scenario: &Scenario = &plan.scenarios[0];
     if let Some(case) = &args.case {
-        let names: Vec<&str> = scenario.cases.iter().map(|case| case.name()).collect();
+        let names: Vec<&str> = scenario.cases.iter().map(Case::name).collect();
         if !names.contains(&case.as_str()) {
             let near = nearest(case, names).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return Err(format!("the scenario has no case `{case}`{near}"));
@@ -171,9 +171,8 @@ fn first(plan: &Plan, args: &ChatArgs) -> Result<Planned, String> {
         return Err(format!("the scenario's matrix has no variable `{name}`{near}"));
     }
     let is_value = |planned: &Planned, name: &str, value: &str| {
-        plan.cell(planned)
-            .get(name)
-            .is_some_and(|own| own.as_str().map_or_else(|| own.to_string() == value, |own| own == value))
+        let own = plan.cell(planned).get(name);
+        own.is_some_and(|own| own.as_str().map_or_else(|| own.to_string(), str::to_owned).as_str() == value)
     };
     let is_asked = |planned: &&Planned| {
         args.case.as_ref().is_none_or(|case| plan.case(planned) == case)
