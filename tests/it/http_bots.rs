@@ -13,7 +13,7 @@ const TURNS: &str = "turns:\n  - {user: \"Say \\\"{% raw %}{{ session }}{% endra
 fn sandbox(server: &Server, keys: &str) -> Sandbox {
     let sandbox = Sandbox::new().env("MY_BOT_KEY", "bot-secret-1");
     let url = server.base_url().replace("/v1", "/chat");
-    let keys: String = keys.lines().map(|line| format!("    {line}\n")).collect();
+    let keys = keys.lines().map(|line| ["    ", line, "\n"].concat()).collect::<Vec<_>>().concat();
     sandbox.write(
         "chat-eval.yaml",
         format!("model: bot\nmodels:\n  bot:\n    provider: http\n    url: \"{url}\"\n{keys}"),

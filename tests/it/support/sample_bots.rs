@@ -96,7 +96,7 @@ pub fn service(bug: Bug) -> Server {
         let messages = handed_on(bug, request, &all);
         let reply = read(&messages);
         match bug {
-            Bug::LastChunkSaved if request.wants_stream() => Answer::stream(reply.split_inclusive(' ').last()),
+            Bug::LastChunkSaved if request.wants_stream() => Answer::stream(reply.split_inclusive(' ').next_back()),
             _ => Answer::reply(request, &reply),
         }
     })
