@@ -257,5 +257,6 @@ fn view(gathered: &Gathered) -> TurnView<'_> {
         tokens_sent: None,
         measured: Measured::default(),
         gathered: Some(gathered),
+        keeps_history: false,
     }
 }

@@ -129,7 +129,8 @@ fn planned(text: &str) {
     let keys: HashSet<String> =
         plan.conversations.iter().map(|planned| format!("{:?}", plan.conversation_key(planned))).collect();
     assert_eq!(keys.len(), plan.conversations.len(), "each conversation has a name of its own");
-    let model = |_: &str| LintedModel { tokenizer: Tokenizer::default(), is_language_model: true };
+    let model =
+        |_: &str| LintedModel { tokenizer: Tokenizer::default(), is_language_model: true, keeps_history: false };
     let linted = lint(&plan, Extent { is_whole: true, most: 20_000 }, &model);
     well_said(&linted.diagnostics);
 }

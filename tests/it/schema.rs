@@ -311,11 +311,26 @@ fn the_config_has_the_keys_that_its_decoder_knows() {
     ] {
         assert_eq!(keys(&schema, definition), known(config), "{config}");
     }
-    // Models have the keys of their provider; the decoder has one list for all of them.
+    // Models have the keys of their provider. The decoder has one list for `openai` and `builtin`.
     let providers = schema["$defs"]["Model"]["oneOf"].as_array().unwrap();
-    let of = |provider: &Value| provider["properties"].as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-    let all: BTreeSet<String> = providers.iter().flat_map(of).collect();
-    assert_eq!(all, known("models: {a: {provider: openai, zzzz: 1}}"));
+    let of = |name: &str| -> BTreeSet<String> {
+        let mut named = providers.iter().filter(|provider| provider["properties"]["provider"]["const"] == name);
+        named.next().unwrap()["properties"].as_object().unwrap().keys().cloned().collect()
+    };
+    let both: BTreeSet<String> = of("openai").union(&of("builtin")).cloned().collect();
+    assert_eq!(both, known("models: {a: {provider: openai, zzzz: 1}}"));
+    for name in ["anthropic", "gemini", "azure", "http", "command"] {
+        assert_eq!(of(name), known(&format!("models: {{a: {{provider: {name}, zzzz: 1}}}}")), "{name}");
+    }
+    for (definition, config) in [
+        ("BotSession", "provider: http, session: {zzzz: 1}"),
+        ("BotEvents", "provider: http, stream: {zzzz: 1}"),
+        ("BotDoneAt", "provider: http, stream: {events: data, done: {zzzz: 1}}"),
+        ("BotUsage", "provider: http, usage: {zzzz: 1}"),
+    ] {
+        let config = format!("models: {{a: {{url: \"http://127.0.0.1:1\", {config}}}}}");
+        assert_eq!(keys(&schema, definition), known(&config), "{config}");
+    }
     let names =
         providers.iter().map(|provider| provider["properties"]["provider"]["const"].as_str().unwrap().to_owned());
     assert_eq!(names.collect::<BTreeSet<_>>(), known("models: {a: {provider: zzzz}}"));
@@ -333,6 +348,16 @@ fn a_config_is_taken_or_refused_as_its_decoder_does() {
         "models: {a: {provider: openai}}\njudge: {model: a, votes: 3, params: {max_tokens: 5}}\nembedding: {model: a}"
             .to_owned(),
         "models: {a: {provider: builtin, model: \"builtin:echo\"}}".to_owned(),
+        "models: {a: {provider: anthropic, model: m, max_tokens: 5, api_key_env: K, price: {input: 1, output: 1}}}".to_owned(),
+        "models: {a: {provider: gemini, base_url: \"http://127.0.0.1:1\", api_key_env: none}}".to_owned(),
+        "models: {a: {provider: azure, deployment: d, api_version: \"2024-10-21\", base_url: \"https://n.openai.azure.com\"}}"
+            .to_owned(),
+        "models: {a: {provider: http, url: \"http://127.0.0.1:1/{{ session }}\", method: PUT, headers: {X-Key: \"${K}\"}, body: {m: \"{{ message }}\", n: [1, null]}, \
+         reply: $.a, session: {path: $.id, first: null}, stream: {events: $.d, done: {path: $.end, equals: true}}, finish_reason: $.f, usage: {sent: $.s, reply: $.r}}}"
+            .to_owned(),
+        "models: {a: {provider: http, url: \"http://127.0.0.1:1\", body: '{\"m\": {{ message }}, \"s\": {{ session }}}', reply: text, stream: text}}".to_owned(),
+        "models: {a: {provider: http, url: \"http://127.0.0.1:1\", stream: {events: data, done: \"[DONE]\"}}}".to_owned(),
+        "models: {a: {provider: command, command: [python3, bot.py], env: {A: \"1\", B: 2, K: \"${K}\"}}}".to_owned(),
     ] {
         assert_eq!(check_config(&right), (true, String::new()), "{right}");
         assert_eq!(refused(&CONFIG, &json_of(&right).unwrap()), [""; 0], "{right}");
@@ -353,6 +378,13 @@ fn a_config_is_taken_or_refused_as_its_decoder_does() {
         model("price: {input: 1}"),
         model("price: {input: -1, output: 1}"),
         model("api_key: secret"),
+        "models: {a: {provider: anthropic, max_tokens: 0}}".to_owned(),
+        "models: {a: {provider: azure, model: m}}".to_owned(),
+        "models: {a: {provider: http}}".to_owned(),
+        "models: {a: {provider: http, url: \"http://127.0.0.1:1\", stream: words}}".to_owned(),
+        "models: {a: {provider: http, url: \"http://127.0.0.1:1\", usage: {sent: $.s}}}".to_owned(),
+        "models: {a: {provider: command}}".to_owned(),
+        "models: {a: {provider: command, command: []}}".to_owned(),
         "judge: {votes: 0}".to_owned(),
         "judge: {params: {temperature: 3}}".to_owned(),
         "embedding: {}".to_owned(),
