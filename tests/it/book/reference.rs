@@ -48,35 +48,58 @@ fn codes() -> Vec<(String, String, String)> {
     codes
 }
 
-/// What is said where no file of the repository shows it: a command or a situation, and the message.
-const BY_HAND: [(&str, &str, &str); 14] = [
-    ("missing-path", "`chat-eval check nowhere.yaml`", "`nowhere.yaml` does not exist"),
-    (
-        "unreadable",
-        "a file that you may not read, or a pipe with the name of a scenario",
-        "cannot read `scenarios/pipe.yaml`: it is no file",
-    ),
-    ("file-too-large", "a scenario of 11 MiB", "`large.yaml` has more than 10 MiB"),
-    ("not-utf8", "a picture with the name of a scenario", "`picture.yaml` is not UTF-8"),
-    ("too-many-cases", "a file of cases with 100,001 rows", "a file of cases has at most 100000"),
-    (
-        "unusable-cassette",
-        "a recording in which a reply was edited by hand",
-        "line 2 was changed: its seal does not fit",
-    ),
-    ("cannot-fail", "`chat-eval check --controls`: [Do the checks notice anything?](../mutate.md)", ""),
-    (
-        "invalid-import",
-        "`chat-eval import openai-chat` with a line that is no JSON: [Importing conversations](../import.md)",
-        "",
-    ),
-    ("can-never-pass", "[the memory lint](../memory-lint.md#can-never-pass)", ""),
-    ("only-by-reply", "[the memory lint](../memory-lint.md#only-by-reply)", ""),
-    ("answer-in-question", "[the memory lint](../memory-lint.md#answer-in-question)", ""),
-    ("orphan-reply", "[the memory lint](../memory-lint.md#orphan-reply)", ""),
-    ("never-planted", "[the memory lint](../memory-lint.md#never-planted)", ""),
-    ("unused-fact", "[the memory lint](../memory-lint.md#unused-fact)", ""),
-];
+/// Codes that the page on the memory lint has an example of.
+const LINT: [&str; 6] =
+    ["can-never-pass", "only-by-reply", "answer-in-question", "orphan-reply", "never-planted", "unused-fact"];
+
+/// What no file in a repository can show: the situation, and what is said then.
+fn made(word: &str) -> Option<(&'static str, String)> {
+    let sandbox = if word == "unusable-cassette" { Sandbox::shipped() } else { Sandbox::new() };
+    let (situation, arguments): (_, &[&str]) = match word {
+        "missing-path" => ("`chat-eval check nowhere.yaml`", &["check", "nowhere.yaml"]),
+        "unreadable" => {
+            let pipe = sandbox.write("scenarios/pipe.yaml", "");
+            std::fs::remove_file(&pipe).expect("the file");
+            let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+            assert!(made.expect("mkfifo").success());
+            ("A pipe with the name of a scenario:", &["check", "scenarios"])
+        }
+        "file-too-large" => {
+            sandbox.write("large.yaml", "# a comment\n".repeat(1024 * 1024));
+            ("A scenario of 12 MiB:", &["check", "large.yaml"])
+        }
+        "not-utf8" => {
+            sandbox.write("latin.yaml", b"turns:\n  - user: Gr\xfc\xdfe\n");
+            ("A file that was saved as Latin-1:", &["check", "latin.yaml"])
+        }
+        "too-many-cases" => {
+            sandbox.write("one.yaml", "cases: cases.csv\nturns:\n  - user: Hello\n");
+            sandbox.write("cases.csv", "city\n".to_owned() + &"Lisbon\n".repeat(100_001));
+            ("A file of cases with 100,001 rows:", &["check", "one.yaml"])
+        }
+        "unusable-cassette" => {
+            let path = "scenarios/cassettes/whats-my-name.jsonl";
+            sandbox.write(path, sandbox.read(path).replace("Priya", "Maria"));
+            ("A recording that was edited by hand:", &["check", "scenarios/whats-my-name.yaml"])
+        }
+        "cannot-fail" => {
+            let scenario = "facts: {name: told}\nturns:\n  - user: My name is told.\n  - user: What's my name?\n    expect: [{recalls: name}]\n";
+            sandbox.write("one.yaml", scenario);
+            let situation =
+                "`chat-eval check --controls`, where the value is among the words of whoever knows nothing:";
+            (situation, &["check", "--controls", "one.yaml"])
+        }
+        "invalid-import" => {
+            sandbox.write("chats.jsonl", "{\"messages\": [\n");
+            (
+                "`chat-eval import openai-chat chats.jsonl`, where a line is no JSON:",
+                &["import", "openai-chat", "chats.jsonl"],
+            )
+        }
+        _ => return None,
+    };
+    Some((situation, sandbox.run(arguments).expect(2).stderr))
+}
 
 /// The longest file and message that the page shows whole, in lines.
 const LONGEST: usize = 24;
@@ -142,13 +165,16 @@ fn every_diagnostic_is_on_its_page_with_an_example() {
             last = group;
         }
         write!(page, "\n### {word}\n\n{sentence}\n\n").expect("a text");
-        if let Some((_, when, said)) = BY_HAND.iter().find(|(code, ..)| *code == word) {
-            assert!(fixture(&word).is_none(), "{word} has a fixture");
-            let said = if said.is_empty() { String::new() } else { format!(": *{said}*") };
-            writeln!(page, "It is shown for {when}{said}.").expect("a text");
+        if LINT.contains(&word.as_str()) {
+            writeln!(page, "[The memory lint](../memory-lint.md#{word}) has an example.").expect("a text");
             continue;
         }
-        let (name, files) = fixture(&word).unwrap_or_else(|| panic!("`{word}` has no example: add one to BY_HAND"));
+        if let Some((situation, said)) = made(&word) {
+            assert!(fixture(&word).is_none(), "{word} has a fixture");
+            write!(page, "{situation}\n\n{}", fenced("text", &cut(&first_of(&said, &word)))).expect("a text");
+            continue;
+        }
+        let (name, files) = fixture(&word).unwrap_or_else(|| panic!("`{word}` has no example: add one to `made`"));
         for (path, text) in files.iter().filter(|(_, text)| text.lines().count() <= LONGEST || files.len() == 1) {
             let comment = if Path::new(path).extension().is_some_and(|extension| extension == "yaml") {
                 format!("# {path}\n")
