@@ -9,8 +9,11 @@ use super::server::Request;
 /// The key that each of them wants.
 pub const KEY: &str = "sk-vendor-4f9a-secret";
 
-/// What a request is answered with: a text, or why it is refused.
-type Judged = Result<Vec<(String, String)>, (u16, &'static str, String)>;
+/// Role and text of each message.
+type Messages = Vec<(String, String)>;
+
+/// Why a request is refused: status, kind, words.
+type Refusal = (u16, &'static str, String);
 
 /// Anthropic's Messages API. `says` makes the reply of the messages.
 pub fn anthropic(request: &Request, says: impl Fn(&[(String, String)]) -> String) -> Answer {
@@ -28,7 +31,7 @@ pub fn anthropic(request: &Request, says: impl Fn(&[(String, String)]) -> String
     Answer::events(anthropic_stream(&pieces)).header("request-id", "req_stream")
 }
 
-fn judge_anthropic(request: &Request) -> Judged {
+fn judge_anthropic(request: &Request) -> Result<Messages, Refusal> {
     let invalid = |message: &str| Err((400, "invalid_request_error", message.to_owned()));
     if request.path != "/v1/messages" {
         return Err((404, "not_found_error", "Not Found".to_owned()));
@@ -117,7 +120,7 @@ pub fn gemini(request: &Request, says: impl Fn(&[(String, String)]) -> String) -
     Answer::events(events)
 }
 
-fn judge_gemini(request: &Request) -> Result<(bool, Vec<(String, String)>), (u16, &'static str, String)> {
+fn judge_gemini(request: &Request) -> Result<(bool, Messages), Refusal> {
     let invalid = |message: &str| Err((400, "INVALID_ARGUMENT", message.to_owned()));
     let is_stream = match request.path.as_str() {
         "/v1beta/models/gemini-test:generateContent" => false,
@@ -224,5 +227,5 @@ fn alternates(messages: &[(String, String)], reply: &str) -> Result<(), String> 
             return Err(format!("messages.{at}: text content blocks must be non-empty"));
         }
     }
-    if messages.len() % 2 == 0 { Err("messages: must end with a user message".to_owned()) } else { Ok(()) }
+    if messages.len().is_multiple_of(2) { Err("messages: must end with a user message".to_owned()) } else { Ok(()) }
 }
