@@ -42,7 +42,7 @@ const GOOD: &str = include_str!("seeds/cassette/streamed.jsonl");
 /// Whatever a reply or a message says, it is read back as it was.
 fn with_text(cassette: &Cassette, text: &str) {
     let entries = cassette.entries().iter().take(3).cloned().map(|mut entry| {
-        entry.reply.text = text.to_owned();
+        text.clone_into(&mut entry.reply.text);
         entry.reply.chunks = Vec::new();
         entry.reply.thinking = Some(text.to_owned());
         if let Some(message) = entry.messages.last_mut() {
@@ -171,7 +171,7 @@ fn journals() {
         assert!(first == contents(run), "the same bytes of the same journal");
         for (name, bytes) in &first {
             let text = std::str::from_utf8(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
-            if name.ends_with(".csv") {
+            if Path::new(name).extension().is_some_and(|extension| extension == "csv") {
                 // Every row is as wide as the first: the reader says so otherwise.
                 csv::Reader::from_reader(&**bytes).into_records().for_each(|row| drop(row.expect("a row")));
             } else if name == "run.json" {

@@ -15,6 +15,8 @@ use crate::text::{escape::visible, layout::floor_boundary};
 
 /// The longest piece of a source line that is shown, in characters.
 const LONGEST_LINE: usize = 76;
+/// How much is shown of what is said, in characters: a value that is quoted in it may be as long as its file.
+const LONGEST_MESSAGE: usize = 1000;
 /// How much of a cut line is shown before its mark, in characters.
 const BEFORE_MARK: usize = 24;
 /// How far from a marked line other lines are still shown, where they stand between two marked ones.
@@ -203,10 +205,10 @@ impl LineCache {
 
 /// A message on one line, so that nothing in it can pass for a line of its own.
 fn one_line(text: &str) -> Cow<'_, str> {
-    match visible(text) {
-        shown if shown.contains('\n') => Cow::Owned(shown.replace('\n', " ")),
-        shown => shown,
-    }
+    let shown = visible(text);
+    let cut = shown.char_indices().nth(LONGEST_MESSAGE).map(|(at, _)| format!("{}…", &shown[..at]));
+    let shown = cut.map_or(shown, Cow::Owned);
+    if shown.contains('\n') { Cow::Owned(shown.replace('\n', " ")) } else { shown }
 }
 
 #[cfg(test)]
@@ -215,6 +217,15 @@ mod tests {
 
     use super::super::Code;
     use super::*;
+
+    #[test]
+    fn a_message_that_quotes_a_whole_file_is_cut() {
+        let long = "é\u{1b}\n".repeat(LONGEST_MESSAGE);
+        let shown = render(&[Diagnostic::error(Code::UnknownWord, &*long).help(&*long)], false);
+        let lengths: Vec<usize> = shown.lines().map(|line| line.matches('é').count()).collect();
+        assert!(lengths.iter().all(|length| *length <= LONGEST_MESSAGE.div_ceil(3)), "{lengths:?}");
+        assert!(shown.lines().next().is_some_and(|line| line.ends_with('…')), "{shown}");
+    }
 
     fn file(path: &str, text: &str) -> Arc<SourceFile> {
         Arc::new(SourceFile { path: path.to_owned(), text: text.to_owned() })

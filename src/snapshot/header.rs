@@ -190,7 +190,8 @@ fn joined_to_key(value: &str) -> String {
 }
 
 fn value(behind: &str, below: &[&str]) -> Result<Value, &'static str> {
-    let scalar = behind.trim();
+    // What YAML takes for white space; any other is a part of the text.
+    let scalar = behind.trim_matches([' ', '\t', '\r']);
     let has_block = below.iter().any(|line| !line.trim().is_empty());
     match scalar.chars().next() {
         Some('|') => Ok(Value::Text(literal_block(&scalar[1..], below)?)),

@@ -83,7 +83,7 @@ fn forbidden() -> Vec<Vec<u8>> {
 /// The bytes of a file, and of a page what it holds compressed.
 fn contents(sandbox: &Sandbox, file: &str) -> Vec<u8> {
     let mut bytes = std::fs::read(sandbox.path().join(file)).expect(file);
-    if file.ends_with(".html") {
+    if std::path::Path::new(file).extension().is_some_and(|extension| extension == "html") {
         let page = String::from_utf8(bytes.clone()).expect("a page");
         let data = page.split("id=\"data\">").nth(1).and_then(|rest| rest.split("</script>").next()).expect("its data");
         let data = STANDARD.decode(data).expect("base64");
