@@ -210,7 +210,7 @@ pub fn examples(command: &str) -> &'static [Example] {
                 "its persona, window, facts and history; /script offers its turns",
             ),
             ("chat-eval chat --window 2", "what does a window of two exchanges forget?"),
-            ("printf 'Hi\\nAnd you?\\n' | chat-eval chat", "a message a line; the replies alone on standard output"),
+            ("chat-eval chat < messages.txt", "a message a line; the replies alone on standard output"),
         ],
         "import" => &[
             ("chat-eval import openai-chat chats.jsonl", "OpenAI's chat messages, into the folder imported"),

@@ -105,6 +105,7 @@ fn project(server: &Server) -> Sandbox {
             ])
             .expect(0);
     }
+    sandbox.write("messages.txt", "Hi\nAnd you?\n");
     sandbox.write(
         "chats.jsonl",
         r#"{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]}"#,
