@@ -34,10 +34,7 @@ fn every_crate_comes_from_the_registry_with_a_checksum() {
     let lock = file("Cargo.lock");
     let mut crates = 0;
     for package in lock.split("[[package]]").skip(1).filter(|package| !package.contains("\nname = \"chat-eval\"\n")) {
-        assert!(
-            package.contains("\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\n"),
-            "{package}"
-        );
+        assert!(package.contains("\nsource = \"registry+https://"), "{package}");
         assert!(package.contains("\nchecksum = \""), "{package}");
         crates += 1;
     }
