@@ -34,6 +34,8 @@ pub struct ChatArgs {
     #[arg(long)]
     pub no_stream: bool,
     /// Let bots of `provider: command` start programs
+    ///
+    /// They come from whoever wrote the config, and may do whatever you may.
     #[arg(long)]
     pub allow_run: bool,
     /// Seconds for one attempt of a call; for a stream, between two pieces, and ten times as long in all

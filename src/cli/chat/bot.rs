@@ -94,7 +94,7 @@ pub fn over(talk: &Talk) -> String {
     let mut said =
         "the bot may have heard your message, so the session is over; the next message begins another".to_owned();
     if !talk.said().is_empty() {
-        said += ", in which it knows nothing of what was said (`/save FILE` still keeps that)";
+        said += ", in which it knows nothing of this one (`/save FILE` still keeps it)";
     }
     said
 }
