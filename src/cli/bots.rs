@@ -17,6 +17,9 @@ use crate::provider::{ChatModel, Gate, RetryPolicy};
 use crate::run::plan::Plan;
 use crate::run::unseen::unseen;
 
+/// How a bot comes to know the system prompt.
+pub const TELLS_SYSTEM: &str = "`{{ system }}` in its `body` tells it";
+
 /// A bot behind a URL.
 ///
 /// # Errors
@@ -119,14 +122,20 @@ pub fn wrong_in_run(plan: &Plan, config: &Config, args: &RunArgs) -> Vec<Diagnos
         wrong.extend(refuse(&message, other));
     }
     if !args.allow_run {
-        wrong.extend(bots(plan, config).filter(|name| is_program(config, name)).map(|name| {
-            let message =
-                format!("the model `{name}` starts a program, and programs are started with `--allow-run` only");
-            let help = "read what the config starts, then say `--allow-run`";
-            placed(Diagnostic::error(Code::ProgramNotAllowed, message).help(help), plan, name)
-        }));
+        let refused = bots(plan, config).filter_map(|name| Some(placed(not_allowed(config, name)?, plan, name)));
+        wrong.extend(refused);
     }
     wrong
+}
+
+/// That a model is a program, which is not started unasked.
+pub fn not_allowed(config: &Config, name: &str) -> Option<Diagnostic> {
+    let is_program = resolve(config, name).is_ok_and(|model| matches!(model.provider, ProviderConfig::Command(_)));
+    is_program.then(|| {
+        let message = format!("the model `{name}` starts a program, and programs are started with `--allow-run` only");
+        let help = "read what the config starts, then say `--allow-run`";
+        Diagnostic::error(Code::ProgramNotAllowed, message).help(help)
+    })
 }
 
 /// That `--triage` asks with another history than the bot's own.
@@ -154,9 +163,9 @@ pub fn warnings(plan: &Plan, config: &Config) -> Vec<String> {
             plan.script(planned).is_ok_and(|script| !script.personas[planned.persona as usize].system.is_empty())
         })
     };
-    let untold = untold.filter(|name| has_system(name)).map(|name| {
-        format!("warning: `{name}` is not told the system prompts of the scenarios: `{{{{ system }}}}` in its `body` tells it")
-    });
+    let untold = untold
+        .filter(|name| has_system(name))
+        .map(|name| format!("warning: `{name}` is not told the system prompts of the scenarios: {TELLS_SYSTEM}"));
     untold.collect()
 }
 
@@ -164,8 +173,4 @@ pub fn warnings(plan: &Plan, config: &Config) -> Vec<String> {
 fn bots<'p>(plan: &'p Plan, config: &Config) -> impl Iterator<Item = &'p str> {
     let is_bot = |name: &&str| resolve(config, name).is_ok_and(|model| model.provider.keeps_history());
     plan.models().into_iter().filter(is_bot)
-}
-
-fn is_program(config: &Config, name: &str) -> bool {
-    resolve(config, name).is_ok_and(|model| matches!(model.provider, ProviderConfig::Command(_)))
 }

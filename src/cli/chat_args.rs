@@ -33,6 +33,11 @@ pub struct ChatArgs {
     /// Ask for whole replies, from servers that stream none
     #[arg(long)]
     pub no_stream: bool,
+    /// Let bots of `provider: command` start programs
+    ///
+    /// They come from whoever wrote the config, and may do whatever you may.
+    #[arg(long)]
+    pub allow_run: bool,
     /// Seconds for one attempt of a call; for a stream, between two pieces, and ten times as long in all
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = 120.0, value_parser = super::args::seconds)]
     pub timeout: f64,

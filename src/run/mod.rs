@@ -46,7 +46,7 @@ pub use overflow::overflows;
 pub use pins::{Pinned, PinnedRun, Pins, Replies};
 pub use programs::Programs;
 pub use rejudge::{Again, Refused, Rejudged, nobody};
-pub use sessions::Sessions;
+pub use sessions::{Sessions, session_by_hand};
 pub use shard::ShardError;
 pub use so_far::SoFar;
 pub use tape::Tape;

@@ -29,6 +29,17 @@ impl Sessions {
     }
 }
 
+/// The id of a session of a talk by hand, by its number. `talk` is the talk's own name, which no other has.
+#[must_use]
+pub fn session_by_hand(talk: &str, number: u32) -> String {
+    let mut hash = Sha256::new();
+    // A run's begin with a length, which is never so long.
+    hash.update([u8::MAX; 8]);
+    hash.update(number.to_be_bytes());
+    hash.update(talk.as_bytes());
+    uuid(&hash.finalize().into())
+}
+
 /// The first half of a hash as a UUID of version 8, which is free to be made of anything.
 fn uuid(hash: &[u8; 32]) -> String {
     let mut bytes = *hash;
@@ -74,6 +85,12 @@ mod tests {
                     }
                 }
             }
+        }
+        for (talk, number) in [("a", 1), ("a", 2), ("b", 1), ("", 1)] {
+            let id = session_by_hand(talk, number);
+            assert_eq!((id.len(), &id[14..15]), (36, "8"), "{id}");
+            ids.insert(id);
+            count += 1;
         }
         assert_eq!(ids.len(), count);
     }

@@ -1,7 +1,8 @@
 //! A talk that a person holds by hand: what was said so far, and what the next request holds.
 //!
 //! It goes by the same rules as a conversation of a run: the same window chooses, the same checks say what became of each fact.
-//! Nothing is called here, and nothing joins the history but whole exchanges.
+//! Nothing is called here, and nothing joins the history but whole exchanges. A bot that keeps its history itself is sent each message
+//! alone, and what it sees of the others is not known.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,7 +10,10 @@ use std::sync::Arc;
 
 use crate::check::{self, Measured, TurnView};
 use crate::event::Retention;
-use crate::model::{CheckKind, Fact, FactRef, Message, Origin, Outcome, Reply, Role, TurnId, Visibility, Window};
+use crate::model::{
+    CheckKind, Fact, FactRef, Message, Origin, OrphanReply, Outcome, Reply, Role, Tail, TurnId, Visibility, Window,
+};
+use crate::provider::ChatModel;
 use crate::text::tokens::{self, Tokenizer};
 use crate::window::{self, Reach, TooLong};
 
@@ -26,6 +30,33 @@ pub struct Setting {
     pub window: Window,
 }
 
+/// How the model comes to know what was said before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Memory {
+    /// It has none: what it is to know is sent with every message.
+    #[default]
+    Sent,
+    /// It keeps its history itself.
+    Own {
+        /// Whether it is told the system prompt.
+        takes_system: bool,
+    },
+}
+
+impl Memory {
+    /// That of a model.
+    #[must_use]
+    pub fn of(model: &dyn ChatModel) -> Self {
+        if model.keeps_history() { Self::Own { takes_system: model.takes_system() } } else { Self::Sent }
+    }
+
+    /// Whether the model keeps its history itself.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        matches!(self, Self::Own { .. })
+    }
+}
+
 /// The messages of one request, and what was left out of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TalkRequest {
@@ -35,6 +66,8 @@ pub struct TalkRequest {
     pub orphans: Vec<Origin>,
     /// What the window cut, oldest first.
     pub cut: Vec<Message>,
+    /// Whether it goes to a bot that keeps its history itself: what that knows beside is not known.
+    pub keeps_history: bool,
 }
 
 /// What a turn says about one fact.
@@ -46,6 +79,8 @@ pub struct Standing {
     pub value: String,
     /// In whose words it was in the request.
     pub visible: Visibility,
+    /// In whose words the talk has it, whatever of that was sent.
+    pub told: Visibility,
     /// The message that it comes from, where it is visible.
     pub carrier: Option<Origin>,
     /// What became of it; `None` where there is no reply that says so.
@@ -74,6 +109,8 @@ pub struct Said {
 pub struct Talk {
     /// Under what the next message is sent.
     pub setting: Setting,
+    /// How the model comes to know what was said before.
+    pub memory: Memory,
     facts: Vec<Fact>,
     /// Messages that stand before the first exchange.
     before: Vec<Message>,
@@ -91,7 +128,8 @@ impl Talk {
         let before = (1..).zip(history);
         let before: Vec<Message> =
             before.map(|(n, (role, text))| Message::new(*role, Origin::History(n), Arc::clone(text))).collect();
-        Self { setting, facts, history: before.clone(), before, said: Vec::new(), counted: HashMap::new() }
+        let (memory, history) = (Memory::Sent, before.clone());
+        Self { setting, memory, facts, before, said: Vec::new(), history, counted: HashMap::new() }
     }
 
     /// The facts.
@@ -136,7 +174,16 @@ impl Talk {
     /// # Errors
     /// When a token window cannot hold what must be sent.
     pub fn request(&mut self, user: &str, tokenizer: Tokenizer) -> Result<TalkRequest, TooLong> {
+        self.request_under(self.setting.window, user, tokenizer)
+    }
+
+    /// The same under another window.
+    fn request_under(&mut self, window: Window, user: &str, tokenizer: Tokenizer) -> Result<TalkRequest, TooLong> {
         let user = Message::new(Role::User, Origin::User(self.next()), user);
+        if let Memory::Own { takes_system } = self.memory {
+            let messages = self.system().filter(|_| takes_system).into_iter().chain([user]).collect();
+            return Ok(TalkRequest { messages, orphans: Vec::new(), cut: Vec::new(), keeps_history: true });
+        }
         // What was counted of another system prompt, or of a message that was not sent, counts no more.
         self.counted.retain(|origin, _| !matches!(origin, Origin::System) && *origin != user.origin);
         let counted = RefCell::new(std::mem::take(&mut self.counted));
@@ -145,7 +192,7 @@ impl Talk {
             *counted.entry(message.origin).or_insert_with(|| tokenizer.count(&message.content) + tokens::PER_MESSAGE)
         };
         let system = self.system();
-        let reach = window::reach(self.setting.window, system.as_ref(), &self.history, &user, &count);
+        let reach = window::reach(window, system.as_ref(), &self.history, &user, &count);
         self.counted = counted.into_inner();
         let Reach { pinned, start } = reach?;
         let (first, rest) = self.history.split_at(pinned);
@@ -154,7 +201,30 @@ impl Talk {
         let orphans = tail.iter().filter(|reply| self.question_of(reply).is_some_and(is_cut));
         let orphans = orphans.map(|reply| reply.origin).collect();
         let messages = system.into_iter().chain(first.iter().chain(tail).cloned()).chain([user]).collect();
-        Ok(TalkRequest { messages, orphans, cut: cut.to_vec() })
+        Ok(TalkRequest { messages, orphans, cut: cut.to_vec(), keeps_history: false })
+    }
+
+    /// The window, most like the present one, under which the messages of a request with this user message alternate, as the services of
+    /// some models want it. `None` where none of those that are tried does it.
+    pub fn alternating(&mut self, user: &str, tokenizer: Tokenizer) -> Option<Window> {
+        let now = self.setting.window;
+        let orphan_reply = match now.tail {
+            Tail::Full | Tail::None | Tail::PastExchanges(_) => OrphanReply::Keep,
+            Tail::Exchanges(_) | Tail::Messages(_) | Tail::Tokens(_) => OrphanReply::Drop,
+        };
+        let whole = Window { orphan_reply, ..now };
+        // Pins that end with a question are made to end with its reply.
+        let paired = Window { pin_first: whole.pin_first.next_multiple_of(2), ..whole };
+        let unpinned = Window { pin_first: 0, ..whole };
+        let all = [whole, paired, unpinned, Window::plain(Tail::None)];
+        all.into_iter().filter(|window| *window != now).find(|window| {
+            let request = self.request_under(*window, user, tokenizer);
+            let roles = |message: &Message| (message.role, Arc::clone(&message.content));
+            request.is_ok_and(|request| {
+                let list: Vec<_> = request.messages.iter().map(roles).collect();
+                window::fault(list.iter().map(|(role, text)| (*role, Some(&**text))), true).is_none()
+            })
+        })
     }
 
     /// The user message that a reply of the history answers.
@@ -170,11 +240,33 @@ impl Talk {
     #[must_use]
     pub fn standings(&self, request: &TalkRequest, reply: &Reply) -> Vec<Standing> {
         let sent: Vec<&Message> = request.messages.iter().collect();
+        let found = self.retentions(&sent, reply, request.keeps_history);
+        let told: Vec<Visibility> = if request.keeps_history {
+            // A system prompt stands there where the bot is told it.
+            let (question, system) = sent.split_last().map_or((None, &[][..]), |(last, rest)| (Some(*last), rest));
+            let all: Vec<&Message> = system.iter().copied().chain(&self.history).chain(question).collect();
+            self.retentions(&all, reply, false).into_iter().map(|found| found.visible).collect()
+        } else {
+            found.iter().map(|found| found.visible).collect()
+        };
+        let standing = |(found, told): (Retention, Visibility)| Standing {
+            carrier: found.carrier.and_then(|at| sent.get(at as usize)).map(|message| message.origin),
+            fact: found.fact,
+            value: found.value,
+            visible: found.visible,
+            told,
+            outcome: found.outcome,
+        };
+        found.into_iter().zip(told).map(standing).collect()
+    }
+
+    /// What a check on each fact finds in these messages and a reply to them.
+    fn retentions(&self, sent: &[&Message], reply: &Reply, keeps_history: bool) -> Vec<Retention> {
         let list_positions: Vec<usize> = (0..sent.len()).collect();
         let system = self.system();
         let view = TurnView {
             turn: TurnId::Turn(self.next()),
-            sent: &sent,
+            sent,
             history: &self.history,
             list_positions: &list_positions,
             reply,
@@ -183,20 +275,13 @@ impl Talk {
             tokens_sent: None,
             measured: Measured::default(),
             gathered: None,
-            keeps_history: false,
+            keeps_history,
         };
         let retention = |fact| {
             let kind = CheckKind::RetainsIffVisible(FactRef { fact, value: None });
             check::decide(&kind, &view).retention
         };
-        let standing = |found: Retention| Standing {
-            carrier: found.carrier.and_then(|at| sent.get(at as usize)).map(|message| message.origin),
-            fact: found.fact,
-            value: found.value,
-            visible: found.visible,
-            outcome: found.outcome,
-        };
-        (0..self.facts.len()).filter_map(retention).map(standing).collect()
+        (0..self.facts.len()).filter_map(retention).collect()
     }
 
     /// An exchange joins the history.
@@ -315,6 +400,38 @@ mod tests {
         talk.reset();
         assert_eq!(talk.undo(), None);
         assert_eq!(origins(&talk.request("Four", Tokenizer::default()).unwrap().messages), "system h1 h2 u1");
+    }
+
+    #[test]
+    fn a_window_is_offered_under_which_the_messages_alternate() {
+        for (window, last, offered) in [
+            ("2", "Fine.", "2-drop"),
+            ("2-drop-pin-1", "Fine.", "2-drop-pin-2"),
+            // A reply with nothing in it is one that no such service takes.
+            ("past-1", " ", "none"),
+        ] {
+            let mut talk = talk(window);
+            say(&mut talk, "My name is Priya.", "Noted.");
+            say(&mut talk, "I like tea.", last);
+            let found = talk.alternating("What's my name?", Tokenizer::default());
+            assert_eq!(found.map(|window| window.to_string()).as_deref(), Some(offered), "{window}");
+        }
+    }
+
+    #[test]
+    fn a_bot_that_keeps_its_history_is_sent_the_message_alone_and_what_it_saw_is_unknown() {
+        for takes_system in [true, false] {
+            let mut talk = talk("full");
+            talk.memory = Memory::Own { takes_system };
+            let (request, standings) = say(&mut talk, "My name is Priya.", "Noted.");
+            assert_eq!(origins(&request.messages), if takes_system { "system u1" } else { "u1" });
+            let stands = |standing: &Standing| (standing.visible, standing.told, standing.outcome);
+            let unknown = Visibility::Unknown;
+            assert_eq!(stands(&standings[0]), (unknown, Visibility::Question, Some(Outcome::Forgotten)));
+            let (request, standings) = say(&mut talk, "What's my name?", "Priya.");
+            assert_eq!(stands(&standings[0]), (unknown, Visibility::User, Some(Outcome::Retained)));
+            assert!(request.cut.is_empty() && request.keeps_history);
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn error(sandbox: &Sandbox) -> String {
     sandbox.rows("transcripts.csv").into_iter().map(|row| row["error"].clone()).find(|error| !error.is_empty()).unwrap()
 }
 
-fn is_gone(pid: &str) -> bool {
+pub fn is_gone(pid: &str) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
         let state = Command::new("ps").args(["-o", "stat=", "-p", pid.trim()]).output().expect("ps").stdout;

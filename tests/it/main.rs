@@ -18,6 +18,7 @@ mod captures;
 mod cassette_files;
 mod cassettes;
 mod chat;
+mod chat_bots;
 mod chat_terminal;
 mod command_bots;
 mod compare;

@@ -10,23 +10,25 @@ use super::super::console::Console;
 use super::interrupts::Interrupts;
 use super::screen::Look;
 use crate::event::Waiting;
-use crate::model::{Fact, Params};
-use crate::provider::{AttemptFailed, CallError, ChatReply, ChatRequest, Observer};
-use crate::run::Model;
-use crate::run::talk::TalkRequest;
+use crate::provider::{AttemptFailed, CallError, ChatModel, ChatReply, ChatRequest, Observer, Said, Session};
 use crate::text::flow::Flow;
 
-/// What is asked for.
+/// What is asked for, and of whom.
 #[derive(Clone, Copy)]
-pub struct Question<'q> {
-    /// What is sent.
-    pub request: &'q TalkRequest,
-    /// Sampling parameters.
-    pub params: &'q Params,
-    /// The facts, for the embedded model.
-    pub facts: &'q [Fact],
-    /// Whether the reply is streamed.
-    pub stream: bool,
+pub enum Question<'q> {
+    /// A model, with all that it is to know.
+    Model(&'q dyn ChatModel, ChatRequest<'q>),
+    /// A bot that keeps its history itself, in a session of its own.
+    Bot(&'q dyn Session, Said<'q>),
+}
+
+impl Question<'_> {
+    async fn reply(self, observer: &dyn Observer) -> Result<ChatReply, CallError> {
+        match self {
+            Self::Model(model, request) => model.chat(request, observer).await,
+            Self::Bot(session, said) => session.say(said, observer).await,
+        }
+    }
 }
 
 /// What came of it.
@@ -71,22 +73,16 @@ impl Asking {
     }
 
     /// Asks, and waits for the reply or for Ctrl-C.
-    pub fn ask(&mut self, model: &Model, question: Question<'_>) -> Answer {
+    pub fn ask(&mut self, question: Question<'_>) -> Answer {
         let screen = Screen::new(&self.console, self.look);
         self.interrupts.begin();
         screen.begin();
-        let request = ChatRequest {
-            messages: &question.request.messages,
-            params: question.params,
-            stream: question.stream,
-            facts: question.facts,
-        };
         let interrupts = &mut self.interrupts;
         let answer = self.runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = interrupts.stopped() => Answer::Stopped,
-                reply = model.chat.chat(request, &screen) => match reply {
+                reply = question.reply(&screen) => match reply {
                     Ok(reply) => Answer::Reply(Box::new(reply)),
                     Err(error) => Answer::Failed(error),
                 },

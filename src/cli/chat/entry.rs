@@ -21,7 +21,7 @@ pub const COMMANDS: [(&str, &str, &str); 13] = [
     ("/sent", "", "what the last request held, what the window cut"),
     ("/script", "", "the scenario's next user message, as Tab does"),
     ("/undo", "", "takes the last exchange out of the history"),
-    ("/reset", "", "takes all of them out"),
+    ("/reset", "", "takes all of them out; with a bot a new session"),
     ("/save", "FILE [--force]", "writes the talk as a scenario"),
     ("/help", "", "this list"),
     ("/quit", "", "ends the talk; Ctrl-D does so too"),

@@ -6,43 +6,46 @@
 //! that goes wrong ends it with the exit code that it has elsewhere: a script is not asked what it meant.
 
 mod asking;
+mod bot;
 mod editor;
 mod entry;
 mod interrupts;
 mod mode;
+mod pipe;
 mod save;
 mod screen;
 mod scripted;
+mod settings;
 
-use std::io::{self, BufRead};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::config::Config;
 use super::console::{Console, shown};
 use super::exit::Exit;
-use super::models::{self, CallSettings};
+use super::models::CallSettings;
 use super::sources;
 use super::staged::{NotStaged, Staged};
 use crate::diagnostic::SourceFile;
-use crate::model::{Params, Reply, Window};
+use crate::model::{Params, Reply};
+use crate::provider::{self, CallError, ChatRequest};
 use crate::run::Model;
 use crate::run::talk::{Said, Setting, Talk, TalkRequest};
 use crate::scenario::import::slug;
 use crate::scenario::load;
 use crate::text::escape::{no_command, visible};
 use asking::{Answer, Asking, Question};
+use bot::{NEW_SESSION, Sessions};
 use editor::{LineEditor, Typed};
 use entry::{Command, Entry, Wrong};
 use interrupts::Interrupts;
 use save::Frame;
 use screen::Look;
 
+pub use bot::{connect, refused, untold};
 pub use save::DEFAULT_PERSONA;
 pub use scripted::{Line, Scripted, persona};
-
-/// The longest input that is read through a pipe: that of a file.
-const LONGEST: u64 = crate::scenario::yaml::MAX_FILE_BYTES as u64;
 
 /// What a talk begins with.
 pub struct Opening {
@@ -58,6 +61,8 @@ pub struct Opening {
     pub params: Params,
     /// Whether replies are streamed.
     pub stream: bool,
+    /// Whether bots may start programs.
+    pub allow_run: bool,
     /// The scenario, where there is one.
     pub scenario: Option<Scripted>,
 }
@@ -87,11 +92,14 @@ pub fn chat(opening: Opening, console: &Console) -> Exit {
     };
     let look = Look { width: console.width(), is_coloured: console.is_coloured(), is_ascii: !console.is_unicode() };
     let asking = Asking { runtime, interrupts, console: console.clone(), look: is_attended.then_some(look) };
-    let mut session = Session { opening, asking, look, is_attended, sent: None, next: 0, given: None };
+    let sessions = Sessions::new();
+    let mut session = Session { sessions, opening, asking, look, is_attended, sent: None, next: 0, given: None };
     if is_attended { session.hold() } else { session.read_all(io::stdin().lock()) }
 }
 
 struct Session {
+    /// With a bot that keeps its history itself.
+    sessions: Sessions,
     opening: Opening,
     asking: Asking,
     look: Look,
@@ -149,41 +157,6 @@ impl Session {
         }
     }
 
-    /// Through a pipe, to its end.
-    fn read_all(&mut self, input: impl BufRead) -> Exit {
-        let mut lines = input.take(LONGEST + 1).lines();
-        let mut length = 0;
-        let mut text: Option<String> = None;
-        loop {
-            let line = match lines.next() {
-                None => break,
-                Some(Ok(line)) => line,
-                Some(Err(error)) => return self.unreadable(&error.to_string()),
-            };
-            length += line.len() as u64 + 1;
-            if length > LONGEST {
-                return self.unreadable("it has more than 10 MiB");
-            }
-            let whole = text.take().map_or_else(|| line.clone(), |before| format!("{before}\n{line}"));
-            if entry::is_open(&whole) {
-                text = Some(whole);
-            } else if let Step::End(exit) = self.take(&whole) {
-                return exit;
-            }
-        }
-        if text.is_none() {
-            return Exit::Passed;
-        }
-        let places = "behind a backslash, or without its closing `\"\"\"`";
-        self.console().fatal(format!("standard input ends in the middle of a message: {places}"));
-        Exit::BadInput
-    }
-
-    fn unreadable(&self, why: &str) -> Exit {
-        self.console().fatal(format!("standard input cannot be read: {why}"));
-        Exit::BadInput
-    }
-
     /// Does what was typed.
     fn take(&mut self, text: &str) -> Step {
         let given = self.given.take();
@@ -203,7 +176,7 @@ impl Session {
             Command::Quit => return Step::End(Exit::Passed),
             Command::Help => screen::help().iter().for_each(|line| self.told(line)),
             Command::Window(None) => self.told(&format!("window {}", self.setting().window)),
-            Command::Window(Some(window)) => self.window(window),
+            Command::Window(Some(window)) => return self.window(window),
             Command::Persona(None) => self.personas(),
             Command::Persona(Some(asked)) => return self.persona(&asked),
             Command::Model(None) => self.told(&format!("model {}", self.setting().model)),
@@ -221,25 +194,42 @@ impl Session {
                 None => self.told("nothing was sent yet"),
             },
             Command::Script => return self.script(),
-            Command::Undo => match self.opening.talk.undo() {
-                Some(said) => {
-                    self.next = said.scripted.unwrap_or(self.next);
-                    self.told(&format!("turn {} is out of the history", self.opening.talk.said().len() + 1));
-                }
-                None => self.told("nothing was said that could be taken back"),
-            },
+            Command::Undo => return self.undo(),
             Command::Reset => {
                 self.opening.talk.reset();
+                self.sessions.end();
                 (self.next, self.sent) = (0, None);
-                self.told("the history is as it was at the beginning");
+                let is_bot = self.opening.talk.memory.is_own();
+                self.told(if is_bot { NEW_SESSION } else { "the history is as it was at the beginning" });
             }
             Command::Save { file, force } => return self.save(&file, force),
         }
         Step::On
     }
 
+    /// Takes the last exchange back, where it is ours alone to forget.
+    fn undo(&mut self) -> Step {
+        if self.opening.talk.memory.is_own() && !self.opening.talk.said().is_empty() {
+            let message = format!("what `{}` has heard cannot be taken back", self.setting().model);
+            return self.wrong(&message, Some("`/reset` begins a new session"), Exit::BadInput);
+        }
+        match self.opening.talk.undo() {
+            Some(said) => {
+                self.next = said.scripted.unwrap_or(self.next);
+                self.told(&format!("turn {} is out of the history", self.opening.talk.said().len() + 1));
+            }
+            None => self.told("nothing was said that could be taken back"),
+        }
+        Step::On
+    }
+
     /// Sends a message and takes the reply in.
     fn say(&mut self, user: &str, is_scripted: bool) -> Step {
+        let is_bot = self.opening.talk.memory.is_own();
+        if is_bot && !self.sessions.is_open() && !self.opening.talk.said().is_empty() {
+            self.opening.talk.reset();
+            self.aside(&format!("– {NEW_SESSION}"));
+        }
         let tokenizer = self.opening.model.tokenizer;
         let request = match self.opening.talk.request(user, tokenizer) {
             Ok(request) => request,
@@ -247,21 +237,21 @@ impl Session {
                 return self.wrong(&format!("not sent: {too_long}"), Some("`/window` chooses another"), Exit::Errored);
             }
         };
-        let talk = &self.opening.talk;
-        let (params, stream) = (self.opening.model.params(&self.opening.params), self.opening.stream);
-        let question = Question { request: &request, params: &params, facts: talk.facts(), stream };
-        let answer = self.asking.ask(&self.opening.model, question);
-        let reply = match answer {
+        let reply = match self.ask(&request) {
             Answer::Reply(reply) => reply,
+            Answer::Stopped if is_bot => {
+                self.sessions.end();
+                self.hang_up();
+                self.next = 0;
+                self.aside(&format!("– stopped: {}", bot::over(&self.opening.talk)));
+                return Step::On;
+            }
             Answer::Stopped => {
                 self.hang_up();
                 self.aside("– stopped: neither this half of a reply nor your message is in the history");
                 return Step::On;
             }
-            Answer::Failed(error) => {
-                let help = "your message is not in the history; arrow up brings it back";
-                return self.wrong(&error.to_string(), Some(help).filter(|_| self.is_attended), Exit::Errored);
-            }
+            Answer::Failed(error) => return self.failed(&error, user),
         };
         if !self.is_attended {
             self.console().line(&no_command(&visible(&reply.reply.text)));
@@ -277,13 +267,48 @@ impl Session {
         Step::On
     }
 
-    /// Lets go of a call whose reply nobody waits for any more: a provider that hears nothing of it would go on, and be paid for it.
-    fn hang_up(&mut self) {
-        let opening = &mut self.opening;
-        let fresh = models::connect_one(&opening.config, &opening.talk.setting.model, &opening.settings);
-        if let (Ok(model), Ok(())) = (fresh, self.asking.hang_up()) {
-            opening.model = model;
+    /// Asks the model, or tells the bot the message in its session.
+    fn ask(&mut self, request: &TalkRequest) -> Answer {
+        let Opening { talk, model, params, stream, .. } = &self.opening;
+        let params = model.params(params);
+        let said = request.messages.last().filter(|_| request.keeps_history);
+        let session = said.and_then(|message| Some((message, self.sessions.go_on(&*model.chat)?)));
+        let question = match session {
+            Some((message, session)) => {
+                let system = Some(&*talk.setting.system).filter(|system| !system.is_empty());
+                let turn = u32::try_from(talk.said().len()).map_or(u32::MAX, |said| said.saturating_add(1));
+                Question::Bot(session, provider::Said { system, user: &message.content, turn, stream: *stream })
+            }
+            None => {
+                let (messages, facts) = (request.messages.as_slice(), talk.facts());
+                Question::Model(&*model.chat, ChatRequest { messages, params: &params, stream: *stream, facts })
+            }
+        };
+        self.asking.ask(question)
+    }
+
+    /// Says why there is no reply, and what becomes of the talk.
+    fn failed(&mut self, error: &CallError, user: &str) -> Step {
+        let mut help = Vec::new();
+        if matches!(error, CallError::Unsendable(_)) {
+            let tokenizer = self.opening.model.tokenizer;
+            let window = self.opening.talk.alternating(user, tokenizer);
+            let other = |window| format!("`/window {window}` sends a list that it takes");
+            help.push(window.map_or_else(|| "`/reset` takes all exchanges out of the history".to_owned(), other));
         }
+        let is_bot = self.opening.talk.memory.is_own();
+        // A pipe ends with it.
+        if self.is_attended {
+            let of_bot = || format!("{}; arrow up brings yours back", bot::over(&self.opening.talk));
+            let back = || "your message is not in the history; arrow up brings it back".to_owned();
+            help.push(if is_bot { of_bot() } else { back() });
+        }
+        if is_bot {
+            self.sessions.end();
+            self.next = 0;
+        }
+        let help = help.join("; ");
+        self.wrong(&error.to_string(), Some(&*help).filter(|help| !help.is_empty()), Exit::Errored)
     }
 
     /// The scenario's next user message.
@@ -302,6 +327,12 @@ impl Session {
         }
         let user = Arc::clone(&line.user);
         if let Some(reply) = line.reply.clone() {
+            if self.opening.talk.memory.is_own() {
+                self.print_aside(&self.look.message(&user));
+                let name = &self.setting().model;
+                let message = format!("a canned reply cannot be given to `{name}`, which keeps its history itself");
+                return self.wrong(&message, Some("say its message yourself: the bot answers it"), Exit::BadInput);
+            }
             let (scripted, setting) = (Some(self.next), self.setting().clone());
             self.print_aside(&format!("{}\n{}", self.look.message(&user), self.look.message(&reply)));
             self.aside("a canned reply: nobody was asked");
@@ -334,49 +365,6 @@ impl Session {
                 Step::On
             }
             Err(too_long) => self.wrong(&too_long.to_string(), Some("`/window` chooses another"), Exit::Errored),
-        }
-    }
-
-    fn window(&mut self, window: Window) {
-        self.opening.talk.setting.window = window;
-        self.told(&format!("window {window}"));
-    }
-
-    fn personas(&self) {
-        let setting = self.setting();
-        let known = self.opening.scenario.iter().flat_map(|scenario| &scenario.personas);
-        let others: Vec<&str> =
-            known.map(|persona| persona.name.as_str()).filter(|name| *name != setting.persona).collect();
-        let others =
-            if others.is_empty() { String::new() } else { format!("; the scenario has also {}", others.join(", ")) };
-        self.told(&format!("persona {}{others}", setting.persona));
-        let system = if setting.system.is_empty() { "(no system prompt)" } else { &setting.system };
-        self.print_aside(&self.look.message(system));
-    }
-
-    fn persona(&mut self, asked: &str) -> Step {
-        let known = self.opening.scenario.as_ref().map_or(&[][..], |scenario| &scenario.personas);
-        match persona(known, asked) {
-            Ok((name, system)) => {
-                self.told(&format!("persona {name}; the history stays, `/reset` begins anew"));
-                let setting = &mut self.opening.talk.setting;
-                (setting.persona, setting.system) = (name, system);
-                Step::On
-            }
-            Err(message) => self.wrong(&message, Some("a text of several words is a system prompt"), Exit::BadInput),
-        }
-    }
-
-    fn model(&mut self, name: &str) -> Step {
-        match models::connect_one(&self.opening.config, name, &self.opening.settings) {
-            Ok(model) => {
-                self.opening.model = model;
-                self.opening.talk.count_anew();
-                name.clone_into(&mut self.opening.talk.setting.model);
-                self.told(&format!("model {name}"));
-                Step::On
-            }
-            Err(diagnostic) => self.wrong(&diagnostic.message, diagnostic.help.as_deref(), Exit::BadInput),
         }
     }
 

@@ -162,9 +162,10 @@ fn checks(said: &Said, facts: &[Fact]) -> Vec<Yaml> {
     let check = |standing: &Standing| {
         let fact = facts.iter().find(|fact| fact.name == standing.fact)?;
         let is_present = fact.value == standing.value;
-        let key = match (standing.outcome?, standing.visible) {
+        // Of a bot that keeps its history itself it is not known what it saw. That it forgets what it was told is no rule for it.
+        let key = match (standing.outcome?, standing.told) {
             (Outcome::Retained, Visibility::User | Visibility::System) => "recalls",
-            (Outcome::Forgotten, _) if admits && is_asked(fact, &said.user) => "forgets",
+            (Outcome::Forgotten, told) if !told.is_visible() && admits && is_asked(fact, &said.user) => "forgets",
             _ => return None,
         };
         is_present.then(|| Yaml::map([(key, Yaml::Template(standing.fact.clone()))]))

@@ -97,9 +97,10 @@ pub fn opening(talk: &Talk, scenario: Option<&str>) -> String {
         1 => " · 1 fact".to_owned(),
         facts => format!(" · {facts} facts"),
     };
-    let (model, window) = (&setting.model, setting.window);
-    let named =
-        format!("chat-eval {} · {scenario}{persona} · {model} · window {window}{facts}", env!("CARGO_PKG_VERSION"));
+    let window =
+        if talk.memory.is_own() { "keeps its history itself".to_owned() } else { format!("window {}", setting.window) };
+    let (version, model) = (env!("CARGO_PKG_VERSION"), &setting.model);
+    let named = format!("chat-eval {version} · {scenario}{persona} · {model} · {window}{facts}");
     visible(&named).into_owned()
 }
 
@@ -119,13 +120,16 @@ pub fn after(
         let about = if usage.estimated { "~" } else { "" };
         parts.push(format!("{about}{} tokens sent, {about}{} in the reply", usage.sent, usage.reply));
         parts.extend(price.map(|price| format!("${:.6}", price.of(usage))));
-    } else {
+    } else if !request.keeps_history {
         let sent: u64 = request.messages.iter().map(|message| estimate(&message.content)).sum();
         parts.push(format!("~{sent} tokens sent, ~{} in the reply", estimate(&reply.reply.text)));
     }
     let sent = request.messages.len();
     let word = if sent == 1 { "message" } else { "messages" };
-    parts.push(format!("{sent} {word} sent, {} cut", request.cut.len()));
+    parts.push(match request.messages.last().map(|message| message.origin) {
+        Some(Origin::User(turn)) if request.keeps_history => format!("turn {turn} of the session"),
+        _ => format!("{sent} {word} sent, {} cut", request.cut.len()),
+    });
     parts.extend(reply.thinking.as_ref().map(|_| "thought first, which joins no history".to_owned()));
     if reply.attempts > 1 {
         parts.push(format!("{} attempts", reply.attempts));
@@ -153,6 +157,11 @@ fn fact(standing: &Standing) -> String {
         Some(Outcome::Retained) => ('●', format!("recalled, {}", seen(standing))),
         // Of a fact that was only just told nobody has asked.
         Some(Outcome::Missed) if standing.visible == Visibility::Question => ('–', seen(standing)),
+        Some(Outcome::Forgotten) if standing.visible == Visibility::Unknown => {
+            let is_new = standing.told == Visibility::Question;
+            let (sign, what) = if is_new { ('–', "told in your message") } else { ('○', "not in the reply") };
+            (sign, format!("{what}, {}", seen(standing)))
+        }
         Some(Outcome::Missed) => ('◐', format!("{}, not in the reply", seen(standing))),
         Some(Outcome::Forgotten) => ('○', "not visible".to_owned()),
         Some(Outcome::Leaked) => ('▲', "in the reply, though not visible".to_owned()),
@@ -164,6 +173,7 @@ fn fact(standing: &Standing) -> String {
 
 fn seen(standing: &Standing) -> String {
     match (standing.visible, standing.carrier) {
+        (Visibility::Unknown, _) => "visible: unknown".to_owned(),
         (Visibility::Question, _) => "visible in your message alone".to_owned(),
         (_, Some(origin)) => format!("visible in {origin}"),
         _ => "not visible".to_owned(),
@@ -177,6 +187,7 @@ pub fn facts(talk: &Talk, now: &[Standing]) -> Vec<String> {
         .map(|standing| {
             let visible_now = match standing.carrier {
                 Some(origin) => format!("visible now in {origin}"),
+                None if standing.visible == Visibility::Unknown => "visible now: unknown".to_owned(),
                 None => "not visible now".to_owned(),
             };
             let name = visible(&standing.fact).into_owned();
@@ -209,6 +220,7 @@ pub fn sent(request: &TalkRequest, look: Look) -> String {
     };
     let text: String = request.messages.iter().map(shown).collect();
     let cut = match request.cut.as_slice() {
+        [] if request.keeps_history => "the bot keeps its history itself: what else it sees is not known".to_owned(),
         [] => "nothing was cut".to_owned(),
         cut => {
             let names: Vec<String> = cut.iter().map(|message| message.origin.to_string()).collect();
@@ -262,6 +274,7 @@ mod tests {
             ],
             orphans: vec![Origin::Reply(1)],
             cut: vec![message(Role::User, Origin::User(1), "My name is Priya.")],
+            keeps_history: false,
         }
     }
 
@@ -292,6 +305,7 @@ mod tests {
             fact: "name".to_owned(),
             value: "Priya".to_owned(),
             visible: if carrier == Some(Origin::User(2)) { Visibility::Question } else { Visibility::User },
+            told: Visibility::User,
             carrier,
             outcome,
         };
@@ -320,6 +334,29 @@ mod tests {
             LOOK.dim_parts(&stands),
             "    ● name recalled, visible in u1 ·\n    – name visible in your message alone ·\n    ○ name not visible ·\n    \
              ▲ name in the reply, though not visible"
+        );
+        let alone = TalkRequest {
+            messages: request().messages[2..].to_vec(),
+            cut: Vec::new(),
+            keeps_history: true,
+            ..request()
+        };
+        let bots = |outcome, told| Standing { visible: Visibility::Unknown, told, ..standing(Some(outcome), None) };
+        let standings = [
+            bots(Outcome::Retained, Visibility::User),
+            bots(Outcome::Forgotten, Visibility::Question),
+            bots(Outcome::Forgotten, Visibility::User),
+        ];
+        let said = ChatReply { usage: None, ttft: None, attempts: 1, ..reply.clone() };
+        let [took, stands] = after(&said, &alone, &standings, None);
+        assert_eq!(took.join(" · "), "1.2 s in all · turn 2 of the session · cut off by its length limit");
+        assert_eq!(
+            stands,
+            [
+                "● name recalled, visible: unknown",
+                "– name told in your message, visible: unknown",
+                "○ name not in the reply, visible: unknown"
+            ]
         );
         let uncounted = ChatReply { usage: None, ttft: None, attempts: 1, ..reply };
         let [took, stands] = after(&uncounted, &request(), &[], None);

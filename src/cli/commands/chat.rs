@@ -10,12 +10,12 @@ use super::super::config::{self, Config};
 use super::super::console::Console;
 use super::super::environment::Environment;
 use super::super::exit::Exit;
-use super::super::models::{CallSettings, connect_one};
+use super::super::models::CallSettings;
 use super::super::{show_diagnostics, sources};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Params, Window};
 use crate::run::plan::{Overrides, Plan, Planned};
-use crate::run::talk::{Setting, Talk};
+use crate::run::talk::{Memory, Setting, Talk};
 use crate::scenario::{Case, Scenario};
 use crate::text::nearest::nearest;
 
@@ -63,12 +63,23 @@ fn open(args: &ChatArgs, global: &Global, console: &Console) -> Result<Opening, 
     let timeout = Duration::from_secs_f64(args.timeout);
     let folder = config.folder().map(Path::to_owned).unwrap_or_default();
     let settings = CallSettings { timeout, retries: args.retries, rates: config.limits.rates, budget: None, folder };
-    let model = connect_one(&config, &known.talk.setting.model, &settings).map_err(|diagnostic| {
+    let name = known.talk.setting.model.clone();
+    let model = chat::connect(&config, &name, &settings, args.allow_run).map_err(|diagnostic| {
         let is_without_key = diagnostic.code == Code::MissingApiKey;
         bad(&[if is_without_key { diagnostic.help(WAY_OUT) } else { diagnostic }])
     })?;
+    known.talk.memory = Memory::of(&*model.chat);
+    if known.talk.memory.is_own() {
+        if let Some((message, help)) = chat::refused(&known.talk, &name) {
+            return Err(bad(&[Diagnostic::error(Code::KeepsHistory, message).help(help)]));
+        }
+        if let Some(untold) = chat::untold(&known.talk) {
+            console.error(&format!("warning: {untold}"));
+        }
+    }
     let Known { talk, params, scenario } = known;
-    Ok(Opening { talk, model, settings, config, params, stream: !args.no_stream, scenario })
+    let (stream, allow_run) = (!args.no_stream, args.allow_run);
+    Ok(Opening { talk, model, settings, config, params, stream, allow_run, scenario })
 }
 
 /// What is known before a word is said.
