@@ -101,6 +101,18 @@ fn every_page_is_in_the_book_once() {
     assert_eq!(linked, pages(), "docs/SUMMARY.md on the left, the pages on the right");
 }
 
+/// Who opens the book, or the repository, finds everything from there.
+#[test]
+fn the_first_pages_lead_to_every_other() {
+    for (page, folder) in [("docs/introduction.md", ""), ("README.md", "docs/")] {
+        let linked: BTreeSet<String> =
+            targets(&read(page)).iter().filter_map(|target| target.split('#').next().map(ToOwned::to_owned)).collect();
+        let others = pages().into_iter().filter(|other| other != "introduction.md");
+        let missing: Vec<String> = others.filter(|other| !linked.contains(&format!("{folder}{other}"))).collect();
+        assert!(missing.is_empty(), "{page} leads to none of {missing:?}");
+    }
+}
+
 #[test]
 fn anchors_are_those_of_github_and_mdbook() {
     let anchors = anchors("# `plan --requests`\n## What's it?\n## A\n## A\n### junit.xml\n");
