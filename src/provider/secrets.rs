@@ -1,29 +1,23 @@
-//! Values of the environment that a bot is given, kept out of every text: whatever the bot says, they come out as `***`.
+//! Keys and other values of the environment, kept out of every text: whatever a server or a bot says, they come out as `***`.
+
+mod spellings;
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// A value shorter than this is a filler (`x`, `-`): to blot it out would blot out letters.
-const SHORTEST: usize = 4;
+use self::spellings::spellings;
 
 /// Values that no text may show.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
-    /// As they are and as they are spelled inside JSON, the longest first: one may be the beginning of another.
+    /// As they are and as formats spell them, the longest first: one may be the beginning of another.
     spellings: Vec<SecretString>,
 }
 
 impl Secrets {
     /// Of these values.
     pub fn new<'s>(values: impl IntoIterator<Item = &'s SecretString>) -> Self {
-        let mut spellings: Vec<String> = Vec::new();
-        for value in values {
-            let value = value.expose_secret();
-            if value.len() < SHORTEST {
-                continue;
-            }
-            let quoted = serde_json::Value::from(value).to_string();
-            spellings.extend([value.to_owned(), quoted[1..quoted.len() - 1].to_owned()]);
-        }
+        let values = values.into_iter();
+        let mut spellings: Vec<String> = values.flat_map(|value| spellings(value.expose_secret())).collect();
         spellings.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         spellings.dedup();
         Self { spellings: spellings.into_iter().map(SecretString::from).collect() }
@@ -31,14 +25,11 @@ impl Secrets {
 
     /// The text with `***` wherever one of them stood.
     #[must_use]
-    pub fn mask(&self, text: &str) -> String {
-        let mut masked = text.to_owned();
-        for secret in &self.spellings {
-            if masked.contains(secret.expose_secret()) {
-                masked = masked.replace(secret.expose_secret(), "***");
-            }
-        }
-        masked
+    pub fn mask(&self, text: String) -> String {
+        self.spellings
+            .iter()
+            .map(ExposeSecret::expose_secret)
+            .fold(text, |text, secret| if text.contains(secret) { text.replace(secret, "***") } else { text })
     }
 
     /// How many bytes at the end of a text may be the beginning of one of them.
@@ -68,7 +59,7 @@ impl<'s> MaskedPieces<'s> {
     /// Takes the next piece and gives what of the text is certain now.
     pub fn push(&mut self, piece: &str) -> String {
         self.held.push_str(piece);
-        let mut text = self.secrets.mask(&std::mem::take(&mut self.held));
+        let mut text = self.secrets.mask(std::mem::take(&mut self.held));
         self.held = text.split_off(text.len() - self.secrets.begun(&text));
         text
     }
@@ -91,7 +82,7 @@ mod tests {
     #[test]
     fn secrets_come_out_as_stars_as_they_are_and_as_json_has_them() {
         let secrets = secrets(&["bot-key-1", "bot-key-12", "a\"b\"c", "x"]);
-        assert_eq!(secrets.mask("bot-key-12 bot-key-1 a\"b\"c a\\\"b\\\"c x"), "*** *** *** *** x");
+        assert_eq!(secrets.mask("bot-key-12 bot-key-1 a\"b\"c a\\\"b\\\"c x".to_owned()), "*** *** *** *** x");
         assert!(!format!("{secrets:?}").contains("bot-key"));
     }
 

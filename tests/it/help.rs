@@ -2,26 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::readme::COMMANDS;
 use crate::support::sandbox::{Ran, Sandbox};
 use crate::support::server::Server;
-
-const COMMANDS: [&str; 15] = [
-    "run",
-    "check",
-    "plan",
-    "review",
-    "report",
-    "recheck",
-    "mutate",
-    "compare",
-    "merge",
-    "diff",
-    "import",
-    "init",
-    "schema",
-    "completions",
-    "man",
-];
 
 fn said(arguments: &[&str]) -> String {
     Sandbox::new().env("COLUMNS", "80").run(arguments).expect(0).stdout

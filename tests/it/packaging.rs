@@ -144,8 +144,8 @@ fn the_package_has_what_a_build_needs_and_no_more() {
     }
     let bytes = |file: &&&str| std::fs::metadata(root().join(file)).map_or(0, |file| file.len());
     let size: u64 = files.iter().map(|file| bytes(&file)).sum();
-    // Packed it is a quarter of that: a package of at most a megabyte.
-    assert!(size < 3_500_000, "{size} bytes before they are packed");
+    // Packed it is a quarter of that or a little more: a package of at most a megabyte.
+    assert!(size < 3_300_000, "{size} bytes before they are packed");
 }
 
 /// What GitHub gives to a step: files for what it says, and a folder of its own.

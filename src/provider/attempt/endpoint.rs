@@ -9,7 +9,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::SettingsError;
-use super::spellings::spellings;
+use crate::provider::secrets::Secrets;
 
 /// In which header a service takes the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,7 @@ pub(in crate::provider) struct Endpoint {
     base: String,
     query: Vec<(String, String)>,
     key: SecretString,
-    /// How the key may stand in a text, the longest first. Nothing here has a `Debug` that would show them.
-    spellings: Vec<String>,
+    secrets: Secrets,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -49,8 +48,8 @@ impl Endpoint {
         let header = key.map(|key| carried(key, header)).transpose()?;
         let query = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
         let base = bare(&url);
-        let spellings = key.map(|key| spellings(key.expose_secret())).unwrap_or_default();
-        Ok(Self { base, query, key: key.cloned().unwrap_or_default(), spellings, header })
+        let secrets = Secrets::new(key);
+        Ok(Self { base, query, key: key.cloned().unwrap_or_default(), secrets, header })
     }
 
     /// The base URL as it is shown: without a query.
@@ -78,40 +77,14 @@ impl Endpoint {
         &self.key
     }
 
+    /// What no text may show.
+    pub(in crate::provider) const fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// The text with `***` wherever the key stood, as it is or as some format spells it.
     pub(in crate::provider) fn mask(&self, text: String) -> String {
-        self.spellings.iter().fold(text, |text, key| if text.contains(key) { text.replace(key, "***") } else { text })
-    }
-
-    /// How many bytes at the end of a text may be the beginning of the key.
-    fn begun(&self, text: &str) -> usize {
-        let begun = |key: &String| (1..key.len()).rev().find(|&length| text.ends_with(&key[..length])).unwrap_or(0);
-        self.spellings.iter().map(begun).max().unwrap_or(0)
-    }
-}
-
-/// Masks a text that arrives in pieces: an end that may be the beginning of the key waits for the next piece.
-pub(in crate::provider) struct MaskedPieces<'e> {
-    endpoint: &'e Endpoint,
-    held: String,
-}
-
-impl<'e> MaskedPieces<'e> {
-    pub(in crate::provider) const fn new(endpoint: &'e Endpoint) -> Self {
-        Self { endpoint, held: String::new() }
-    }
-
-    /// Takes the next piece and gives what of the text is certain now.
-    pub(in crate::provider) fn push(&mut self, piece: &str) -> String {
-        self.held.push_str(piece);
-        let mut text = self.endpoint.mask(std::mem::take(&mut self.held));
-        self.held = text.split_off(text.len() - self.endpoint.begun(&text));
-        text
-    }
-
-    /// Ends the text: what was held back is no key.
-    pub(in crate::provider) fn finish(&mut self) -> String {
-        std::mem::take(&mut self.held)
+        self.secrets.mask(text)
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::endpoint::MaskedPieces;
 use super::exchange::Exchange;
 use super::failure;
 use super::read::Read;
+use crate::provider::secrets::MaskedPieces;
 use crate::provider::{CallError, Observer};
 
 /// How long is waited for the token counts and the end of a stream behind a finish reason.
@@ -84,7 +84,7 @@ pub(in crate::provider) struct Growing<'a> {
 impl<'a> Growing<'a> {
     /// Nothing yet of the reply to a request that was sent then.
     pub(in crate::provider) fn new(started: Instant, observer: &'a dyn Observer, exchange: &'a Exchange) -> Self {
-        Self { started, observer, masked: MaskedPieces::new(&exchange.endpoint), read: Read::default() }
+        Self { started, observer, masked: MaskedPieces::new(exchange.endpoint.secrets()), read: Read::default() }
     }
 
     /// Takes a piece of the text.

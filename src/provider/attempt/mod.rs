@@ -11,7 +11,6 @@ mod exchange;
 pub(super) mod failure;
 mod growing;
 mod read;
-mod spellings;
 
 use std::sync::Arc;
 use std::time::Duration;

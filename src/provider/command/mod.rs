@@ -117,7 +117,7 @@ impl Talk {
         let is_silent = last_words.is_empty() || last_words == "\"\"";
         let message = if is_silent { failed } else { format!("{failed}; its last words: {last_words}") };
         let error = CallError::NotAgain { status: None, message };
-        Err(failure::polish(error, None, &|text| secrets.mask(text)))
+        Err(failure::polish(error, None, &|text| secrets.mask(text.to_owned())))
     }
 
     /// One turn; an error is told in words.
@@ -206,7 +206,7 @@ impl<'t> Growing<'t> {
 
     /// A reply that came whole has no first piece to be timed.
     fn push_whole(&mut self, text: &str) {
-        self.text = self.secrets.mask(text);
+        self.text = self.secrets.mask(text.to_owned());
     }
 
     fn show(&mut self, piece: &str) {
@@ -221,7 +221,7 @@ impl<'t> Growing<'t> {
         let held = self.masked.finish();
         self.show(&held);
         ChatReply {
-            reply: Reply { text: self.text, finish_reason: end.finish_reason.map(|reason| self.secrets.mask(&reason)) },
+            reply: Reply { text: self.text, finish_reason: end.finish_reason.map(|reason| self.secrets.mask(reason)) },
             chunks: self.chunks,
             thinking: None,
             usage: end.usage,

@@ -175,7 +175,7 @@ impl Reading<'_> {
         let status = response.status();
         let headers = response.headers().clone();
         if !status.is_success() {
-            let body = self.secrets.mask(&error_body(response).await);
+            let body = self.secrets.mask(error_body(response).await);
             return Err(failure::of_status(status, &headers, &body));
         }
         let kind = failure::content_type(&headers).unwrap_or_default();
@@ -212,14 +212,14 @@ impl Reading<'_> {
         let text = match &self.config.reply {
             ReplyAt::Body => body.to_owned(),
             ReplyAt::Path(path) => {
-                let malformed = |what: &str| failure::malformed(what, &self.secrets.mask(body));
+                let malformed = |what: &str| failure::malformed(what, &self.secrets.mask(body.to_owned()));
                 let answer: Value = serde_json::from_str(body).map_err(|_| malformed("the answer is not JSON"))?;
                 self.note(&mut read, &answer);
                 let what = || format!("the answer has no text at `{}`", path.as_str());
                 text_at(path, &answer).ok_or_else(|| malformed(&what()))?
             }
         };
-        read.text = self.secrets.mask(&text);
+        read.text = self.secrets.mask(text);
         Ok(read)
     }
 
@@ -290,7 +290,7 @@ impl Reading<'_> {
         }
         if let Some(path) = &self.config.finish_reason {
             let reason = text_at(path, answer).filter(|reason| !reason.is_empty());
-            read.finish_reason = reason.map(|reason| self.secrets.mask(&reason)).or(read.finish_reason.take());
+            read.finish_reason = reason.map(|reason| self.secrets.mask(reason)).or(read.finish_reason.take());
         }
         if let Some(at) = &self.config.usage {
             let number = |path: &JsonPath| path.find(answer).into_iter().find_map(|(_, found)| found.as_u64());
@@ -330,7 +330,7 @@ impl Found {
             (Pieces::Path(path), Some(json)) => text_at(path, json),
             (Pieces::Path(_), None) if data.trim().is_empty() => None,
             (Pieces::Path(_), None) => {
-                let data = growing.reading.secrets.mask(data);
+                let data = growing.reading.secrets.mask(data.to_owned());
                 return Err(failure::malformed("the data of an event is not JSON", &data));
             }
         };

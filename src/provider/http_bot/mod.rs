@@ -297,7 +297,7 @@ impl Talk {
         let (session, is_first) = self.session();
         let Said { system, user, turn, stream } = said;
         let values = Values { message: user, session: &session, turn, system, stream };
-        let mask = |text: &str| self.bot.secrets.mask(text);
+        let mask = |text: &str| self.bot.secrets.mask(text.to_owned());
         let result = self.bot.attempt(&values, observer).await.and_then(|read| {
             let mut told = self.told();
             if is_first && let Some(taken) = &self.bot.config.session {

@@ -15,7 +15,7 @@ const SHORTEST_SECRET: usize = 4;
 const SHORTEST_PIECE: usize = 8;
 
 /// All spellings of a key, each once, the longest first, so that none is torn by a shorter one inside it. Nothing where there
-/// is no secret. A key is ASCII, and so are they: they can be cut anywhere.
+/// is no secret.
 pub(super) fn spellings(key: &str) -> Vec<String> {
     if key.len() < SHORTEST_SECRET {
         return Vec::new();
