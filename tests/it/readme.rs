@@ -70,8 +70,8 @@ turns:
     );
     let scenario = sandbox.run(&["check", "one.yaml"]).expect(2).stderr;
     let config = sandbox.run(&["check", "one.yaml", "--config", "config.yaml"]).expect(2).stderr;
-    let docs =
-        [file("docs/scenarios.md"), file("docs/judge.md"), file("docs/providers.md"), file("README.md")].concat();
+    let pages = ["scenarios.md", "judge.md", "providers.md", "reference/config.md"];
+    let docs = pages.map(|page| file(&format!("docs/{page}"))).concat();
     let known = Regex::new("= help: (?:known|checks) are (.*)").unwrap();
     let lists: Vec<&str> = [&scenario, &config]
         .iter()

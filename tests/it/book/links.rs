@@ -5,7 +5,6 @@ use std::path::{Component, Path, PathBuf};
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use super::LATER;
 use super::page::{pages, read, root};
 
 fn events(text: &str) -> impl Iterator<Item = Event<'_>> {
@@ -97,21 +96,21 @@ fn every_link_of_every_page_leads_somewhere() {
 
 #[test]
 fn every_page_is_in_the_book_once() {
-    let summary = read("docs/SUMMARY.md");
-    let mut linked: Vec<String> = targets(&summary);
+    let mut linked: Vec<String> = targets(&read("docs/SUMMARY.md"));
     linked.sort();
-    let there = pages();
-    for page in LATER {
-        let is_ahead = summary.contains(&format!("({page}) -->"));
-        let is_linked = linked.contains(&page.to_owned());
-        assert_eq!(
-            is_linked,
-            there.contains(&page.to_owned()),
-            "docs/{page} is there now: take its line in docs/SUMMARY.md out of the comment"
-        );
-        assert!(is_ahead || is_linked, "{page} is expected, and has no place in docs/SUMMARY.md");
+    assert_eq!(linked, pages(), "docs/SUMMARY.md on the left, the pages on the right");
+}
+
+/// Who opens the book, or the repository, finds everything from there.
+#[test]
+fn the_first_pages_lead_to_every_other() {
+    for (page, folder) in [("docs/introduction.md", ""), ("README.md", "docs/")] {
+        let linked: BTreeSet<String> =
+            targets(&read(page)).iter().filter_map(|target| target.split('#').next().map(ToOwned::to_owned)).collect();
+        let others = pages().into_iter().filter(|other| other != "introduction.md");
+        let missing: Vec<String> = others.filter(|other| !linked.contains(&format!("{folder}{other}"))).collect();
+        assert!(missing.is_empty(), "{page} leads to none of {missing:?}");
     }
-    assert_eq!(linked, there, "docs/SUMMARY.md on the left, the pages on the right");
 }
 
 #[test]

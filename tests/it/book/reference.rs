@@ -229,12 +229,26 @@ fn every_check_is_on_its_page_with_an_example_that_runs() {
 fn every_key_of_the_config_is_on_its_page() {
     let sandbox = Sandbox::new();
     sandbox.write("one.yaml", "turns:\n  - user: Hi\n");
-    let config = "zzz: 1\njudge: {zzz: 1}\nembedding: {zzz: 1}\nlimits: {zzz: 1}\nmodels: {m: {provider: openai, zzz: 1, price: {zzz: 1}}}\n";
+    let config = "\
+zzz: 1
+judge: {zzz: 1}
+embedding: {zzz: 1}
+limits: {zzz: 1}
+models:
+  m: {provider: openai, zzz: 1, price: {zzz: 1}}
+  anthropic: {provider: anthropic, zzz: 1}
+  gemini: {provider: gemini, zzz: 1}
+  azure: {provider: azure, zzz: 1}
+  http:
+    {provider: http, url: \"http://127.0.0.1/\", zzz: 1, session: {path: $.id, zzz: 1}, usage: {zzz: 1},
+     stream: {events: data, done: {path: $.end, equals: true, zzz: 1}, zzz: 1}}
+  command: {provider: command, command: [bot], zzz: 1}
+";
     sandbox.write("chat-eval.yaml", config);
     let said = sandbox.run(&["check", "one.yaml"]).expect(2).stderr;
     let page = read("docs/reference/config.md");
     let lists: Vec<&str> = said.lines().filter(|line| line.contains("help: known are ")).collect();
-    assert_eq!(lists.len(), 6, "{said}");
+    assert_eq!(lists.len(), 15, "{said}");
     for key in lists.iter().flat_map(|list| words(list)) {
         assert!(page.contains(&format!("`{key}`")), "`{key}` is not on the page");
     }

@@ -9,11 +9,16 @@ use regex::Regex;
 use super::page::{self, Block, Item};
 use super::parrot;
 use crate::support::child::Running;
+use crate::support::pty::OnTerminal;
+use crate::support::sample_bots;
 use crate::support::sandbox::Sandbox;
 use crate::support::server::Server;
 
 /// The port that pages name for a server; each is given a free one.
 const PORT: &str = "8080";
+
+/// How `chat` asks for a message on a terminal.
+const ASKS: &str = "you › ";
 
 /// What became of the blocks of a page.
 #[derive(Debug, Default)]
@@ -61,6 +66,10 @@ pub fn play(name: &str, sandbox: Sandbox) -> Played {
         match item {
             Item::Mark(word, _) if word == "fresh" => session.afresh(Sandbox::new()),
             Item::Mark(word, _) if word == "shipped" => session.afresh(Sandbox::shipped()),
+            Item::Mark(word, _) if word == "sample-bots" => {
+                session.afresh(sample_bots::sandbox());
+                sample_bots::programs(&session.sandbox);
+            }
             Item::Mark(word, command) if word == "setup" => {
                 let (said, code) = session.shell(&command);
                 assert_eq!(code, 0, "{name}: `{command}` ends so:\n{said}");
@@ -118,6 +127,9 @@ impl Session {
             self.start(block, &place);
             return None;
         }
+        if block.mark("talk").is_some() {
+            return self.talk(block, &place);
+        }
         if let Some(file) = block.file() {
             self.sandbox.write(file, self.really(&block.text));
             let is_scenario = block.language == "yaml" && block.text.lines().any(|line| line == "turns:");
@@ -167,15 +179,7 @@ impl Session {
                 self.shell(&command.replace("\n> ", "\n"))
             };
             self.code = code;
-            if !matches(&shown, &said) {
-                assert!(
-                    page::is_writing(),
-                    "{place}: `{command}` prints something else; {}:\n{}",
-                    page::HOW,
-                    page::similar_diff(&steady(&shown), &steady(&said))
-                );
-                is_new = true;
-            }
+            is_new |= is_other(place, &command, &shown, &said);
             let kept = if matches(&shown, &said) { &shown } else { &said };
             new.extend(["$ ", &command, "\n", kept]);
             if !new.ends_with('\n') {
@@ -184,6 +188,22 @@ impl Session {
         }
         assert_eq!(self.code, 0, "{place}: the last command ends with {}: `echo $?` says so", self.code);
         is_new.then_some(new)
+    }
+
+    /// Holds a talk on a terminal, in which what stands behind a prompt is typed.
+    fn talk(&mut self, block: &Block, place: &str) -> Option<String> {
+        let (command, shown) = commands(&block.text).pop().expect("a command");
+        let mut command_line = self.command(&format!("exec {command}"));
+        command_line.env("TERM", "xterm");
+        let mut session = OnTerminal::start(command_line, 24, 100);
+        let mut said = session.ask(None, ASKS);
+        for line in shown.lines().filter_map(|line| line.strip_prefix(ASKS)) {
+            said += &format!("{ASKS}{line}\n{}", session.ask(Some(line), ASKS));
+        }
+        session.press("\u{4}");
+        session.leave().expect(0);
+        self.played.commands += 1;
+        is_other(place, &command, &shown, &said).then(|| format!("$ {command}\n{said}"))
     }
 
     /// What a command prints on both its outputs, in the order in which a terminal would have it.
@@ -243,6 +263,18 @@ impl Session {
             None => text,
         }
     }
+}
+
+/// Whether a command prints something else than what is shown. That is an error, unless the page is written anew.
+fn is_other(place: &str, command: &str, shown: &str, said: &str) -> bool {
+    let is_other = !matches(shown, said);
+    assert!(
+        !is_other || page::is_writing(),
+        "{place}: `{command}` prints something else; {}:\n{}",
+        page::HOW,
+        page::similar_diff(&steady(shown), &steady(said))
+    );
+    is_other
 }
 
 /// The commands of a block, each with what is shown below it. A command goes on behind a line feed where the next line

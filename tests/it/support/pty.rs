@@ -110,6 +110,24 @@ impl OnTerminal {
         self
     }
 
+    /// Types a line at a prompt, and waits for the next prompt: what was printed between them, colours apart. Of nothing typed
+    /// it is all that stands in front of the first prompt.
+    pub fn ask(&mut self, line: Option<&str>, prompt: &str) -> String {
+        if let Some(line) = line {
+            self.press(&format!("{line}\r"));
+        }
+        // While a line is typed it is drawn with its prompt again and again; behind its end stands what was printed.
+        let answer = |said: &str| {
+            let said = if line.is_some() { said.split_once('\n')?.1 } else { said };
+            said.trim_end_matches('\r').strip_suffix(prompt).map(ToOwned::to_owned)
+        };
+        self.until_it(prompt, |session| answer(&session.said()).is_some());
+        let said = self.said();
+        self.looked += said.len();
+        let lines = answer(&said).unwrap_or_default();
+        lines.lines().map(|line| line.trim_matches('\r').to_owned() + "\n").collect()
+    }
+
     /// What was printed and not waited for so far, colours apart.
     pub fn said(&self) -> String {
         let all = console::strip_ansi_codes(&self.printed);
