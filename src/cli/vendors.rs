@@ -7,6 +7,7 @@ use super::config::{Config, KeyConfig, ProviderConfig};
 use super::judges::Judges;
 use super::models::{resolve, variable};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::Params;
 use crate::provider::{DEFAULT_MAX_TOKENS, Unsupported, unsupported_by_anthropic, unsupported_by_gemini};
 use crate::run::plan::Plan;
 use crate::run::unsendable;
@@ -63,7 +64,7 @@ impl Vendor {
     }
 
     /// What of these parameters it does not take.
-    fn unsupported(&self, params: &crate::model::Params) -> Vec<Unsupported> {
+    fn unsupported(&self, params: &Params) -> Vec<Unsupported> {
         match self {
             Self::Anthropic { .. } => unsupported_by_anthropic(params),
             Self::Gemini => unsupported_by_gemini(params),
@@ -186,6 +187,13 @@ fn vendor(config: &Config, name: &str) -> Option<(VendorConfig, Tokenizer)> {
     if let ProviderConfig::Vendor(vendor) = model.provider { Some((vendor, model.tokenizer)) } else { None }
 }
 
+/// What of these parameters the service of a model does not take.
+#[must_use]
+pub fn unsupported(config: &Config, name: &str, params: &Params) -> Vec<Diagnostic> {
+    let Some((vendor, _)) = vendor(config, name) else { return Vec::new() };
+    vendor.vendor.unsupported(params).iter().map(|found| said(found, name, &vendor)).collect()
+}
+
 /// Everything that a plan asks of models and judges that their services would refuse, as far as that is certain before anything
 /// is sent.
 #[must_use]
@@ -197,20 +205,15 @@ pub fn refused(plan: &Plan, config: &Config, judges: Option<&Judges>) -> Vec<Dia
         if !seen.insert((planned.scenario, name)) {
             continue;
         }
-        let Some((vendor, _)) = vendor(config, name) else { continue };
         let scenario = plan.scenario(planned);
-        wrong.extend(vendor.vendor.unsupported(&scenario.params).into_iter().map(|found| {
-            let place = scenario.place_of_params();
-            said(&found, name, &vendor).at(&scenario.source, place, "")
-        }));
+        let found = unsupported(config, name, &scenario.params).into_iter();
+        wrong.extend(found.map(|wrong| wrong.at(&scenario.source, scenario.place_of_params(), "")));
     }
     for name in judges.into_iter().flat_map(Judges::judges) {
-        let Some((vendor, _)) = vendor(config, name) else { continue };
-        wrong.extend(vendor.vendor.unsupported(&config.judge.params).into_iter().map(|found| {
-            match config.place_of_judge() {
-                Some((source, place)) => said(&found, name, &vendor).at(source, place, ""),
-                None => said(&found, name, &vendor),
-            }
+        let found = unsupported(config, name, &config.judge.params).into_iter();
+        wrong.extend(found.map(|wrong| match config.place_of_judge() {
+            Some((source, place)) => wrong.at(source, place, ""),
+            None => wrong,
         }));
     }
     wrong.extend(unsendable(plan, &|name| {

@@ -4,14 +4,19 @@
 //! exchange taken back, another persona, a message that it may have heard and that has no reply) ends the session, and the next message
 //! begins one in which it knows nothing.
 
-use super::super::bots::{TELLS_SYSTEM, not_allowed};
+use super::super::bots::{self, TELLS_SYSTEM, not_allowed};
 use super::super::config::Config;
-use super::super::models::{CallSettings, connect_one};
-use crate::diagnostic::Diagnostic;
+use super::super::models::{CallSettings, connect_one, resolve};
+use super::super::vendors;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Window;
 use crate::provider::{ChatModel, Session};
+use crate::run::plan::{Overrides, Plan};
 use crate::run::talk::{Memory, Talk};
-use crate::run::{Model, session_by_hand};
+use crate::run::{Model, overflows, session_by_hand};
+use crate::scenario::Scenario;
+
+const WAY_OUT: &str = "`--model builtin` talks to the embedded model, which takes no key";
 
 /// What is said where a new session knows nothing of the one before.
 pub const NEW_SESSION: &str = "a new session: the bot knows nothing of what was said before";
@@ -56,10 +61,22 @@ impl Sessions {
 /// # Errors
 /// What keeps it from being called.
 pub fn connect(config: &Config, name: &str, settings: &CallSettings, allow_run: bool) -> Result<Model, Diagnostic> {
-    match not_allowed(config, name).filter(|_| !allow_run) {
-        Some(refused) => Err(refused),
-        None => connect_one(config, name, settings),
+    if let Some(refused) = not_allowed(config, name).filter(|_| !allow_run) {
+        return Err(refused);
     }
+    connect_one(config, name, settings).map_err(|error| {
+        let is_without_key = error.code == Code::MissingApiKey;
+        if is_without_key { error.help(WAY_OUT) } else { error }
+    })
+}
+
+/// What keeps a scenario from being played as it stands, as `check` would say it.
+pub fn unplayable(scenario: Scenario, config: &Config) -> Option<Diagnostic> {
+    let overrides = Overrides { max_conversations: usize::MAX, ..Overrides::default() };
+    let plan = Plan::new(vec![scenario], &overrides).ok()?;
+    let tokenizer_of = |model: &str| resolve(config, model).map(|model| model.tokenizer).unwrap_or_default();
+    let wrong = vendors::refused(&plan, config, None).into_iter().chain(bots::wrong(&plan, config));
+    wrong.chain(overflows(&plan, &tokenizer_of)).next()
 }
 
 /// Why a bot that keeps its history itself cannot take a talk over as it is, and what to do about it.

@@ -27,7 +27,7 @@ use super::exit::Exit;
 use super::models::CallSettings;
 use super::sources;
 use super::staged::{NotStaged, Staged};
-use crate::diagnostic::SourceFile;
+use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::model::{Params, Reply};
 use crate::provider::{self, CallError, ChatRequest};
 use crate::run::Model;
@@ -36,7 +36,7 @@ use crate::scenario::import::slug;
 use crate::scenario::load;
 use crate::text::escape::{no_command, visible};
 use asking::{Answer, Asking, Question};
-use bot::{NEW_SESSION, Sessions};
+use bot::{NEW_SESSION, Sessions, unplayable};
 use editor::{LineEditor, Typed};
 use entry::{Command, Entry, Wrong};
 use interrupts::Interrupts;
@@ -380,9 +380,13 @@ impl Session {
         let text = save::scenario(talk, Frame { name, params: &self.opening.params, stream });
         let source = Arc::new(SourceFile { path: file.display().to_string(), text });
         let (scenario, wrong) = load(&source, name, &sources::beside(Path::new("")));
-        if scenario.is_none() {
-            let why = wrong.first().map_or_else(String::new, |first| format!(": {}", first.message));
-            return self.wrong(&format!("this talk cannot be a scenario{why}"), None, Exit::NotWritten);
+        let wrong = match scenario {
+            Some(scenario) => unplayable(scenario, &self.opening.config),
+            None => wrong.into_iter().next(),
+        };
+        if let Some(Diagnostic { message, help, .. }) = wrong {
+            let message = format!("this talk cannot be played as a scenario: {message}");
+            return self.wrong(&message, help.as_deref(), Exit::NotWritten);
         }
         let (folder, file_name) = (file.parent().unwrap_or(Path::new("")), file.file_name().unwrap_or_default());
         let mut staged = Staged::new(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });

@@ -1,6 +1,7 @@
 //! Under what a talk goes on: another window, another persona, another model.
 
 use super::super::bots::TELLS_SYSTEM;
+use super::super::vendors::unsupported;
 use super::bot::{self, no_window, refused, untold};
 use super::scripted::persona;
 use super::{Exit, Session, Step};
@@ -66,6 +67,9 @@ impl Session {
             Ok(model) => model,
             Err(diagnostic) => return self.wrong(&diagnostic.message, diagnostic.help.as_deref(), Exit::BadInput),
         };
+        if let Some(wrong) = unsupported(&opening.config, name, &opening.params).into_iter().next() {
+            return self.wrong(&wrong.message, wrong.help.as_deref(), Exit::BadInput);
+        }
         let talk = &mut opening.talk;
         let (before, memory) = (talk.memory, Memory::of(&*model.chat));
         if let Some((message, help)) = refused(talk, name).filter(|_| memory.is_own()) {

@@ -11,6 +11,7 @@ use super::super::console::Console;
 use super::super::environment::Environment;
 use super::super::exit::Exit;
 use super::super::models::CallSettings;
+use super::super::vendors::unsupported;
 use super::super::{show_diagnostics, sources};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Params, Window};
@@ -21,8 +22,6 @@ use crate::text::nearest::nearest;
 
 /// A larger plan is refused: of a talk's the first conversation counts.
 const MOST: usize = 1_000_000;
-
-const WAY_OUT: &str = "`--model builtin` talks to the embedded model, which takes no key";
 
 /// Holds a talk.
 pub fn chat(args: &ChatArgs, global: &Global, console: &Console) -> Exit {
@@ -64,10 +63,11 @@ fn open(args: &ChatArgs, global: &Global, console: &Console) -> Result<Opening, 
     let folder = config.folder().map(Path::to_owned).unwrap_or_default();
     let settings = CallSettings { timeout, retries: args.retries, rates: config.limits.rates, budget: None, folder };
     let name = known.talk.setting.model.clone();
-    let model = chat::connect(&config, &name, &settings, args.allow_run).map_err(|diagnostic| {
-        let is_without_key = diagnostic.code == Code::MissingApiKey;
-        bad(&[if is_without_key { diagnostic.help(WAY_OUT) } else { diagnostic }])
-    })?;
+    let model = chat::connect(&config, &name, &settings, args.allow_run).map_err(|diagnostic| bad(&[diagnostic]))?;
+    let wrong = unsupported(&config, &name, &known.params);
+    if !wrong.is_empty() {
+        return Err(bad(&wrong));
+    }
     known.talk.memory = Memory::of(&*model.chat);
     if known.talk.memory.is_own() {
         if let Some((message, help)) = chat::refused(&known.talk, &name) {
