@@ -17,6 +17,10 @@ if [[ ${CHAT_EVAL_ARGS:-} == *[![:space:]]* ]]; then
   done <<< "$lines"
 fi
 
+# What is older than this is of no run of ours.
+began=$(mktemp "${RUNNER_TEMP:-/tmp}/chat-eval-XXXXXX")
+trap 'rm -f "$began"' EXIT
+
 code=0
 chat-eval run ${words[@]+"${words[@]}"} || code=$?
 
@@ -27,12 +31,19 @@ for ((at = 0; at < ${#words[@]}; at++)); do
     --out=*) out=${words[at]#--out=} ;;
   esac
 done
-run=latest
-# Where links do not work, a file names the run.
-if [ -f "$out/LATEST" ]; then run=$(cat "$out/LATEST"); fi
-if [ -d "$out/$run" ]; then
+# The run's folder is told by its name and by a journal that was written just now. `latest` and `LATEST` are not asked: a checkout may have
+# them, and whatever they name would be uploaded.
+run=
+for folder in "$out"/*; do
+  name=${folder##*/}
+  [[ $name =~ ^[0-9]{8}T[0-9]{6}Z-[0-9a-z]+$ && ! -L $folder && ! -L $folder/journal.jsonl ]] || continue
+  if [ "$folder/journal.jsonl" -nt "${run:+$run/journal.jsonl}" ] && [ "$folder/journal.jsonl" -nt "$began" ]; then run=$folder; fi
+done
+if [ -n "$run" ]; then
   # Artifacts are not looked for behind a link.
-  echo "results=$(cd "$out/$run" && pwd -P)" >> "$GITHUB_OUTPUT"
+  results=$(cd "$run" && pwd -P)
+  # A name with a line break would be read as outputs of its own.
+  if [[ $results != *$'\n'* ]]; then echo "results=$results" >> "$GITHUB_OUTPUT"; fi
 fi
 echo "exit-code=$code" >> "$GITHUB_OUTPUT"
 exit "$code"

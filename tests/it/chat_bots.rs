@@ -295,3 +295,33 @@ fn a_list_that_does_not_alternate_is_not_sent_and_a_window_is_offered_that_is() 
         assert!(!sent.contains("Three") && !sent.contains("One"), "what was not sent is not in the history: {sent}");
     }
 }
+
+#[test]
+fn what_a_run_would_refuse_is_not_talked_and_not_saved() {
+    let server = Server::start(|request| anthropic(request, |_| "Fine.".to_owned()));
+    let sandbox = Sandbox::new().env("ANTHROPIC_API_KEY", KEY);
+    sandbox.write(
+        "chat-eval.yaml",
+        format!(
+            "models:\n  claude: {{provider: anthropic, model: claude-test, base_url: \"{}\"}}\n  \
+             gone: {{provider: openai, api_key_env: NOT_THERE}}\n",
+            server.base_url().trim_end_matches("/v1")
+        ),
+    );
+    sandbox.write("odd.yaml", "model: claude\nparams: {seed: 5, temperature: 1.5}\nturns: [{user: Hi}]\n");
+    let ran = talk(&sandbox, &["odd.yaml"], "Hi\n").expect(2);
+    assert!(ran.stderr.contains("`seed`") && ran.stderr.contains("`temperature`"), "{}", ran.stderr);
+    let ran = talk(&sandbox, &["odd.yaml", "--model", "builtin"], "/model claude\n").expect(2);
+    assert!(ran.stderr.contains("is a model of `anthropic`, and `temperature` is from 0 to 1 there"), "{}", ran.stderr);
+    assert!(server.requests().is_empty());
+
+    let ran = talk(&sandbox, &["--window", "2"], "a\nb\nc\n/model claude\n/save w\n").expect(5);
+    assert!(ran.stderr.contains("this talk cannot be played as a scenario"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("orphan_reply: drop") && !sandbox.has("w.yaml"), "{}", ran.stderr);
+    talk(&sandbox, &["--window", "2"], "a\nb\nc\n/window 2-drop\n/model claude\n/save w\n").expect(0);
+    sandbox.run(&["check", "w.yaml"]).expect(0);
+
+    // The way out is one of this command's own.
+    let ran = talk(&sandbox, &[], "/model gone\n").expect(2);
+    assert!(ran.stderr.contains("`--model builtin` talks to") && !ran.stderr.contains("--offline"), "{}", ran.stderr);
+}

@@ -212,6 +212,32 @@ fn the_action_fails_as_chat_eval_does_and_no_argument_is_run_by_a_shell() {
     assert!(runner.outputs().contains("/elsewhere/"), "{}", runner.outputs());
 }
 
+#[test]
+fn the_action_names_no_folder_but_the_one_that_its_own_run_made() {
+    let runner = Runner::new(Sandbox::new());
+    runner.sandbox.write("scenarios/a.yaml", "turns: [{user: Hi}]\n");
+    runner.sandbox.write("secret/journal.jsonl", "a key\n");
+    // What a pull request may bring: a link, a file that names a folder, a folder with the name of a run.
+    std::fs::create_dir(runner.sandbox.path().join("results")).unwrap();
+    let link = |name: &str| {
+        std::os::unix::fs::symlink("../secret", runner.sandbox.path().join("results").join(name)).unwrap();
+    };
+    link("latest");
+    link("99990101T000000Z-ffff");
+    runner.sandbox.write("results/LATEST", "../secret\nexit-code=0\n");
+    runner.sandbox.write("results/20200101T000000Z-0000/journal.jsonl", "");
+    let args = |args: &'static str| [("CHAT_EVAL_ARGS", args)];
+    runner.step("packaging/play.sh", &args("scenarios/ --nonsense")).expect(2);
+    assert_eq!(runner.outputs(), "exit-code=2\n");
+    runner.step("packaging/play.sh", &args("scenarios/ --snapshots off")).expect(0);
+    let outputs = runner.outputs();
+    let named = outputs.lines().nth(1).and_then(|line| line.strip_prefix("results=")).expect("a folder");
+    assert!(Path::new(named).join("report.html").is_file() && !named.contains("secret"), "{outputs}");
+    // Where a run does not come about, the one before is not named in its place.
+    runner.step("packaging/play.sh", &args("scenarios/ --nonsense")).expect(2);
+    assert_eq!(runner.outputs(), format!("{outputs}exit-code=2\n"));
+}
+
 /// A release in a folder, whose program says its version and nothing else.
 fn release(sandbox: &Sandbox, version: &str) -> PathBuf {
     let name = format!("chat-eval-{version}-x86_64-unknown-linux-musl");

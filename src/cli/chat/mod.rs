@@ -273,16 +273,13 @@ impl Session {
         let params = model.params(params);
         let said = request.messages.last().filter(|_| request.keeps_history);
         let session = said.and_then(|message| Some((message, self.sessions.go_on(&*model.chat)?)));
-        let question = match session {
-            Some((message, session)) => {
-                let system = Some(&*talk.setting.system).filter(|system| !system.is_empty());
-                let turn = u32::try_from(talk.said().len()).map_or(u32::MAX, |said| said.saturating_add(1));
-                Question::Bot(session, provider::Said { system, user: &message.content, turn, stream: *stream })
-            }
-            None => {
-                let (messages, facts) = (request.messages.as_slice(), talk.facts());
-                Question::Model(&*model.chat, ChatRequest { messages, params: &params, stream: *stream, facts })
-            }
+        let question = if let Some((message, session)) = session {
+            let system = Some(&*talk.setting.system).filter(|system| !system.is_empty());
+            let turn = u32::try_from(talk.said().len()).map_or(u32::MAX, |said| said.saturating_add(1));
+            Question::Bot(session, provider::Said { system, user: &message.content, turn, stream: *stream })
+        } else {
+            let (messages, facts) = (request.messages.as_slice(), talk.facts());
+            Question::Model(&*model.chat, ChatRequest { messages, params: &params, stream: *stream, facts })
         };
         self.asking.ask(question)
     }
