@@ -198,7 +198,8 @@ impl Session {
         let mut session = OnTerminal::start(command_line, 24, 100);
         let mut said = session.ask(None, ASKS);
         for line in shown.lines().filter_map(|line| line.strip_prefix(ASKS)) {
-            said += &format!("{ASKS}{line}\n{}", session.ask(Some(line), ASKS));
+            let answer = session.ask(Some(line), ASKS);
+            said.extend([ASKS, line, "\n", &answer]);
         }
         session.press("\u{4}");
         session.leave().expect(0);
