@@ -1,6 +1,7 @@
 //! `--help`: what it says, at 80 columns, and that every example in it works. Completions and manual pages, which are made from it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::readme::COMMANDS;
 use crate::support::sandbox::{Ran, Sandbox};
@@ -27,10 +28,10 @@ fn help_of_the_program_lists_all_commands_and_these_are_all() {
 fn what_help_says() {
     let mut all = String::new();
     for arguments in [&["-h"][..], &["--help"], &["run", "-h"], &["run", "--help"]] {
-        all += &format!("$ chat-eval {}\n{}\n", arguments.join(" "), said(arguments));
+        let _ = writeln!(all, "$ chat-eval {}\n{}", arguments.join(" "), said(arguments));
     }
     for command in COMMANDS.iter().filter(|command| **command != "run") {
-        all += &format!("$ chat-eval {command} --help\n{}\n", said(&[command, "--help"]));
+        let _ = writeln!(all, "$ chat-eval {command} --help\n{}", said(&[command, "--help"]));
     }
     // Where nothing is said, the help ends lines with blanks.
     let all: Vec<&str> = all.lines().map(str::trim_end).collect();
@@ -239,13 +240,14 @@ fn there_is_a_manual_page_of_every_command_and_a_package_gets_them_all() {
 
 #[test]
 fn groff_sets_the_manual_pages_without_a_warning() {
+    let bold = regex::Regex::new("\u{1b}\\[[0-9;]*m|.\u{8}").unwrap();
     for command in [""].iter().chain(&COMMANDS) {
         let page = if command.is_empty() { said(&["man"]) } else { said(&["man", command]) };
         let Some(set) = feed("groff", &["-man", "-Tascii", "-ww", "-Wbreak"], &page) else { return };
         let set = set.expect(0);
         assert!(set.stderr.is_empty(), "{command}: {}", set.stderr);
         // Bold is struck over, or said by an escape.
-        let text = regex::Regex::new("\u{1b}\\[[0-9;]*m|.\u{8}").unwrap().replace_all(&set.stdout, "").into_owned();
+        let text = bold.replace_all(&set.stdout, "").into_owned();
         for part in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "chat-eval"] {
             assert!(text.contains(part), "{command}: {part}\n{text}");
         }
