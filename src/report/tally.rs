@@ -43,11 +43,11 @@ impl Usage {
     fn count_turn(&mut self, turn: &TurnDone) {
         self.count(turn);
         if let Some(usage) = turn.usage {
-            add(&mut self.tokens_sent, Some(usage.sent));
-            add(&mut self.tokens_reply, Some(usage.reply));
+            count(&mut self.tokens_sent, Some(usage.sent));
+            count(&mut self.tokens_reply, Some(usage.reply));
             if turn.tokens_full_history.is_some() {
-                self.tokens_compared += usage.sent;
-                add(&mut self.tokens_full_history, turn.tokens_full_history);
+                self.tokens_compared = self.tokens_compared.saturating_add(usage.sent);
+                count(&mut self.tokens_full_history, turn.tokens_full_history);
             }
         }
     }
@@ -55,7 +55,7 @@ impl Usage {
     fn count_beside(&mut self, call: &TurnDone) {
         self.count(call);
         self.judge_calls += u64::from(is_call(call));
-        add(&mut self.judge_tokens, call.usage.map(|usage| usage.sent + usage.reply));
+        count(&mut self.judge_tokens, call.usage.map(crate::model::Usage::total));
     }
 
     fn count(&mut self, turn: &TurnDone) {
@@ -76,11 +76,11 @@ impl Usage {
         self.judge_calls += other.judge_calls;
         self.retries += other.retries;
         self.replies.add(&other.replies);
-        add(&mut self.tokens_sent, other.tokens_sent);
-        add(&mut self.tokens_reply, other.tokens_reply);
-        add(&mut self.judge_tokens, other.judge_tokens);
-        add(&mut self.tokens_full_history, other.tokens_full_history);
-        self.tokens_compared += other.tokens_compared;
+        count(&mut self.tokens_sent, other.tokens_sent);
+        count(&mut self.tokens_reply, other.tokens_reply);
+        count(&mut self.judge_tokens, other.judge_tokens);
+        count(&mut self.tokens_full_history, other.tokens_full_history);
+        self.tokens_compared = self.tokens_compared.saturating_add(other.tokens_compared);
         add(&mut self.cost_usd, other.cost_usd);
         add(&mut self.reserved_usd, other.reserved_usd);
         add(&mut self.latency_ms, other.latency_ms);
@@ -89,7 +89,7 @@ impl Usage {
     /// Tokens of the turns' requests and replies together, where known.
     #[must_use]
     pub fn tokens(&self) -> Option<u64> {
-        self.tokens_sent.map(|sent| sent + self.tokens_reply.unwrap_or(0))
+        self.tokens_sent.map(|sent| sent.saturating_add(self.tokens_reply.unwrap_or(0)))
     }
 
     /// The share of the whole history's tokens that the windows saved, 0 to 1; `None` where it is not known.
@@ -107,11 +107,13 @@ fn is_call(call: &TurnDone) -> bool {
 }
 
 /// What is known stays known: a sum is empty only where every part is.
-fn add<T: Copy + std::ops::Add<Output = T>>(sum: &mut Option<T>, part: Option<T>) {
-    *sum = match (*sum, part) {
-        (Some(sum), Some(part)) => Some(sum + part),
-        (sum, part) => sum.or(part),
-    };
+fn add(sum: &mut Option<f64>, part: Option<f64>) {
+    *sum = sum.zip(part).map(|(sum, part)| sum + part).or(*sum).or(part);
+}
+
+/// The same of numbers that a journal may have from anybody: a sum that would overflow stays at the greatest.
+fn count(sum: &mut Option<u64>, part: Option<u64>) {
+    *sum = sum.zip(part).map(|(sum, part)| sum.saturating_add(part)).or(*sum).or(part);
 }
 
 /// The trials of one check.

@@ -73,6 +73,30 @@ fn messages_are_sent_as_data_and_the_key_is_shown_nowhere() {
 }
 
 #[test]
+fn more_tokens_than_a_call_can_have_are_none_and_a_journal_that_has_them_is_reported_and_goes_on() {
+    let greatest = u64::MAX;
+    let server = Server::start(move |_| Answer::json(&json!({"reply": "bye", "t": {"in": greatest, "out": greatest}})));
+    let sandbox = sandbox(&server, "usage: {sent: $.t.in, reply: $.t.out}");
+    run(&sandbox, &[]).expect(0);
+    let tokens = |sandbox: &Sandbox| sandbox.rows("summary.csv")[0]["tokens_sent"].clone();
+    assert_eq!(tokens(&sandbox), "", "nothing is known");
+    let journal = sandbox.run_folder().join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let usage = format!("\"usage\":{{\"sent\":{greatest},\"reply\":{greatest}}},\"attempts\"");
+    // As of a run that was killed before its end.
+    let lines = text
+        .lines()
+        .filter(|line| !["conversation", "stop"].iter().any(|end| line.contains(&format!("{{\"event\":\"{end}\""))));
+    let text: String = lines.map(|line| line.replace("\"attempts\"", &usage) + "\n").collect();
+    std::fs::write(&journal, text).unwrap();
+    sandbox.run(&["report", "latest"]);
+    assert_eq!(tokens(&sandbox), greatest.to_string());
+    // The conversation had no end, and is said anew.
+    sandbox.run(&["run", "--resume"]).expect(0);
+    assert_eq!(tokens(&sandbox), "");
+}
+
+#[test]
 fn without_more_than_a_url_a_bot_is_sent_message_and_session_and_answers_with_a_reply() {
     let server = saying("Good bye.");
     let sandbox = sandbox(&server, "");

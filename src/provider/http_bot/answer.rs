@@ -10,15 +10,10 @@ use tokio::time::{Instant, timeout_at};
 use super::HttpBotConfig;
 use super::events::Events;
 use crate::model::{JsonPath, Reply, Usage};
-use crate::provider::attempt::failure;
+use crate::provider::attempt::{ErrorObject, LONGEST_BODY, count, error_body, failure, too_long};
 use crate::provider::secrets::{MaskedPieces, Secrets};
 use crate::provider::{CallError, ChatReply, Observer};
 
-/// The longest body that is read, in bytes.
-const LONGEST_BODY: usize = 64 << 20;
-/// How much is read of an error's body, in bytes, and for how long.
-const LONGEST_ERROR_BODY: usize = 64 << 10;
-const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 /// How many times as long as it may be silent a stream may take in all.
 const WHOLE: u32 = 10;
 
@@ -293,7 +288,7 @@ impl Reading<'_> {
             read.finish_reason = reason.map(|reason| self.secrets.mask(reason)).or(read.finish_reason.take());
         }
         if let Some(at) = &self.config.usage {
-            let number = |path: &JsonPath| path.find(answer).into_iter().find_map(|(_, found)| found.as_u64());
+            let number = |path: &JsonPath| path.find(answer).into_iter().find_map(|(_, found)| count(found.as_u64()));
             let usage = number(&at.sent).zip(number(&at.reply));
             read.usage = usage.map(|(sent, reply)| Usage { sent, reply, estimated: false }).or(read.usage);
         }
@@ -415,23 +410,4 @@ fn whole_characters(bytes: &mut Vec<u8>, is_end: bool) -> Result<String, CallErr
     }
     let whole: Vec<u8> = bytes.drain(..length).collect();
     Ok(String::from_utf8(whole).unwrap_or_default())
-}
-
-fn too_long() -> CallError {
-    CallError::Malformed(format!("the answer is longer than {} MiB", LONGEST_BODY >> 20))
-}
-
-/// What can be had of an error's body. A body that breaks or hangs must not take the status with it.
-async fn error_body(mut response: Response) -> String {
-    let mut body = Vec::new();
-    let read = async {
-        while let Ok(Some(piece)) = response.chunk().await {
-            body.extend_from_slice(&piece);
-            if body.len() >= LONGEST_ERROR_BODY {
-                break;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(ERROR_BODY_WAIT, read).await;
-    String::from_utf8_lossy(&body).into_owned()
 }
