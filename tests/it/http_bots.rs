@@ -144,6 +144,21 @@ fn a_session_may_be_taken_from_the_first_answer() {
     run(&sandbox, &[]).expect(0);
     let cookies: Vec<_> = server.requests().iter().map(|request| request.header("cookie").map(str::to_owned)).collect();
     assert_eq!(cookies, [None, Some("sid=7".to_owned())]);
+    // One of a load balancer stands before the bot's own; one is set twice, and one is taken back.
+    let server = Server::start(|request| {
+        let is_known =
+            request.header("cookie").is_some_and(|cookie| cookie.contains("sid=7") && cookie.contains("lb=a"));
+        let reply = if is_known { "bye" } else { "Who are you?" };
+        let answer = Answer::json(&json!({"reply": reply})).header("Set-Cookie", "lb=a; Path=/; HttpOnly");
+        let answer = answer.header("Set-Cookie", "sid=6").header("Set-Cookie", "old=1; Max-Age=0");
+        answer.header("Set-Cookie", "sid=7; Max-Age=60; Secure")
+    });
+    let balanced = self::sandbox(
+        &server,
+        "headers: {Cookie: \"{{ session }}\"}\nbody: {message: \"{{ message }}\"}\nsession: {header: Set-Cookie}",
+    );
+    run(&balanced, &[]).expect(0);
+    assert_eq!(server.requests()[1].header("cookie"), Some("lb=a; sid=7"));
     let server = saying("bye");
     let missing = self::sandbox(&server, "session: {path: $.id}");
     run(&missing, &["--retries", "0"]).expect(3);
@@ -170,6 +185,18 @@ fn streams_of_events_and_of_text_are_read_and_half_of_one_is_no_reply() {
             Ok("Good bye"),
         ),
         ("data: oops\n\n", path, Err("the data of an event is not JSON: \"oops\"")),
+        (
+            "event: error\ndata: {\"message\": \"no model\"}\n\n",
+            "stream: {events: $.delta}",
+            Err("the stream has an error in it: \"{\"message\": \"no model\"}\""),
+        ),
+        ("event: error\n\n", "stream: {events: data}", Err("the stream has an error in it: it is empty")),
+        (
+            "data: {\"error\": {\"message\": \"no model\"}, \"delta\": null}\n\n",
+            "stream: {events: $.delta}",
+            Err("the stream has an error in it: \"{\"error\": {\"message\": \"no model\"}, \"delta\": null}\""),
+        ),
+        ("data: {\"error\": null}\n\n", "stream: {events: $.delta}", Ok("Good bye")),
         ("", "stream: {events: $.text}", Err("no event of the stream has a text at `$.text`")),
         ("", "", Err("the answer is a stream of events; `stream:` in the config says how they are read")),
     ] {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use http::header::HeaderMap;
+use http::header::{HeaderMap, SET_COOKIE};
 use reqwest::Response;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::HttpBotConfig;
-use super::events::Events;
+use super::events::{Event, Events};
 use crate::model::{JsonPath, Reply, Usage};
 use crate::provider::attempt::{ErrorObject, LONGEST_BODY, count, error_body, failure, too_long};
 use crate::provider::secrets::{MaskedPieces, Secrets};
@@ -40,7 +40,7 @@ pub struct SessionAt {
 pub enum SessionPlace {
     /// In the JSON; of a stream in the first event that has it.
     Path(JsonPath),
-    /// In a header; of `Set-Cookie` the cookie, as `Cookie` has it.
+    /// In a header; of `Set-Cookie` all cookies, as `Cookie` has them.
     Header(String),
 }
 
@@ -55,10 +55,12 @@ impl SessionAt {
 
     fn in_headers(&self, headers: &HeaderMap) -> Option<Value> {
         let SessionPlace::Header(name) = &self.place else { return None };
-        let value = headers.get(name)?.to_str().ok()?;
-        let is_cookie = name.eq_ignore_ascii_case("set-cookie");
-        let value = if is_cookie { value.split(';').next().unwrap_or_default() } else { value };
-        Some(value.trim()).filter(|value| !value.is_empty()).map(Value::from)
+        let value = if name.eq_ignore_ascii_case("set-cookie") {
+            cookies(headers)
+        } else {
+            headers.get(name)?.to_str().ok()?.trim().to_owned()
+        };
+        Some(value).filter(|value| !value.is_empty()).map(Value::from)
     }
 
     fn in_json(&self, answer: &Value) -> Option<Value> {
@@ -248,8 +250,8 @@ impl Reading<'_> {
                         Some(piece) => events.push(piece),
                         None => events.finish().into_iter().collect(),
                     };
-                    for data in ended {
-                        found.event(&mut growing, &data, (at, done.as_ref()))?;
+                    for event in ended {
+                        found.event(&mut growing, &event, (at, done.as_ref()))?;
                         if found.is_done {
                             break;
                         }
@@ -308,9 +310,13 @@ impl Found {
     fn event(
         &mut self,
         growing: &mut Growing<'_>,
-        data: &str,
+        event: &Event,
         (at, done): (&Pieces, Option<&Mark>),
     ) -> Result<(), CallError> {
+        let data = &*event.data;
+        if event.is_error {
+            return Err(told_error(growing.reading.secrets, data));
+        }
         if matches!(done, Some(Mark::Data(_))) && done.is_some_and(|done| done.is(data, None)) {
             self.is_done = true;
             return Ok(());
@@ -329,6 +335,10 @@ impl Found {
                 return Err(failure::malformed("the data of an event is not JSON", &data));
             }
         };
+        let has_piece = text.as_ref().is_some_and(|text| !text.is_empty());
+        if !has_piece && json.as_ref().is_some_and(|json| ErrorObject::in_answer(json).is_some()) {
+            return Err(told_error(growing.reading.secrets, data));
+        }
         let is_last = done.is_some_and(|done| done.is(data, json.as_ref()));
         if let Some(text) = text {
             self.has_text = true;
@@ -385,6 +395,30 @@ impl Growing<'_> {
         self.read.latency = self.reading.started.elapsed();
         self.read
     }
+}
+
+/// What a bot says of its failure in the middle of a stream, whose status was good. What came before it is no reply.
+fn told_error(secrets: &Secrets, data: &str) -> CallError {
+    failure::malformed("the stream has an error in it", &secrets.mask(data.to_owned()))
+}
+
+/// The cookies that an answer sets, as a client sends them back: of one name the last, and none that is taken back.
+fn cookies(headers: &HeaderMap) -> String {
+    let mut kept: Vec<(&str, &str)> = Vec::new();
+    for line in headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok()) {
+        let mut parts = line.split(';').map(str::trim);
+        let Some((name, value)) = parts.next().and_then(|cookie| cookie.split_once('=')) else { continue };
+        let (name, value) = (name.trim(), value.trim());
+        kept.retain(|(known, _)| *known != name);
+        let is_gone = |part: &str| {
+            let age = part.split_once('=').filter(|(key, _)| key.trim().eq_ignore_ascii_case("max-age"));
+            age.and_then(|(_, age)| age.trim().parse::<i64>().ok()).is_some_and(|age| age <= 0)
+        };
+        if !parts.any(is_gone) {
+            kept.push((name, value));
+        }
+    }
+    kept.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
 }
 
 /// The texts that a path finds, one behind the other; `null` is an empty one. `None` where it finds none.
