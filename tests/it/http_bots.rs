@@ -329,6 +329,8 @@ fn what_is_wrong_with_a_bot_in_the_config_is_said_at_its_place() {
         ("reply: $.[", "error[invalid-path]"),
         ("headers: {Authorization: Bearer abc}", "error[key-in-config]: the header `Authorization` carries a key"),
         ("stream: sse", "error[unknown-word]: `stream` is `text` or a map"),
+        ("headers: {X-Session-Token: abc}", "error[key-in-config]: the header `X-Session-Token` carries a key"),
+        ("headers: {Cookie: \"id={{ turn }}\"}", "error[key-in-config]"),
         ("session: {path: $.a, header: b}", "error[exclusive-keys]"),
         ("session: {first: x}", "error[missing-key]: `session` has neither"),
         ("base_url: x", "error[unknown-key]: `base_url` is no key of the model `bot`"),
@@ -342,6 +344,24 @@ fn what_is_wrong_with_a_bot_in_the_config_is_said_at_its_place() {
         assert!(ran.stderr.contains(expected), "{keys}: {expected}\n{}", ran.stderr);
     }
     let sandbox = Sandbox::new().env("MY_BOT_KEY", "bot-secret-1");
+    // A place is no key, and neither is a name that only looks like one.
+    let named =
+        sandbox(&server, "headers: {X-Idempotency-Key: \"{{ session }}\", X-Key: \"{{ turn }}\", X-Author: me}");
+    named.run(&["check", "s"]).expect(0);
+    let url = |query: &str| {
+        let config = named.read("chat-eval.yaml");
+        named.write("chat-eval.yaml", config.replace("/chat\"", &format!("/chat?{query}\"")));
+        let ran = named.run(&["check", "s"]);
+        named.write("chat-eval.yaml", config);
+        ran
+    };
+    url("max_tokens=5").expect(0);
+    let ran = url("a=1&api_key=abc").expect(2);
+    assert!(
+        ran.stderr.contains("error[key-in-config]: the parameter `api_key` of the URL carries a key"),
+        "{}",
+        ran.stderr
+    );
     sandbox.write("s/one.yaml", TURNS);
     sandbox.write("chat-eval.yaml", "model: bot\nmodels: {bot: {provider: http, url: \"http://example.com/\", headers: {X-Key: \"${MY_BOT_KEY}\"}}}\n");
     let ran = run(&sandbox, &[]).expect(2);
