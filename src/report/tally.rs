@@ -164,6 +164,8 @@ pub struct Tally {
     pub ends: EndCounts,
     /// Its conversations that could not be carried through.
     pub broken: u32,
+    /// Some of these outcomes are those of a bot that keeps its history itself: where the fact was visible is unknown.
+    pub is_unseen: bool,
     /// What its calls took.
     pub usage: Usage,
     /// Milliseconds of each call that was measured, in plan order.
@@ -186,6 +188,7 @@ impl Tally {
             retention_checks: 0,
             ends: EndCounts::default(),
             broken: 0,
+            is_unseen: false,
             usage: Usage::default(),
             latencies_ms: Vec::new(),
             ttfts_ms: Vec::new(),
@@ -212,16 +215,17 @@ impl Tally {
         }
         add(&mut self.usage.reserved_usd, record.unsettled.usd());
         for check in &record.checks {
-            self.add_check(check);
+            self.add_check(check, record.begin.keeps_history);
         }
         let retention_checks = record.checks.iter().filter(|check| check.retention.is_some()).count();
         self.retention_checks = self.retention_checks.max(u32::try_from(retention_checks).unwrap_or(u32::MAX));
     }
 
-    fn add_check(&mut self, check: &CheckDone) {
+    fn add_check(&mut self, check: &CheckDone, keeps_history: bool) {
         self.verdicts.count(check.verdict);
         if let Some(outcome) = check.retention.as_ref().and_then(|retention| retention.outcome) {
             self.outcomes.count(outcome);
+            self.is_unseen |= keeps_history;
         }
         let trials = self.checks.entry(check.index).or_default();
         trials.verdicts.push(check.verdict);
