@@ -405,6 +405,15 @@ fn the_system_prompt_goes_where_the_body_has_a_place_for_it_and_is_missed_aloud_
     let ran = run(&sandbox, &[]).expect(0);
     assert!(ran.stderr.contains("warning: `bot` is not told the system prompts of the scenarios"), "{}", ran.stderr);
     let told =
+    for command in ["check", "plan"] {
+        let ran = sandbox.run(&[command, "s"]).expect(0);
+        assert!(
+            ran.stderr.contains("warning: `bot` is not told the system prompts of the scenarios"),
+            "{}",
+            ran.stderr
+        );
+        assert!(command == "plan" || ran.stdout.contains("no errors, 1 warning"), "{}", ran.stdout);
+    }
         self::sandbox(&server, "body: '{\"m\": \"{{ message }}\", \"s\": {{ session }}, \"sys\": {{ system }}}'");
     told.write("s/one.yaml", format!("persona: Be kind.\n{TURNS}"));
     let ran = run(&told, &[]).expect(0);
