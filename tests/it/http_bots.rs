@@ -296,6 +296,7 @@ fn a_bot_that_keeps_its_history_is_not_asked_what_it_cannot_be_asked() {
     refused(TURNS, &["--cassettes", "record"], "what `bot` says is not recorded");
     refused(TURNS, &["--history", "pinned"], "no earlier replies can be pinned on `bot`");
     refused(TURNS, &["--window", "3"], "the window `3` cannot hold");
+    refused(TURNS, &["--window", "3"], "help: leave `--window` or `window` out: the bot alone decides what it keeps");
     // A check that is for other models alone asks nothing of it.
     sandbox.write("s/one.yaml", "turns: [{user: Hi, expect: [{sent: {max_messages: 3}, models: [gpt-*]}]}]\n");
     run(&sandbox, &[]).expect(0);
@@ -328,9 +329,9 @@ fn what_is_wrong_with_a_bot_in_the_config_is_said_at_its_place() {
         ("body: '{\"m\": {{ message }}'", "error[template-syntax]: the body is no JSON"),
         ("reply: $.[", "error[invalid-path]"),
         ("headers: {Authorization: Bearer abc}", "error[key-in-config]: the header `Authorization` carries a key"),
-        ("stream: sse", "error[unknown-word]: `stream` is `text` or a map"),
         ("headers: {X-Session-Token: abc}", "error[key-in-config]: the header `X-Session-Token` carries a key"),
         ("headers: {Cookie: \"id={{ turn }}\"}", "error[key-in-config]"),
+        ("stream: sse", "error[unknown-word]: `stream` is `text` or a map"),
         ("session: {path: $.a, header: b}", "error[exclusive-keys]"),
         ("session: {first: x}", "error[missing-key]: `session` has neither"),
         ("base_url: x", "error[unknown-key]: `base_url` is no key of the model `bot`"),
@@ -343,7 +344,6 @@ fn what_is_wrong_with_a_bot_in_the_config_is_said_at_its_place() {
         let ran = run(&sandbox(&server, keys), &[]).expect(2);
         assert!(ran.stderr.contains(expected), "{keys}: {expected}\n{}", ran.stderr);
     }
-    let sandbox = Sandbox::new().env("MY_BOT_KEY", "bot-secret-1");
     // A place is no key, and neither is a name that only looks like one.
     let named =
         sandbox(&server, "headers: {X-Idempotency-Key: \"{{ session }}\", X-Key: \"{{ turn }}\", X-Author: me}");
@@ -362,6 +362,7 @@ fn what_is_wrong_with_a_bot_in_the_config_is_said_at_its_place() {
         "{}",
         ran.stderr
     );
+    let sandbox = Sandbox::new().env("MY_BOT_KEY", "bot-secret-1");
     sandbox.write("s/one.yaml", TURNS);
     sandbox.write("chat-eval.yaml", "model: bot\nmodels: {bot: {provider: http, url: \"http://example.com/\", headers: {X-Key: \"${MY_BOT_KEY}\"}}}\n");
     let ran = run(&sandbox, &[]).expect(2);
@@ -404,7 +405,6 @@ fn the_system_prompt_goes_where_the_body_has_a_place_for_it_and_is_missed_aloud_
     sandbox.write("s/one.yaml", format!("persona: Be kind.\n{TURNS}"));
     let ran = run(&sandbox, &[]).expect(0);
     assert!(ran.stderr.contains("warning: `bot` is not told the system prompts of the scenarios"), "{}", ran.stderr);
-    let told =
     for command in ["check", "plan"] {
         let ran = sandbox.run(&[command, "s"]).expect(0);
         assert!(
@@ -414,6 +414,7 @@ fn the_system_prompt_goes_where_the_body_has_a_place_for_it_and_is_missed_aloud_
         );
         assert!(command == "plan" || ran.stdout.contains("no errors, 1 warning"), "{}", ran.stdout);
     }
+    let told =
         self::sandbox(&server, "body: '{\"m\": \"{{ message }}\", \"s\": {{ session }}, \"sys\": {{ system }}}'");
     told.write("s/one.yaml", format!("persona: Be kind.\n{TURNS}"));
     let ran = run(&told, &[]).expect(0);

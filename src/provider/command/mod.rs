@@ -157,7 +157,8 @@ impl Talk {
         };
         let ended = tokio::time::timeout(settings.timeout, turn).await;
         let end = ended.map_err(|_| {
-            format!("the program took longer than {} for one turn and was ended", failure::seconds(settings.timeout))
+            let time = failure::seconds(settings.timeout);
+            format!("the program took longer than {time} for one turn and was ended (an answer that stays in a buffer is none: `print(…, flush=True)`)")
         })??;
         Ok(growing.finish(end))
     }
