@@ -143,7 +143,9 @@ pub fn no_triage(plan: &Plan, config: &Config) -> Vec<Diagnostic> {
 /// Says what is not wrong and not meant either, and how much of it there is.
 pub fn warn(plan: &Plan, config: &Config, console: &Console) -> usize {
     let warnings = warnings(plan, config);
-    warnings.iter().for_each(|warning| console.error(&no_command(&visible(warning))));
+    for warning in &warnings {
+        console.error(&no_command(&visible(warning)));
+    }
     warnings.len()
 }
 
