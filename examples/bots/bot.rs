@@ -105,7 +105,7 @@ pub fn read(messages: &[Message]) -> String {
             .flat_map(|(_, text)| text.bytes())
             .fold(7_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 9000);
         format!("Your ticket is T-{} in the queue.", 1000 + number)
-    } else if let Some(asked) = user.strip_prefix("What's my ").and_then(|rest| rest.strip_suffix('?')) {
+    } else if let Some(asked) = user.split_once("What's my ").and_then(|(_, rest)| rest.strip_suffix('?')) {
         match before.iter().rev().find_map(|(_, text)| stated(text, asked)) {
             Some(value) => format!("Your {asked} is {value}."),
             None => "I don't know. You haven't told me.".to_owned(),

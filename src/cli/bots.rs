@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::args::{Cassettes, History, RunArgs};
 use super::config::{CommandConfig, Config, ProviderConfig};
+use super::console::Console;
 use super::lint::linted;
 use super::models::{CallSettings, placed, resolve, variable};
 use crate::diagnostic::{Code, Diagnostic};
@@ -16,6 +17,7 @@ use crate::provider::openai::SettingsError;
 use crate::provider::{ChatModel, Gate, RetryPolicy};
 use crate::run::plan::Plan;
 use crate::run::unseen::unseen;
+use crate::text::escape::{no_command, visible};
 
 /// How a bot comes to know the system prompt.
 pub const TELLS_SYSTEM: &str = "`{{ system }}` in its `body` tells it";
@@ -147,8 +149,17 @@ pub fn no_triage(plan: &Plan, config: &Config) -> Vec<Diagnostic> {
     refused.collect()
 }
 
+/// Says what is not wrong and not meant either, and how much of it there is.
+pub fn warn(plan: &Plan, config: &Config, console: &Console) -> usize {
+    let warnings = warnings(plan, config);
+    for warning in &warnings {
+        console.error(&no_command(&visible(warning)));
+    }
+    warnings.len()
+}
+
 /// What is not wrong and not meant either: system prompts that a bot is not told.
-pub fn warnings(plan: &Plan, config: &Config) -> Vec<String> {
+fn warnings(plan: &Plan, config: &Config) -> Vec<String> {
     let untold = bots(plan, config).filter(|name| {
         let told = resolve(config, name).map(|model| match model.provider {
             ProviderConfig::Http(bot) => bot.has(Place::System),

@@ -30,6 +30,45 @@ const COMMAND_KEYS: &[&str] = &["provider", "command", "env", "price", "tokenize
 const KEYS: [&str; 7] =
     ["authorization", "proxy-authorization", "api-key", "x-api-key", "x-auth-token", "x-access-token", "cookie"];
 
+/// What the names of other headers and of parameters end in that carry keys: `X-Session-Token`, `apikey`, but not `max_tokens`.
+const KEY_WORDS: [&str; 6] = ["key", "token", "secret", "cookie", "password", "passwd"];
+/// What such names end with that say something about a key, and are none: `X-Auth-Scheme`, `token_type`.
+const ABOUT_KEYS: [&str; 9] = ["type", "mode", "kind", "scheme", "provider", "version", "limit", "count", "name"];
+
+/// Whether a header or a parameter of this name carries a key.
+fn carries_key(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    if KEYS.contains(&name.as_str()) {
+        return true;
+    }
+    let words: Vec<&str> = name.split(|character: char| !character.is_ascii_alphanumeric()).collect();
+    // Of names of people: `X-Author`.
+    let is_auth = |word: &str| word.contains("auth") && (!word.contains("author") || word.contains("authori"));
+    let is_key = |word: &&str| is_auth(word) || KEY_WORDS.iter().any(|key| word.ends_with(key));
+    words.iter().any(is_key) && words.last().is_none_or(|last| !ABOUT_KEYS.contains(last))
+}
+
+/// Whether something of a value is written out, beside the places.
+fn is_written_out(value: &str) -> bool {
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once("{{") {
+        if !before.trim().is_empty() {
+            return true;
+        }
+        rest = after.split_once("}}").map_or("", |(_, rest)| rest);
+    }
+    !rest.trim().is_empty()
+}
+
+/// The first parameter of a URL that carries a key which is written out.
+fn key_in_query(url: &str) -> Option<String> {
+    let query = url.split('#').next()?.split_once('?')?.1;
+    query.split('&').filter_map(|pair| pair.split_once('=')).find_map(|(name, value)| {
+        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+        (is_written_out(value) && carries_key(&name)).then(|| name.into_owned())
+    })
+}
+
 /// The keys of a model whose provider is one of these; `None` where it is another.
 pub(super) fn keys(node: &Node) -> Option<&'static [&'static str]> {
     let Value::Map(entries) = &node.value else { return None };
@@ -44,7 +83,17 @@ pub(super) fn keys(node: &Node) -> Option<&'static [&'static str]> {
 /// Reads a bot behind a URL.
 pub(super) fn http(findings: &mut Findings, name: &str, fields: &Fields<'_>, node: &Node) -> Option<ProviderConfig> {
     let what = format!("the model `{name}`");
-    let url = fields.require(findings, "url", &what).and_then(|node| template(findings, node, "url", false));
+    let url = fields.require(findings, "url", &what).and_then(|node| {
+        let url = template(findings, node, "url", false)?;
+        if let Some(parameter) = key_in_query(url.as_str()) {
+            let message = format!(
+                "the parameter `{parameter}` of the URL carries a key, and keys come from the environment only"
+            );
+            let help = "a header takes it from there: `headers: {Authorization: \"Bearer ${MY_BOT_KEY}\"}`";
+            findings.error_help(Code::KeyInConfig, node, message, "", help);
+        }
+        Some(url)
+    });
     let method = fields.get("method").and_then(|node| findings.filled_text(node, "method"));
     let method = method.map_or_else(|| "POST".to_owned(), |method| method.to_ascii_uppercase());
     let headers = fields.get("headers").map_or_else(Vec::new, |node| headers(findings, node));
@@ -137,8 +186,8 @@ fn headers(findings: &mut Findings, node: &Node) -> Vec<(String, Template)> {
     let mut headers = Vec::new();
     for (name, node) in entries {
         let Some(value) = template(findings, node, &name, true) else { continue };
-        let is_written_out = value.variables().next().is_none() && !value.has(Place::Session);
-        if is_written_out && KEYS.contains(&name.to_ascii_lowercase().as_str()) {
+        let is_known = value.variables().next().is_some() || value.has(Place::Session);
+        if !is_known && is_written_out(value.as_str()) && carries_key(&name) {
             let message = format!("the header `{name}` carries a key, and keys come from the environment only");
             let help = format!("`{name}: \"Bearer ${{MY_BOT_KEY}}\"` takes it from the variable `MY_BOT_KEY`");
             findings.error_help(Code::KeyInConfig, node, message, "", help);
@@ -272,4 +321,50 @@ fn usage(findings: &mut Findings, node: &Node) -> Option<UsageAt> {
     };
     let (sent, reply) = (at("sent"), at("reply"));
     Some(UsageAt { sent: sent?, reply: reply? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_carry_keys_are_told_from_names_that_look_like_it() {
+        for name in [
+            "Authorization",
+            "Cookie",
+            "X-Session-Token",
+            "apikey",
+            "api_key",
+            "X-Functions-Key",
+            "Client-Secret",
+            "X-Auth",
+            "x-goog-authenticated",
+            "X-OAuth-Bearer",
+            "access_token",
+            "Ocp-Apim-Subscription-Key",
+        ] {
+            assert!(carries_key(name), "{name}");
+        }
+        for name in ["max_tokens", "X-Author", "X-Keyword", "token_type", "X-Auth-Scheme", "Accept", "X-Tokenizer", "q"]
+        {
+            assert!(!carries_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_written_out_where_anything_stands_beside_its_places() {
+        for (value, expected) in [
+            ("{{ session }}", false),
+            (" {{a}} {{b}} ", false),
+            ("", false),
+            ("x{{ turn }}", true),
+            ("{{ turn }}x", true),
+        ] {
+            assert_eq!(is_written_out(value), expected, "{value}");
+        }
+        assert_eq!(key_in_query("http://a/?x=1&api%5Fkey=abc#y"), Some("api_key".to_owned()));
+        for url in ["http://a/?max_tokens=5", "http://a/?key={{ session }}", "http://a/?token=", "http://a/#?key=a"] {
+            assert_eq!(key_in_query(url), None, "{url}");
+        }
+    }
 }

@@ -16,6 +16,14 @@ pub struct Usage {
     pub estimated: bool,
 }
 
+impl Usage {
+    /// Both together. A file may say any number: nothing overflows here.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.sent.saturating_add(self.reply)
+    }
+}
+
 /// A reply as checks see it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {

@@ -2,7 +2,9 @@
 
 use futures::future::BoxFuture;
 
-use super::chat_model::{CallError, ChatReply, Observer};
+use super::chat_model::{CallError, ChatReply, ChatRequest, Observer};
+use super::gate::Estimate;
+use crate::model::{Message, Origin, Params, Role};
 
 /// What a bot is told in one turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,22 @@ pub struct Said<'a> {
     pub turn: u32,
     /// Whether the reply is asked for piece by piece.
     pub stream: bool,
+}
+
+impl Said<'_> {
+    /// How it weighs on the rates of a bot.
+    pub(super) fn weight(&self) -> Estimate {
+        let system = self.system.map(|text| Message::new(Role::System, Origin::System, text));
+        let user = Message::new(Role::User, Origin::User(self.turn), self.user);
+        let messages: Vec<Message> = system.into_iter().chain([user]).collect();
+        Estimate::of(&ChatRequest { messages: &messages, params: &Params::default(), stream: self.stream, facts: &[] })
+    }
+}
+
+/// Why a bot that keeps its history itself takes no list of messages.
+pub(super) fn one_at_a_time() -> CallError {
+    let message = "the bot keeps its history itself, and is told one message at a time".to_owned();
+    CallError::NotAgain { status: None, message }
 }
 
 /// One talk. Nobody else knows its id, and the bot forgets it, or may, when this is dropped.

@@ -115,7 +115,9 @@ fn counts(totals: &Totals, around: Around<'_>) -> String {
     let shown = terminal::Around { folder: "", wall, snapshots, shard: manifest.shard };
     let counts = terminal::counts(totals, shown, LOOK).join(" · ");
     let replies = terminal::replies(&totals.usage.replies).map(|replies| replies.collect::<Vec<_>>().join(", "));
-    let lines = [terminal::empty_shard(totals, manifest.shard), Some(counts), terminal::trials(totals), replies];
+    let unseen = terminal::unseen(totals).map(|words| words.join(" · "));
+    let lines =
+        [terminal::empty_shard(totals, manifest.shard), Some(counts), terminal::trials(totals), unseen, replies];
     // Two blanks at its end break a line.
     lines.into_iter().flatten().collect::<Vec<_>>().join("  \n")
 }

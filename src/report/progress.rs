@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::wording::{grouped, money, rough, several};
 use crate::event::{Event, Live, TurnDone, Waiting};
-use crate::model::End;
+use crate::model::{End, Usage};
 use crate::text::layout::width;
 
 /// How far a run is.
@@ -64,7 +64,7 @@ impl Progress {
     }
 
     fn spend(&mut self, call: &TurnDone) {
-        self.tokens += call.usage.map_or(0, |usage| usage.sent + usage.reply);
+        self.tokens = self.tokens.saturating_add(call.usage.map_or(0, Usage::total));
         self.cost_usd += call.cost_usd.unwrap_or(0.0);
     }
 

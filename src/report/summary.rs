@@ -95,6 +95,8 @@ pub struct Totals {
     pub max_cost_usd: Option<f64>,
     /// Variants with several trials, by how many of those passed.
     pub repeated: Repeated,
+    /// Some outcomes are those of a bot that keeps its history itself.
+    pub has_unseen: bool,
 }
 
 impl Totals {
@@ -116,6 +118,7 @@ impl Totals {
         self.checks.add(&row.checks);
         self.broken += u64::from(tally.broken);
         self.usage.add(&row.usage);
+        self.has_unseen |= tally.is_unseen;
         if tally.trials > 1 && row.checks.total() > 0 {
             self.repeated.add(tally.ends.passed + tally.ends.failed, tally.ends.passed);
         }

@@ -43,11 +43,11 @@ impl Usage {
     fn count_turn(&mut self, turn: &TurnDone) {
         self.count(turn);
         if let Some(usage) = turn.usage {
-            add(&mut self.tokens_sent, Some(usage.sent));
-            add(&mut self.tokens_reply, Some(usage.reply));
+            count(&mut self.tokens_sent, Some(usage.sent));
+            count(&mut self.tokens_reply, Some(usage.reply));
             if turn.tokens_full_history.is_some() {
-                self.tokens_compared += usage.sent;
-                add(&mut self.tokens_full_history, turn.tokens_full_history);
+                self.tokens_compared = self.tokens_compared.saturating_add(usage.sent);
+                count(&mut self.tokens_full_history, turn.tokens_full_history);
             }
         }
     }
@@ -55,7 +55,7 @@ impl Usage {
     fn count_beside(&mut self, call: &TurnDone) {
         self.count(call);
         self.judge_calls += u64::from(is_call(call));
-        add(&mut self.judge_tokens, call.usage.map(|usage| usage.sent + usage.reply));
+        count(&mut self.judge_tokens, call.usage.map(crate::model::Usage::total));
     }
 
     fn count(&mut self, turn: &TurnDone) {
@@ -76,11 +76,11 @@ impl Usage {
         self.judge_calls += other.judge_calls;
         self.retries += other.retries;
         self.replies.add(&other.replies);
-        add(&mut self.tokens_sent, other.tokens_sent);
-        add(&mut self.tokens_reply, other.tokens_reply);
-        add(&mut self.judge_tokens, other.judge_tokens);
-        add(&mut self.tokens_full_history, other.tokens_full_history);
-        self.tokens_compared += other.tokens_compared;
+        count(&mut self.tokens_sent, other.tokens_sent);
+        count(&mut self.tokens_reply, other.tokens_reply);
+        count(&mut self.judge_tokens, other.judge_tokens);
+        count(&mut self.tokens_full_history, other.tokens_full_history);
+        self.tokens_compared = self.tokens_compared.saturating_add(other.tokens_compared);
         add(&mut self.cost_usd, other.cost_usd);
         add(&mut self.reserved_usd, other.reserved_usd);
         add(&mut self.latency_ms, other.latency_ms);
@@ -89,7 +89,7 @@ impl Usage {
     /// Tokens of the turns' requests and replies together, where known.
     #[must_use]
     pub fn tokens(&self) -> Option<u64> {
-        self.tokens_sent.map(|sent| sent + self.tokens_reply.unwrap_or(0))
+        self.tokens_sent.map(|sent| sent.saturating_add(self.tokens_reply.unwrap_or(0)))
     }
 
     /// The share of the whole history's tokens that the windows saved, 0 to 1; `None` where it is not known.
@@ -107,11 +107,13 @@ fn is_call(call: &TurnDone) -> bool {
 }
 
 /// What is known stays known: a sum is empty only where every part is.
-fn add<T: Copy + std::ops::Add<Output = T>>(sum: &mut Option<T>, part: Option<T>) {
-    *sum = match (*sum, part) {
-        (Some(sum), Some(part)) => Some(sum + part),
-        (sum, part) => sum.or(part),
-    };
+fn add(sum: &mut Option<f64>, part: Option<f64>) {
+    *sum = sum.zip(part).map(|(sum, part)| sum + part).or(*sum).or(part);
+}
+
+/// The same of numbers that a journal may have from anybody: a sum that would overflow stays at the greatest.
+fn count(sum: &mut Option<u64>, part: Option<u64>) {
+    *sum = sum.zip(part).map(|(sum, part)| sum.saturating_add(part)).or(*sum).or(part);
 }
 
 /// The trials of one check.
@@ -162,6 +164,8 @@ pub struct Tally {
     pub ends: EndCounts,
     /// Its conversations that could not be carried through.
     pub broken: u32,
+    /// Some of these outcomes are those of a bot that keeps its history itself: where the fact was visible is unknown.
+    pub is_unseen: bool,
     /// What its calls took.
     pub usage: Usage,
     /// Milliseconds of each call that was measured, in plan order.
@@ -184,6 +188,7 @@ impl Tally {
             retention_checks: 0,
             ends: EndCounts::default(),
             broken: 0,
+            is_unseen: false,
             usage: Usage::default(),
             latencies_ms: Vec::new(),
             ttfts_ms: Vec::new(),
@@ -210,16 +215,17 @@ impl Tally {
         }
         add(&mut self.usage.reserved_usd, record.unsettled.usd());
         for check in &record.checks {
-            self.add_check(check);
+            self.add_check(check, record.begin.keeps_history);
         }
         let retention_checks = record.checks.iter().filter(|check| check.retention.is_some()).count();
         self.retention_checks = self.retention_checks.max(u32::try_from(retention_checks).unwrap_or(u32::MAX));
     }
 
-    fn add_check(&mut self, check: &CheckDone) {
+    fn add_check(&mut self, check: &CheckDone, keeps_history: bool) {
         self.verdicts.count(check.verdict);
         if let Some(outcome) = check.retention.as_ref().and_then(|retention| retention.outcome) {
             self.outcomes.count(outcome);
+            self.is_unseen |= keeps_history;
         }
         let trials = self.checks.entry(check.index).or_default();
         trials.verdicts.push(check.verdict);

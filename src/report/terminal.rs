@@ -20,7 +20,7 @@ use super::summary::{Flaky, KnownFailure, Summary, Totals};
 use super::wording::{grouped, money, one_line, several, time};
 use super::{EndCounts, SourceCounts};
 use crate::event::{Shard, SnapshotNote};
-use crate::model::{Source, Verdict};
+use crate::model::{Outcome, Source, Verdict};
 use crate::text::escape::no_command;
 use crate::text::layout::{width, wrap};
 
@@ -137,12 +137,21 @@ fn closing(summary: &Summary, around: Around<'_>, look: Look) -> String {
             empty_shard(totals, around.shard),
             Some(counts),
             trials(totals),
+            unseen(totals).map(|words| joined(words.into_iter(), " · ", look)),
             replies,
             Some(format!("{}/{PAGE}", around.folder)),
         ]
         .into_iter()
         .flatten(),
     )
+}
+
+/// What the signs of the column `memory` say of bots that keep their history themselves; `None` where there is none.
+pub(super) fn unseen(totals: &Totals) -> Option<[String; 2]> {
+    let sign = |outcome| paint::of_outcome(outcome).0;
+    let (recalled, not) = (sign(Outcome::Retained), sign(Outcome::Forgotten));
+    let words = [format!("memory of bots: {recalled} recalled, {not} not recalled"), "visible: unknown".to_owned()];
+    totals.has_unseen.then_some(words)
 }
 
 /// What the run came to, what it took and what it saved, each a piece.

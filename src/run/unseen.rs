@@ -32,7 +32,8 @@ pub fn unseen(plan: &Plan, model_of: &dyn Fn(&str) -> LintedModel) -> Vec<Diagno
         for window in windows {
             let message = format!("the window `{window}` cannot hold: `{first}` keeps its history itself");
             let place = found.place_of_key(&["window", "windows"]);
-            found.push(message, place, "`window: full` is the only one there; `--window full` says so for a whole run");
+            let help = "leave `--window` or `window` out: the bot alone decides what it keeps";
+            found.push(message, place, help);
         }
         let mut scripts: Vec<(usize, usize)> = Vec::new();
         for planned in conversations.iter().filter(is_bot) {

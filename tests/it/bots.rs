@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::sample_bots::{BUGS, Bug, http_config, programs, sandbox, server, service};
+use crate::support::sample_bots::{BUGS, Bot, Bug, http_config, programs, sandbox, server, service};
 use crate::support::sandbox::Sandbox;
 
 const RUN: [&str; 5] = ["run", "scenarios", "--snapshots", "off", "--allow-run"];
@@ -30,7 +30,7 @@ fn set(texts: &[&str]) -> BTreeSet<String> {
 fn found(bug: Bug) -> BTreeSet<String> {
     set(match bug {
         Bug::None => &[],
-        Bug::SharedList => &["strangers 1 contamination", "strangers 1 forgets"],
+        Bug::SharedList => &["strangers 1 contamination", "strangers 1 forgets", "strangers 3 forgets"],
         Bug::ReplyNotSaved | Bug::LastChunkSaved => &["own-words 3 contains"],
         Bug::SystemInTheList => &["persona-holds  always", "persona-holds 3 recalls"],
     })
@@ -54,6 +54,52 @@ fn a_bot_behind_a_url_with_a_bug_fails_the_scenario_that_is_made_for_it_and_the_
     }
 }
 
+/// Every order in which two conversations of so many turns can be asked.
+fn orders(left: [usize; 2]) -> Vec<Vec<usize>> {
+    if left == [0, 0] {
+        return vec![Vec::new()];
+    }
+    let begin = |who: usize| {
+        let mut rest = left;
+        rest[who] -= 1;
+        orders(rest).into_iter().map(move |order| [vec![who], order].concat())
+    };
+    (0..2).filter(|who| left[*who] > 0).flat_map(begin).collect()
+}
+
+#[test]
+fn one_list_for_all_is_found_in_whatever_order_the_messages_come() {
+    let talk = |own: &str, value: &str, other: &str| {
+        let (ask, recall) = (format!("What's my {other}?"), format!("What's my {own}?"));
+        [format!("My {own} is {value}. {ask}"), recall, ask]
+    };
+    let talks = [talk("name", "Ada", "alias"), talk("alias", "Bo", "name")];
+    let orders = orders([3, 3]);
+    assert_eq!(orders.len(), 20);
+    for (bug, is_found) in [(Bug::SharedList, true), (Bug::None, false)] {
+        for order in &orders {
+            let (mut bot, mut told, mut found) = (Bot::new(bug), [0, 0], false);
+            for who in order {
+                let reply = bot.say(&who.to_string(), None, &talks[*who][told[*who]], false).concat();
+                found |= reply.contains(["Bo", "Ada"][*who]);
+                told[*who] += 1;
+            }
+            assert_eq!(found, is_found, "{bug:?} {order:?}");
+        }
+    }
+}
+
+#[test]
+fn one_list_for_all_is_found_at_any_concurrency() {
+    for (bug, jobs) in [(Bug::SharedList, "1"), (Bug::SharedList, "16"), (Bug::None, "16")] {
+        let (server, sandbox) = (server(bug), sandbox());
+        sandbox.write("chat-eval.yaml", http_config(&server));
+        let ran = sandbox.run(&["run", "scenarios/strangers.yaml", "--snapshots", "off", "-j", jobs]);
+        let is_found = failed(&sandbox).iter().any(|check| check.ends_with(" contamination"));
+        assert_eq!(is_found, bug == Bug::SharedList, "{jobs}\n{}", ran.stdout);
+    }
+}
+
 #[test]
 fn a_chunk_that_is_lost_on_its_way_to_the_history_is_lost_only_where_the_reply_is_streamed() {
     let (server, sandbox) = (server(Bug::LastChunkSaved), sandbox());
@@ -69,7 +115,9 @@ fn the_same_bugs_in_a_service_that_speaks_openai_are_found_too() {
         let found: &[&str] = match bug {
             Bug::None => &[],
             // The list of all requests does not begin with the system message of this one.
-            Bug::SharedList => &["strangers 1 contamination", "strangers 1 forgets", "persona-holds  always"],
+            Bug::SharedList => {
+                &["strangers 1 contamination", "strangers 1 forgets", "strangers 3 forgets", "persona-holds  always"]
+            }
             Bug::ReplyNotSaved => &["own-words 3 contains"],
             Bug::SystemInTheList => &["persona-holds  always"],
             Bug::LastChunkSaved => &["own-words 1 matches"],

@@ -161,7 +161,8 @@ fn each_way_of_misbehaving_is_called_by_its_name() {
 fn one_that_takes_too_long_is_ended_with_all_that_it_started() {
     let sandbox = sandbox("sleep 1000 & echo $! > pid; read line; wait");
     run(&sandbox, &["--timeout", "1"]).expect(3);
-    assert_eq!(error(&sandbox), "the program took longer than 1 s for one turn and was ended");
+    let hint = "an answer that stays in a buffer is none: `print(…, flush=True)`";
+    assert_eq!(error(&sandbox), format!("the program took longer than 1 s for one turn and was ended ({hint})"));
     assert!(is_gone(&sandbox.read("bots/pid")));
 }
 

@@ -73,6 +73,30 @@ fn messages_are_sent_as_data_and_the_key_is_shown_nowhere() {
 }
 
 #[test]
+fn more_tokens_than_a_call_can_have_are_none_and_a_journal_that_has_them_is_reported_and_goes_on() {
+    let greatest = u64::MAX;
+    let server = Server::start(move |_| Answer::json(&json!({"reply": "bye", "t": {"in": greatest, "out": greatest}})));
+    let sandbox = sandbox(&server, "usage: {sent: $.t.in, reply: $.t.out}");
+    run(&sandbox, &[]).expect(0);
+    let tokens = |sandbox: &Sandbox| sandbox.rows("summary.csv")[0]["tokens_sent"].clone();
+    assert_eq!(tokens(&sandbox), "", "nothing is known");
+    let journal = sandbox.run_folder().join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let usage = format!("\"usage\":{{\"sent\":{greatest},\"reply\":{greatest}}},\"attempts\"");
+    // As of a run that was killed before its end.
+    let lines = text
+        .lines()
+        .filter(|line| !["conversation", "stop"].iter().any(|end| line.contains(&format!("{{\"event\":\"{end}\""))));
+    let text: String = lines.map(|line| line.replace("\"attempts\"", &usage) + "\n").collect();
+    std::fs::write(&journal, text).unwrap();
+    sandbox.run(&["report", "latest"]);
+    assert_eq!(tokens(&sandbox), greatest.to_string());
+    // The conversation had no end, and is said anew.
+    sandbox.run(&["run", "--resume"]).expect(0);
+    assert_eq!(tokens(&sandbox), "");
+}
+
+#[test]
 fn without_more_than_a_url_a_bot_is_sent_message_and_session_and_answers_with_a_reply() {
     let server = saying("Good bye.");
     let sandbox = sandbox(&server, "");
@@ -120,6 +144,21 @@ fn a_session_may_be_taken_from_the_first_answer() {
     run(&sandbox, &[]).expect(0);
     let cookies: Vec<_> = server.requests().iter().map(|request| request.header("cookie").map(str::to_owned)).collect();
     assert_eq!(cookies, [None, Some("sid=7".to_owned())]);
+    // One of a load balancer stands before the bot's own; one is set twice, and one is taken back.
+    let server = Server::start(|request| {
+        let is_known =
+            request.header("cookie").is_some_and(|cookie| cookie.contains("sid=7") && cookie.contains("lb=a"));
+        let reply = if is_known { "bye" } else { "Who are you?" };
+        let answer = Answer::json(&json!({"reply": reply})).header("Set-Cookie", "lb=a; Path=/; HttpOnly");
+        let answer = answer.header("Set-Cookie", "sid=6").header("Set-Cookie", "old=1; Max-Age=0");
+        answer.header("Set-Cookie", "sid=7; Max-Age=60; Secure")
+    });
+    let balanced = self::sandbox(
+        &server,
+        "headers: {Cookie: \"{{ session }}\"}\nbody: {message: \"{{ message }}\"}\nsession: {header: Set-Cookie}",
+    );
+    run(&balanced, &[]).expect(0);
+    assert_eq!(server.requests()[1].header("cookie"), Some("lb=a; sid=7"));
     let server = saying("bye");
     let missing = self::sandbox(&server, "session: {path: $.id}");
     run(&missing, &["--retries", "0"]).expect(3);
@@ -146,6 +185,18 @@ fn streams_of_events_and_of_text_are_read_and_half_of_one_is_no_reply() {
             Ok("Good bye"),
         ),
         ("data: oops\n\n", path, Err("the data of an event is not JSON: \"oops\"")),
+        (
+            "event: error\ndata: {\"message\": \"no model\"}\n\n",
+            "stream: {events: $.delta}",
+            Err("the stream has an error in it: \"{\"message\": \"no model\"}\""),
+        ),
+        ("event: error\n\n", "stream: {events: data}", Err("the stream has an error in it: it is empty")),
+        (
+            "data: {\"error\": {\"message\": \"no model\"}, \"delta\": null}\n\n",
+            "stream: {events: $.delta}",
+            Err("the stream has an error in it: \"{\"error\": {\"message\": \"no model\"}, \"delta\": null}\""),
+        ),
+        ("data: {\"error\": null}\n\n", "stream: {events: $.delta}", Ok("Good bye")),
         ("", "stream: {events: $.text}", Err("no event of the stream has a text at `$.text`")),
         ("", "", Err("the answer is a stream of events; `stream:` in the config says how they are read")),
     ] {
@@ -245,6 +296,7 @@ fn a_bot_that_keeps_its_history_is_not_asked_what_it_cannot_be_asked() {
     refused(TURNS, &["--cassettes", "record"], "what `bot` says is not recorded");
     refused(TURNS, &["--history", "pinned"], "no earlier replies can be pinned on `bot`");
     refused(TURNS, &["--window", "3"], "the window `3` cannot hold");
+    refused(TURNS, &["--window", "3"], "help: leave `--window` or `window` out: the bot alone decides what it keeps");
     // A check that is for other models alone asks nothing of it.
     sandbox.write("s/one.yaml", "turns: [{user: Hi, expect: [{sent: {max_messages: 3}, models: [gpt-*]}]}]\n");
     run(&sandbox, &[]).expect(0);
@@ -277,6 +329,8 @@ fn what_is_wrong_with_a_bot_in_the_config_is_said_at_its_place() {
         ("body: '{\"m\": {{ message }}'", "error[template-syntax]: the body is no JSON"),
         ("reply: $.[", "error[invalid-path]"),
         ("headers: {Authorization: Bearer abc}", "error[key-in-config]: the header `Authorization` carries a key"),
+        ("headers: {X-Session-Token: abc}", "error[key-in-config]: the header `X-Session-Token` carries a key"),
+        ("headers: {Cookie: \"id={{ turn }}\"}", "error[key-in-config]"),
         ("stream: sse", "error[unknown-word]: `stream` is `text` or a map"),
         ("session: {path: $.a, header: b}", "error[exclusive-keys]"),
         ("session: {first: x}", "error[missing-key]: `session` has neither"),
@@ -290,6 +344,24 @@ fn what_is_wrong_with_a_bot_in_the_config_is_said_at_its_place() {
         let ran = run(&sandbox(&server, keys), &[]).expect(2);
         assert!(ran.stderr.contains(expected), "{keys}: {expected}\n{}", ran.stderr);
     }
+    // A place is no key, and neither is a name that only looks like one.
+    let named =
+        sandbox(&server, "headers: {X-Idempotency-Key: \"{{ session }}\", X-Key: \"{{ turn }}\", X-Author: me}");
+    named.run(&["check", "s"]).expect(0);
+    let url = |query: &str| {
+        let config = named.read("chat-eval.yaml");
+        named.write("chat-eval.yaml", config.replace("/chat\"", &format!("/chat?{query}\"")));
+        let ran = named.run(&["check", "s"]);
+        named.write("chat-eval.yaml", config);
+        ran
+    };
+    url("max_tokens=5").expect(0);
+    let ran = url("a=1&api_key=abc").expect(2);
+    assert!(
+        ran.stderr.contains("error[key-in-config]: the parameter `api_key` of the URL carries a key"),
+        "{}",
+        ran.stderr
+    );
     let sandbox = Sandbox::new().env("MY_BOT_KEY", "bot-secret-1");
     sandbox.write("s/one.yaml", TURNS);
     sandbox.write("chat-eval.yaml", "model: bot\nmodels: {bot: {provider: http, url: \"http://example.com/\", headers: {X-Key: \"${MY_BOT_KEY}\"}}}\n");
@@ -333,6 +405,15 @@ fn the_system_prompt_goes_where_the_body_has_a_place_for_it_and_is_missed_aloud_
     sandbox.write("s/one.yaml", format!("persona: Be kind.\n{TURNS}"));
     let ran = run(&sandbox, &[]).expect(0);
     assert!(ran.stderr.contains("warning: `bot` is not told the system prompts of the scenarios"), "{}", ran.stderr);
+    for command in ["check", "plan"] {
+        let ran = sandbox.run(&[command, "s"]).expect(0);
+        assert!(
+            ran.stderr.contains("warning: `bot` is not told the system prompts of the scenarios"),
+            "{}",
+            ran.stderr
+        );
+        assert!(command == "plan" || ran.stdout.contains("no errors, 1 warning"), "{}", ran.stdout);
+    }
     let told =
         self::sandbox(&server, "body: '{\"m\": \"{{ message }}\", \"s\": {{ session }}, \"sys\": {{ system }}}'");
     told.write("s/one.yaml", format!("persona: Be kind.\n{TURNS}"));

@@ -56,6 +56,7 @@ pub fn check(args: &CheckArgs, global: &Global, console: &Console) -> Exit {
     }
     let linted = lint::of(&plan, &config);
     let (errors, warnings) = lint::counts(&linted);
+    let warnings = warnings + bots::warn(&plan, &config, console);
     lint::show_all(&linted, console);
     if loaded.files == 0 {
         console.fatal("no scenario found; scenarios are `*.yaml` and `*.yml`");

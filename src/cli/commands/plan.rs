@@ -26,6 +26,7 @@ pub fn plan(args: &PlanArgs, global: &Global, console: &Console) -> Exit {
     };
     let shard = args.selection.shard.filter(|shard| shard.of > 1);
     let places: Vec<usize> = shard.map_or_else(|| (0..plan.conversations.len()).collect(), |shard| shard.places(&plan));
+    bots::warn(&plan, &config, console);
     lint::show_before_run(&plan, &config, console);
     let beside = Beside {
         is_triaged: args.selection.triage,

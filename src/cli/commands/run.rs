@@ -231,9 +231,7 @@ pub(super) fn prepare(
     if !wrong.is_empty() {
         return Err(bad(&wrong));
     }
-    for warning in bots::warnings(&plan, &config) {
-        console.error(&no_command(&visible(&warning)));
-    }
+    bots::warn(&plan, &config, console);
     let judges = judges_of(&plan, &config, args.allow_run).map_err(|wrong| bad(&wrong))?;
     let wrong = refused(&plan, &config, Some(&judges));
     if !wrong.is_empty() {

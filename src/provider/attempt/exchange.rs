@@ -18,7 +18,7 @@ use super::failure;
 use crate::provider::CallError;
 
 /// The longest body that is read, in bytes: far above any reply, and below what would fill a machine.
-const LONGEST_BODY: usize = 64 << 20;
+pub(in crate::provider) const LONGEST_BODY: usize = 64 << 20;
 /// How much is read of an error's body, in bytes, and for how long.
 const LONGEST_ERROR_BODY: usize = 64 << 10;
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
@@ -127,12 +127,13 @@ pub(in crate::provider) async fn whole_body(mut response: Response, endpoint: &E
     Ok(if whole.starts_with(&BYTE_ORDER_MARK) { whole.slice(BYTE_ORDER_MARK.len()..) } else { whole })
 }
 
-fn too_long() -> CallError {
+/// What is wrong with a body that has no end.
+pub(in crate::provider) fn too_long() -> CallError {
     CallError::Malformed(format!("the answer is longer than {} MiB", LONGEST_BODY >> 20))
 }
 
 /// What can be had of an error's body. A body that breaks or hangs must not take the status with it.
-async fn error_body(mut response: Response) -> String {
+pub(in crate::provider) async fn error_body(mut response: Response) -> String {
     let mut body = Vec::new();
     let read = async {
         while let Ok(Some(piece)) = response.chunk().await {

@@ -20,15 +20,20 @@ use secrecy::SecretString;
 pub use self::client::http_client;
 pub(super) use self::endpoint::{Endpoint, KeyHeader};
 pub(super) use self::error_object::{ErrorObject, text};
-pub(super) use self::exchange::{Came, Exchange, Piece, come, opened, whole_body};
+pub(super) use self::exchange::{Came, Exchange, LONGEST_BODY, Piece, come, error_body, opened, too_long, whole_body};
 pub(super) use self::growing::{Growing, Next, Patience};
 pub(super) use self::read::Read;
 use super::budget::Purse;
 use super::gate::Gate;
 use super::retry::RetryPolicy;
 
-/// More tokens than any call has: a number beyond it is a server's mistake, and the sums of a run must not overflow.
-pub(super) const MOST_TOKENS: u64 = u32::MAX as u64;
+/// More tokens than any call has: a number beyond it is a server's mistake.
+const MOST_TOKENS: u64 = u32::MAX as u64;
+
+/// A number of tokens as an answer says it; `None` where it is none that a call can have.
+pub(super) fn count(said: Option<u64>) -> Option<u64> {
+    said.filter(|count| *count <= MOST_TOKENS)
+}
 
 /// How one model is reached.
 #[derive(Debug, Clone)]

@@ -23,10 +23,9 @@ use super::attempt::failure;
 use super::budget::Fare;
 use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
 use super::gate::Gate;
-use super::http_bot::{one_at_a_time, weight};
 use super::retry::{RetryPolicy, Way, with_retries};
 use super::secrets::{MaskedPieces, Secrets};
-use super::session::{Said, Session};
+use super::session::{Said, Session, one_at_a_time};
 use crate::model::{Reply, Source};
 use crate::text::escape;
 
@@ -158,7 +157,8 @@ impl Talk {
         };
         let ended = tokio::time::timeout(settings.timeout, turn).await;
         let end = ended.map_err(|_| {
-            format!("the program took longer than {} for one turn and was ended", failure::seconds(settings.timeout))
+            let time = failure::seconds(settings.timeout);
+            format!("the program took longer than {time} for one turn and was ended (an answer that stays in a buffer is none: `print(…, flush=True)`)")
         })??;
         Ok(growing.finish(end))
     }
@@ -168,7 +168,7 @@ impl Session for Talk {
     fn say<'a>(&'a self, said: Said<'a>, observer: &'a dyn Observer) -> BoxFuture<'a, Result<ChatReply, CallError>> {
         async move {
             let once = RetryPolicy { retries: 0, ..RetryPolicy::default() };
-            let way = Way { gate: &self.bot.settings.gate, fare: &Fare::free(), call: weight(&said) };
+            let way = Way { gate: &self.bot.settings.gate, fare: &Fare::free(), call: said.weight() };
             with_retries(once, way, observer, || self.attempt(said, observer)).await
         }
         .boxed()

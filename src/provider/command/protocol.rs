@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::model::Usage;
 use crate::provider::Said;
+use crate::provider::attempt::count;
 use crate::text::escape;
 
 /// How much of a line that is no answer is quoted, in characters.
@@ -72,7 +73,7 @@ impl Line {
 
 impl End {
     fn of(answer: &Value) -> Self {
-        let number = |key: &str| answer.get("usage")?.get(key)?.as_u64();
+        let number = |key: &str| count(answer.get("usage")?.get(key)?.as_u64());
         let usage = number("sent").zip(number("reply"));
         Self {
             finish_reason: answer.get("finish_reason").and_then(Value::as_str).map(str::to_owned),
@@ -104,6 +105,10 @@ mod tests {
             (r#" {"reply": "", "turn": 2} "#, Ok(reply(""))),
             (r#"{"delta": "H"}"#, Ok(Line::Delta("H".into()))),
             (r#"{"done": true, "finish_reason": "length", "usage": {"sent": 7, "reply": 3}}"#, Ok(Line::Done(end))),
+            (
+                r#"{"reply": "Hi", "usage": {"sent": 18446744073709551615, "reply": 18446744073709551615}}"#,
+                Ok(reply("Hi")),
+            ),
             (r#"{"error": "no model"}"#, Ok(Line::Error("no model".into()))),
             (r#"{"reply": "Hi", "turn": 1}"#, Err("answered turn 1 when it was asked turn 2")),
             ("Hello!", Err("wrote a line that is no JSON: \"Hello!\"")),

@@ -2,23 +2,18 @@
 
 use std::time::Duration;
 
-use http::header::HeaderMap;
+use http::header::{HeaderMap, SET_COOKIE};
 use reqwest::Response;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::HttpBotConfig;
-use super::events::Events;
+use super::events::{Event, Events};
 use crate::model::{JsonPath, Reply, Usage};
-use crate::provider::attempt::failure;
+use crate::provider::attempt::{ErrorObject, LONGEST_BODY, count, error_body, failure, too_long};
 use crate::provider::secrets::{MaskedPieces, Secrets};
 use crate::provider::{CallError, ChatReply, Observer};
 
-/// The longest body that is read, in bytes.
-const LONGEST_BODY: usize = 64 << 20;
-/// How much is read of an error's body, in bytes, and for how long.
-const LONGEST_ERROR_BODY: usize = 64 << 10;
-const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 /// How many times as long as it may be silent a stream may take in all.
 const WHOLE: u32 = 10;
 
@@ -45,7 +40,7 @@ pub struct SessionAt {
 pub enum SessionPlace {
     /// In the JSON; of a stream in the first event that has it.
     Path(JsonPath),
-    /// In a header; of `Set-Cookie` the cookie, as `Cookie` has it.
+    /// In a header; of `Set-Cookie` all cookies, as `Cookie` has them.
     Header(String),
 }
 
@@ -60,10 +55,12 @@ impl SessionAt {
 
     fn in_headers(&self, headers: &HeaderMap) -> Option<Value> {
         let SessionPlace::Header(name) = &self.place else { return None };
-        let value = headers.get(name)?.to_str().ok()?;
-        let is_cookie = name.eq_ignore_ascii_case("set-cookie");
-        let value = if is_cookie { value.split(';').next().unwrap_or_default() } else { value };
-        Some(value.trim()).filter(|value| !value.is_empty()).map(Value::from)
+        let value = if name.eq_ignore_ascii_case("set-cookie") {
+            cookies(headers)
+        } else {
+            headers.get(name)?.to_str().ok()?.trim().to_owned()
+        };
+        Some(value).filter(|value| !value.is_empty()).map(Value::from)
     }
 
     fn in_json(&self, answer: &Value) -> Option<Value> {
@@ -253,8 +250,8 @@ impl Reading<'_> {
                         Some(piece) => events.push(piece),
                         None => events.finish().into_iter().collect(),
                     };
-                    for data in ended {
-                        found.event(&mut growing, &data, (at, done.as_ref()))?;
+                    for event in ended {
+                        found.event(&mut growing, &event, (at, done.as_ref()))?;
                         if found.is_done {
                             break;
                         }
@@ -293,7 +290,7 @@ impl Reading<'_> {
             read.finish_reason = reason.map(|reason| self.secrets.mask(reason)).or(read.finish_reason.take());
         }
         if let Some(at) = &self.config.usage {
-            let number = |path: &JsonPath| path.find(answer).into_iter().find_map(|(_, found)| found.as_u64());
+            let number = |path: &JsonPath| path.find(answer).into_iter().find_map(|(_, found)| count(found.as_u64()));
             let usage = number(&at.sent).zip(number(&at.reply));
             read.usage = usage.map(|(sent, reply)| Usage { sent, reply, estimated: false }).or(read.usage);
         }
@@ -313,9 +310,13 @@ impl Found {
     fn event(
         &mut self,
         growing: &mut Growing<'_>,
-        data: &str,
+        event: &Event,
         (at, done): (&Pieces, Option<&Mark>),
     ) -> Result<(), CallError> {
+        let data = &*event.data;
+        if event.is_error {
+            return Err(told_error(growing.reading.secrets, data));
+        }
         if matches!(done, Some(Mark::Data(_))) && done.is_some_and(|done| done.is(data, None)) {
             self.is_done = true;
             return Ok(());
@@ -334,6 +335,10 @@ impl Found {
                 return Err(failure::malformed("the data of an event is not JSON", &data));
             }
         };
+        let has_piece = text.as_ref().is_some_and(|text| !text.is_empty());
+        if !has_piece && json.as_ref().is_some_and(|json| ErrorObject::in_answer(json).is_some()) {
+            return Err(told_error(growing.reading.secrets, data));
+        }
         let is_last = done.is_some_and(|done| done.is(data, json.as_ref()));
         if let Some(text) = text {
             self.has_text = true;
@@ -392,6 +397,30 @@ impl Growing<'_> {
     }
 }
 
+/// What a bot says of its failure in the middle of a stream, whose status was good. What came before it is no reply.
+fn told_error(secrets: &Secrets, data: &str) -> CallError {
+    failure::malformed("the stream has an error in it", &secrets.mask(data.to_owned()))
+}
+
+/// The cookies that an answer sets, as a client sends them back: of one name the last, and none that is taken back.
+fn cookies(headers: &HeaderMap) -> String {
+    let mut kept: Vec<(&str, &str)> = Vec::new();
+    for line in headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok()) {
+        let mut parts = line.split(';').map(str::trim);
+        let Some((name, value)) = parts.next().and_then(|cookie| cookie.split_once('=')) else { continue };
+        let (name, value) = (name.trim(), value.trim());
+        kept.retain(|(known, _)| *known != name);
+        let is_gone = |part: &str| {
+            let age = part.split_once('=').filter(|(key, _)| key.trim().eq_ignore_ascii_case("max-age"));
+            age.and_then(|(_, age)| age.trim().parse::<i64>().ok()).is_some_and(|age| age <= 0)
+        };
+        if !parts.any(is_gone) {
+            kept.push((name, value));
+        }
+    }
+    kept.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+}
+
 /// The texts that a path finds, one behind the other; `null` is an empty one. `None` where it finds none.
 fn text_at(path: &JsonPath, answer: &Value) -> Option<String> {
     let found = path.find(answer);
@@ -415,23 +444,4 @@ fn whole_characters(bytes: &mut Vec<u8>, is_end: bool) -> Result<String, CallErr
     }
     let whole: Vec<u8> = bytes.drain(..length).collect();
     Ok(String::from_utf8(whole).unwrap_or_default())
-}
-
-fn too_long() -> CallError {
-    CallError::Malformed(format!("the answer is longer than {} MiB", LONGEST_BODY >> 20))
-}
-
-/// What can be had of an error's body. A body that breaks or hangs must not take the status with it.
-async fn error_body(mut response: Response) -> String {
-    let mut body = Vec::new();
-    let read = async {
-        while let Ok(Some(piece)) = response.chunk().await {
-            body.extend_from_slice(&piece);
-            if body.len() >= LONGEST_ERROR_BODY {
-                break;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(ERROR_BODY_WAIT, read).await;
-    String::from_utf8_lossy(&body).into_owned()
 }

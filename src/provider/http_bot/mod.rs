@@ -28,11 +28,11 @@ pub use self::template::{Place, Template, TemplateError, Tree, Values};
 use super::attempt::failure;
 use super::budget::Fare;
 use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
-use super::gate::{Estimate, Gate};
+use super::gate::Gate;
 use super::retry::{RetryPolicy, Way, with_retries};
 use super::secrets::Secrets;
-use super::session::{Said, Session};
-use crate::model::{ConversationId, JsonPath, Message, Origin, Params, Role, Source};
+use super::session::{Said, Session, one_at_a_time};
+use crate::model::{ConversationId, JsonPath, Source};
 
 /// What the config says of such a bot.
 #[derive(Debug, Clone, PartialEq)]
@@ -242,20 +242,6 @@ impl ChatModel for HttpBot {
     }
 }
 
-/// Why a bot that keeps its history itself takes no list of messages.
-pub(super) fn one_at_a_time() -> CallError {
-    let message = "the bot keeps its history itself, and is told one message at a time".to_owned();
-    CallError::NotAgain { status: None, message }
-}
-
-/// How a message to a bot that keeps its history itself weighs on its rates.
-pub(super) fn weight(said: &Said<'_>) -> Estimate {
-    let system = said.system.map(|text| Message::new(Role::System, Origin::System, text));
-    let user = Message::new(Role::User, Origin::User(said.turn), said.user);
-    let messages: Vec<Message> = system.into_iter().chain([user]).collect();
-    Estimate::of(&ChatRequest { messages: &messages, params: &Params::default(), stream: said.stream, facts: &[] })
-}
-
 /// A talk.
 struct Talk {
     bot: Arc<Bot>,
@@ -314,7 +300,7 @@ impl Talk {
 impl Session for Talk {
     fn say<'a>(&'a self, said: Said<'a>, observer: &'a dyn Observer) -> BoxFuture<'a, Result<ChatReply, CallError>> {
         async move {
-            let way = Way { gate: &self.bot.gate, fare: &Fare::free(), call: weight(&said) };
+            let way = Way { gate: &self.bot.gate, fare: &Fare::free(), call: said.weight() };
             with_retries(self.bot.retry, way, observer, || self.attempt(said, observer)).await
         }
         .boxed()

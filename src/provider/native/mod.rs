@@ -25,8 +25,8 @@ pub use self::anthropic::{DEFAULT_MAX_TOKENS, unsupported as unsupported_by_anth
 pub use self::gemini::unsupported as unsupported_by_gemini;
 pub use self::unsupported::Unsupported;
 use super::attempt::{
-    ApiSettings, Came, Endpoint, ErrorObject, Exchange, Growing, KeyHeader, MOST_TOKENS, Next, Patience, Piece, Read,
-    SettingsError, come, failure, opened, whole_body,
+    ApiSettings, Came, Endpoint, ErrorObject, Exchange, Growing, KeyHeader, Next, Patience, Piece, Read, SettingsError,
+    come, failure, opened, whole_body,
 };
 use super::budget::{Fare, Purse};
 use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
@@ -297,5 +297,5 @@ fn unsendable(messages: &[Message]) -> Option<String> {
 
 /// A token count, where it is one that a call can have.
 fn count(usage: &Value, name: &str) -> Option<u64> {
-    usage[name].as_u64().filter(|count| *count <= MOST_TOKENS)
+    super::attempt::count(usage[name].as_u64())
 }

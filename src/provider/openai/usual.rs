@@ -7,7 +7,7 @@
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
-use super::super::attempt::MOST_TOKENS;
+use super::super::attempt::count;
 use super::wire::{Answer, Choice};
 use crate::model::Usage;
 
@@ -97,7 +97,6 @@ impl UsualChoice<'_> {
 
 impl UsualUsage {
     fn read(self) -> Option<Usage> {
-        let count = |count: Option<u64>| count.filter(|count| *count <= MOST_TOKENS);
         Some(Usage { sent: count(self.prompt_tokens)?, reply: count(self.completion_tokens)?, estimated: false })
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::super::attempt::{ErrorObject, MOST_TOKENS, text};
+use super::super::attempt::{ErrorObject, count, text};
 use super::usual;
 
 use crate::model::{Message, Usage};
@@ -163,6 +163,6 @@ fn is_first(choice: &Value) -> bool {
 
 /// Half a usage is none: a missing number must not become a zero in a sum.
 fn usage(usage: &Value) -> Option<Usage> {
-    let count = |name: &str| usage[name].as_u64().filter(|count| *count <= MOST_TOKENS);
+    let count = |name: &str| count(usage[name].as_u64());
     Some(Usage { sent: count("prompt_tokens")?, reply: count("completion_tokens")?, estimated: false })
 }

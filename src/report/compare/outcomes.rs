@@ -296,8 +296,8 @@ impl Took {
         self.replies += 1;
         self.words += words(reply) as u64;
         let usage = turn.usage;
-        self.tokens_sent = self.tokens_sent.zip(usage).map(|(sum, usage)| sum + usage.sent);
-        self.tokens_reply = self.tokens_reply.zip(usage).map(|(sum, usage)| sum + usage.reply);
+        self.tokens_sent = self.tokens_sent.zip(usage).map(|(sum, usage)| sum.saturating_add(usage.sent));
+        self.tokens_reply = self.tokens_reply.zip(usage).map(|(sum, usage)| sum.saturating_add(usage.reply));
         self.pay(turn);
     }
 

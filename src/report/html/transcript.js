@@ -317,9 +317,15 @@ function seen(visible) {
   return visible === 'no' ? 'not in the request' : `in the request (${visible})`;
 }
 
+/** Of a bot that keeps its history itself only the half of an outcome is known that its reply shows. */
+function inOutcome({ outcome, visible }) {
+  if (visible !== 'unknown') return outcome;
+  return `${outcome}: ${outcome === 'retained' ? 'recalled' : 'not recalled'}, visible unknown`;
+}
+
 function chip(check, variant) {
   const { verdict, detail, known, fact, line } = check;
-  const outcome = fact === null || fact.outcome === null ? [] : [make('span.outcome', {}, sign(fact.outcome, false), fact.outcome)];
+  const outcome = fact === null || fact.outcome === null ? [] : [make('span.outcome', {}, sign(fact.outcome, false), inOutcome(fact))];
   const where = variant.group.path === '' ? '' : `${variant.group.path}:${line}`;
   const evidence = fact === null ? '' : [
     `“${fact.value}”`, seen(fact.visible),

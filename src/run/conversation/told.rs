@@ -88,7 +88,7 @@ impl Stage<'_> {
         done.thinking.clone_from(&reply.thinking);
         done.finish_reason.clone_from(&reply.reply.finish_reason);
         done.usage = usage;
-        let full = |usage: Usage| usage.sent + all.saturating_sub(sent_history);
+        let full = |usage: Usage| usage.sent.saturating_add(all.saturating_sub(sent_history));
         done.tokens_full_history = usage.filter(|_| !self.keeps_history()).map(full);
         if matches!(self.conversation.tape.as_deref(), Some(Tape::Record(_))) {
             done.chunks.clone_from(&reply.chunks);

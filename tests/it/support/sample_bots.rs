@@ -13,8 +13,8 @@ use serde_json::json;
 use super::answer::Answer;
 use super::sandbox::Sandbox;
 use super::server::{Request, Server};
-pub use bot::Bug;
-use bot::{Bot, Message, read};
+pub use bot::{Bot, Bug};
+use bot::{Message, read};
 
 /// The bots by their names.
 pub const BUGS: [(&str, Bug); 5] = [
