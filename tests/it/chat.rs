@@ -8,7 +8,7 @@ use crate::support::sandbox::{Ran, Sandbox};
 use crate::support::server::{Request, Server};
 
 /// Says these lines, and waits for the end.
-fn talk(sandbox: &Sandbox, arguments: &[&str], lines: &str) -> Ran {
+pub fn talk(sandbox: &Sandbox, arguments: &[&str], lines: &str) -> Ran {
     let mut command = sandbox.command(&[&["chat"], arguments].concat());
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
