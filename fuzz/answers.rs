@@ -15,16 +15,16 @@ use secrecy::SecretString;
 
 use super::driver::Target;
 
-const KEY: &str = "sk-\"a/b+c&d'e-0123456789";
+pub const KEY: &str = "sk-\"a/b+c&d'e-0123456789";
 
 /// A server that gives each request the bytes that are set.
-struct Server {
-    address: String,
-    answer: Arc<Mutex<Vec<u8>>>,
+pub struct Server {
+    pub address: String,
+    pub answer: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = format!("http://{}/v1", listener.local_addr().expect("an address"));
         let answer = Arc::new(Mutex::new(Vec::new()));
@@ -57,7 +57,7 @@ fn serve(mut socket: TcpStream, answer: &Mutex<Vec<u8>>) -> std::io::Result<()> 
 }
 
 #[derive(Default)]
-struct Told(Mutex<String>);
+pub struct Told(pub Mutex<String>);
 
 impl Observer for Told {
     fn delta(&self, text: &str) {
@@ -68,13 +68,13 @@ impl Observer for Told {
 }
 
 /// The answer with this status, kind and body, whose end is the end of the connection.
-fn answer(status: u16, kind: &str, body: &[u8]) -> Vec<u8> {
+pub fn answer(status: u16, kind: &str, body: &[u8]) -> Vec<u8> {
     let head =
         format!("HTTP/1.1 {status} Status\r\nContent-Type: {kind}\r\nx-request-id: {KEY}\r\nConnection: close\r\n\r\n");
     [head.as_bytes(), body].concat()
 }
 
-fn has_no_key(text: &str) {
+pub fn has_no_key(text: &str) {
     let quoted = serde_json::Value::from(KEY).to_string();
     for key in [KEY, quoted.trim_matches('"')] {
         assert!(!text.contains(key), "a key: {text}");

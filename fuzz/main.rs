@@ -11,3 +11,4 @@ mod changes;
 mod driver;
 mod files;
 mod inputs;
+mod services;

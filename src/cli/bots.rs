@@ -52,16 +52,22 @@ pub fn http(
 /// # Errors
 /// When a variable that it needs is not there, or there is no such program.
 pub fn command(name: &str, bot: &CommandConfig, settings: &CallSettings) -> Result<Arc<dyn ChatModel>, Diagnostic> {
-    let mut variables = Vec::new();
-    for (variable, value) in &bot.env {
-        let known = known(name, value)?;
+    let (mut variables, mut secrets) = (Vec::new(), Vec::new());
+    for (variable, template) in &bot.env {
+        let known = known(name, template)?;
         let nothing = Values { message: "", session: &serde_json::Value::Null, turn: 0, system: None, stream: false };
-        let value = value.text(&nothing, &|name| {
+        let value = template.text(&nothing, &|name| {
             use secrecy::ExposeSecret;
             let value = known.iter().find(|(known, _)| known == name);
             value.map(|(_, value)| value.expose_secret().to_owned()).unwrap_or_default()
         });
-        variables.push((variable.clone(), SecretString::from(value)));
+        let value = SecretString::from(value);
+        // A value that is written out is no secret, and a program may say a part of one that is put together.
+        if !known.is_empty() {
+            secrets.push(value.clone());
+        }
+        secrets.extend(known.into_iter().map(|(_, value)| value));
+        variables.push((variable.clone(), value));
     }
     // The folder of a config in the working directory is written as nothing at all.
     let folder = Path::new(".").join(&settings.folder);
@@ -75,7 +81,7 @@ pub fn command(name: &str, bot: &CommandConfig, settings: &CallSettings) -> Resu
     }
     let gate = Arc::new(Gate::new(settings.rates));
     let (program, timeout) = (bot.program.clone(), settings.timeout);
-    Ok(Arc::new(CommandBot::new(CommandSettings { program, folder, variables, timeout, gate })))
+    Ok(Arc::new(CommandBot::new(CommandSettings { program, folder, variables, secrets, timeout, gate })))
 }
 
 /// The variables of the environment that a template names, with their values.

@@ -118,6 +118,12 @@ impl ProviderConfig {
     pub const fn keeps_history(&self) -> bool {
         matches!(self, Self::Http(_) | Self::Command(_))
     }
+
+    /// Whether its service counts with a tokenizer that nobody else has.
+    #[must_use]
+    pub const fn counts_otherwise(&self) -> bool {
+        matches!(self, Self::Vendor(VendorConfig { vendor, .. }) if vendor.counts_otherwise())
+    }
 }
 
 impl ModelConfig {

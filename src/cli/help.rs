@@ -125,8 +125,11 @@ Environment, between these options and the files:
   CHAT_EVAL_MODEL        the model instead of the scenarios' own
   CHAT_EVAL_CONCURRENCY  conversations in flight
   CHAT_EVAL_OUT          where runs are
-  OPENAI_API_KEY         the key of models whose config names no other variable
-  OPENAI_BASE_URL        where OpenAI's API is, where no config says it
+  OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, AZURE_OPENAI_API_KEY
+                         the key of models of that provider whose config names
+                         no other variable
+  OPENAI_BASE_URL, ANTHROPIC_BASE_URL, GEMINI_BASE_URL, AZURE_OPENAI_ENDPOINT
+                         where that provider's API is, where no config says it
   CI                     where set, snapshots are only compared, and one that is
                          missing fails
   NO_COLOR               no colours

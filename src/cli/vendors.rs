@@ -58,6 +58,12 @@ impl Vendor {
         }
     }
 
+    /// Whether it counts with a tokenizer that nobody else has.
+    #[must_use]
+    pub const fn counts_otherwise(&self) -> bool {
+        matches!(self, Self::Anthropic { .. } | Self::Gemini)
+    }
+
     /// Whether it takes only lists of messages that alternate.
     const fn must_alternate(&self) -> bool {
         matches!(self, Self::Anthropic { .. } | Self::Gemini)

@@ -6,7 +6,9 @@
 //! with a status of 4xx, frees it. Who does not get a reservation waits for those in flight, in the order of asking, so
 //! that small calls never starve a large one. Refused is only what would not fit if all in flight cost nothing.
 //!
-//! Sums are whole numbers and do not drift. The cap holds as long as providers keep to `max_tokens`.
+//! A request is reserved by its bytes, and never by a count of one vocabulary: that bounds every tokenizer. Sums are whole numbers
+//! and do not drift. The cap holds as long as providers keep to `max_tokens`, and count what they were sent. One that counts more is
+//! settled at what it counts: what is spent may then be above the cap, and nothing more is sent.
 
 mod ledger;
 
@@ -24,6 +26,9 @@ const AROUND_MESSAGE: u64 = 16;
 
 /// What a chat template may put around a request (a system prompt of its own, the beginning of the reply), in tokens.
 const AROUND_REQUEST: u64 = 64;
+
+/// What a service puts before the tools that a request has, in tokens: a system prompt of its own (Anthropic's has up to 530).
+const AROUND_TOOLS: u64 = 1024;
 
 /// Money in whole millionths of a billionth of a US dollar: prices of up to nine decimals a million tokens are exact.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -164,13 +169,15 @@ impl Purse {
     }
 }
 
-/// How many tokens a request can have: no vocabulary has a token of less than a byte.
+/// How many tokens a request can have. No tokenizer that works on bytes, or falls back to them, makes more tokens of a text than
+/// it has bytes in UTF-8, so this holds for services whose vocabulary nobody has (Anthropic, Gemini) as well.
 fn most_tokens(request: &ChatRequest<'_>) -> u64 {
     let messages = request.messages.iter().map(|message| message.content.len() as u64 + AROUND_MESSAGE);
     let extra = &request.params.extra;
     // A schema or a list of tools is part of what the model reads.
     let extra = if extra.is_empty() { 0 } else { serde_json::to_string(extra).map_or(0, |text| text.len() as u64) };
-    messages.sum::<u64>() + extra + AROUND_REQUEST
+    let tools = if request.params.extra.contains_key("tools") { AROUND_TOOLS } else { 0 };
+    messages.sum::<u64>() + extra + tools + AROUND_REQUEST
 }
 
 /// What each try of one call costs at most.

@@ -232,7 +232,14 @@ fn cost(totals: &Totals) -> Option<String> {
     }
     let reserved =
         reserved.map_or_else(String::new, |usd| format!(", {} more reserved for calls of unknown usage", money(usd)));
-    Some(format!("{} of {}{reserved}", money(cost.unwrap_or(0.0)), money(cap)))
+    let cost = cost.unwrap_or(0.0);
+    // Less than any price, and more than the dust of adding up.
+    let above = if cost > cap + 1e-9 {
+        ", which is more than it: a provider counted more tokens than it was asked for"
+    } else {
+        ""
+    };
+    Some(format!("{} of {}{above}{reserved}", money(cost), money(cap)))
 }
 
 /// With several trials the counts are, as the signs of the table, those of variants; then it is said.

@@ -35,6 +35,8 @@ pub struct BoundedModel {
     pub keeps_history: bool,
     /// The longest reply, in tokens, where a scenario sets none.
     pub longest_reply: Option<u32>,
+    /// Whether its service counts with a tokenizer that nobody else has, so that `tokenizer` only estimates.
+    pub counts_otherwise: bool,
 }
 
 /// What is taken at most.
@@ -120,6 +122,8 @@ pub struct Remarks {
     pub has_judges: bool,
     /// Some model is a bot that keeps its history itself.
     pub has_bots: bool,
+    /// Some model that is called counts with a tokenizer that nobody else has.
+    pub has_estimates: bool,
 }
 
 /// What is asked beside the turns.
@@ -204,6 +208,7 @@ pub fn bounds(
                 remarks.has_judges = true;
             }
             remarks.has_bots |= model.keeps_history;
+            remarks.has_estimates |= model.counts_otherwise && bound.calls > 0;
             remarks.has_no_price |= model.price.is_none() && !model.keeps_history;
             let is_bounded = longest_reply(scenario, model).is_some() || model.keeps_history;
             remarks.has_no_longest_reply |= !is_bounded && bound.calls > 0;

@@ -145,6 +145,23 @@ fn a_budget_needs_a_price_and_a_longest_reply_and_says_where() {
     assert!(!told.contains("max_tokens"), "{told}");
 }
 
+/// What a provider says that it used is what is paid, more than it was asked for too: then nothing more is sent, and it is said.
+#[test]
+fn a_provider_that_counts_more_than_a_call_can_have_is_settled_at_that_and_nothing_more_is_sent() {
+    let server = Server::start(|_| with_usage(used(30, 500)));
+    let sandbox = priced(&server, "");
+    sandbox.write("s/one.yaml", "params: {max_tokens: 100}\ntrials: 3\nturns: [{user: Hi}]");
+    let ran = sandbox.run(&["run", "s", "-j", "1", "--max-cost", "400", "--snapshots", "off"]).expect(3);
+    assert_eq!(server.requests().len(), 1);
+    let told = "$530.00 of $400.00, which is more than it: a provider counted more tokens than it was asked for";
+    assert!(ran.stdout.contains(told), "{}", ran.stdout);
+    let ends = &totals(&sandbox)["conversations"];
+    assert_eq!((&ends["passed"], &ends["skipped"]), (&1.into(), &2.into()));
+    let journal = journal(&sandbox);
+    let skipped = journal.iter().find(|line| line["end"] == "skipped").expect("one that is skipped");
+    assert_eq!(skipped["error"], "the budget is spent: this call can cost $182.00, and $0.00 of $400.00 is left");
+}
+
 /// The story: `--max-cost 0` said `$0.000 of $0.000`, and of a budget of nothing that it was spent.
 #[test]
 fn with_a_budget_of_nothing_no_call_that_costs_is_sent_and_that_is_said() {

@@ -72,7 +72,8 @@ fn examples(command: &str) -> Vec<String> {
     let lines: Vec<&str> = examples.lines().map(str::trim).collect();
     let shown = lines.windows(2).filter(|pair| pair[0].starts_with("# ")).map(|pair| pair[1].to_owned());
     let shown: Vec<String> = shown.collect();
-    assert!(shown.iter().all(|example| example.starts_with("chat-eval ")) && !shown.is_empty(), "{shown:?}");
+    let is_ours = |example: &String| example.starts_with("chat-eval ") || example.contains(" | chat-eval ");
+    assert!(shown.iter().all(is_ours) && !shown.is_empty(), "{shown:?}");
     shown
 }
 

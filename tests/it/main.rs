@@ -79,6 +79,7 @@ mod review;
 mod scale;
 mod schema;
 mod secrets;
+mod secrets_providers;
 mod settings;
 mod shards;
 mod share;

@@ -482,6 +482,81 @@ fn params_that_a_vendor_does_not_take_are_errors_before_anything_is_sent() {
     assert!(servers.0.requests().is_empty() && servers.1.requests().is_empty());
 }
 
+/// Nobody but the vendor has the tokenizer: what it may count is bounded by bytes, and `plan` says that it only estimates.
+#[test]
+fn the_cap_holds_where_a_vendor_counts_a_token_a_byte_and_plan_says_what_it_does_not_know() {
+    let text = "これはトークナイザーが知らない文字の長い文です。".repeat(4);
+    let claude = Server::start(|request: &Request| {
+        let mut message = anthropic_message(&[json!({"type": "text", "text": "Hi"})], "end_turn");
+        let bytes = request.messages().iter().map(|(_, text)| text.len()).sum::<usize>();
+        message["usage"] = json!({"input_tokens": bytes, "output_tokens": 3});
+        Answer::json(&message)
+    });
+    let gem = Server::start(|request: &Request| {
+        let bytes = request.body["contents"][0]["parts"][0]["text"].as_str().unwrap_or_default().len();
+        let mut answer = gemini_answer("Hi", Some("STOP"));
+        answer["usageMetadata"] = json!({"promptTokenCount": bytes, "candidatesTokenCount": 3});
+        Answer::json(&answer)
+    });
+    let azure = azure_server();
+    let sandbox = project(&claude, &gem, &azure);
+    let config = sandbox.read("chat-eval.yaml");
+    // A dollar a token that is sent, and nothing for replies.
+    let config = config.replace("{input: 3, output: 15}", "{input: 1000000, output: 0}");
+    sandbox.write("chat-eval.yaml", config.replace("{input: 1, output: 10}", "{input: 1000000, output: 0}"));
+    let (cap, counted) = (1000.0, f64::from(u16::try_from(text.len()).unwrap()));
+    for (model, server) in [("claude", &claude), ("gem", &gem)] {
+        let scenario =
+            format!("model: {model}\nparams: {{max_tokens: 10}}\ntrials: 9\nturns: [{{user: \"{text}\"}}]\n");
+        sandbox.write("scenarios/long.yaml", scenario);
+        sandbox.run(&["run", "-j", "9", "--max-cost", &cap.to_string(), "--snapshots", "off"]).expect(3);
+        let spent: f64 = journal(&sandbox)
+            .iter()
+            .filter(|line| line["event"] == "turn")
+            .filter_map(|line| line["cost_usd"].as_f64())
+            .sum();
+        assert!(spent <= cap && (spent - 3.0 * counted).abs() < 1e-6, "{model}: {spent} of {cap}");
+        assert_eq!(server.requests().len(), 3, "{model}: a fourth one could cost more than is left");
+        let plan = sandbox.run(&["plan"]).expect(0).stdout;
+        assert!(plan.contains("are estimates and no bound; `--max-cost` reserves by bytes"), "{plan}");
+    }
+    sandbox.write("scenarios/long.yaml", "model: azure\nparams: {max_tokens: 10}\nturns: [{user: Hi}]\n");
+    let plan = sandbox.run(&["plan"]).expect(0).stdout;
+    assert!(!plan.contains("estimates"), "{plan}");
+}
+
+/// The story: Claude answered 400 to each call of such a scenario, and a run with eight candidates paid for seven that nobody read.
+#[test]
+fn params_that_only_some_requests_may_have_are_errors_before_anything_is_sent() {
+    let servers = (anthropic_server(), gemini_server(), azure_server());
+    let sandbox = project(&servers.0, &servers.1, &servers.2);
+    let scenario = |model: &str, params: &str| {
+        sandbox.write("scenarios/p.yaml", format!("model: {model}\nparams: {params}\nturns: [{{user: Hi}}]\n"));
+    };
+    for (model, params, param) in [
+        ("claude", "{temperature: 1, top_p: 0.99}", "top_p"),
+        ("claude", "{temperature: 0, extra: {thinking: {type: enabled, budget_tokens: 1024}}}", "temperature"),
+        ("gem", "{extra: {generationConfig: {candidateCount: 8}}}", "extra.generationConfig.candidateCount"),
+        ("gem", "{extra: {generationConfig: {max_output_tokens: 8}}}", "extra.generationConfig.max_output_tokens"),
+    ] {
+        scenario(model, params);
+        for command in ["run", "check", "plan"] {
+            let told = sandbox.run(&[command, "scenarios"]).expect(2).stderr;
+            assert!(told.contains("error[unsupported-param]") && told.contains(&format!("`{param}`")), "{told}");
+        }
+    }
+    assert!(servers.0.requests().is_empty() && servers.1.requests().is_empty());
+    // What is taken is taken by the server too, which refuses the others.
+    for params in [
+        "{temperature: 1, extra: {thinking: {type: enabled, budget_tokens: 1024}}}",
+        "{temperature: 0, extra: {thinking: {type: disabled}}}",
+        "{top_p: 0.5}",
+    ] {
+        scenario("claude", params);
+        sandbox.run(&["run", "scenarios", "--snapshots", "off"]).expect(0);
+    }
+}
+
 #[test]
 fn a_run_goes_on_with_the_model_that_it_began_with_and_no_other() {
     let server = Server::start(|request| {
@@ -504,6 +579,31 @@ fn a_run_goes_on_with_the_model_that_it_began_with_and_no_other() {
     sandbox.write("chat-eval.yaml", config);
     sandbox.run(&["run", "--resume"]).expect(0);
     assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn a_vendor_that_makes_no_embeddings_is_not_asked_for_any() {
+    let servers = (anthropic_server(), gemini_server(), azure_server());
+    let sandbox = project(&servers.0, &servers.1, &servers.2);
+    let config = sandbox.read("chat-eval.yaml");
+    sandbox.write(
+        "scenarios/e.yaml",
+        "model: builtin\nturns:\n  - {user: Hi, expect: [{similar: {to: Hello, min: 0.1, by: embedding}}]}\n",
+    );
+    for (model, vendor) in [("claude", "anthropic"), ("gem", "gemini")] {
+        sandbox.write("chat-eval.yaml", format!("{config}embedding: {{model: {model}}}\n"));
+        for command in ["run", "check", "plan"] {
+            let told = sandbox.run(&[command, "scenarios"]).expect(2).stderr;
+            let expected =
+                format!("error[unusable-model]: `{model}` is a model of `{vendor}`, which is asked for no embeddings");
+            assert!(told.contains(&expected) && told.contains("chat-eval.yaml:7:"), "{told}");
+            assert!(told.contains("name a model of `openai` or `azure` that makes them"), "{told}");
+        }
+    }
+    // Azure speaks OpenAI's format, which has them.
+    sandbox.write("chat-eval.yaml", format!("{config}embedding: {{model: azure}}\n"));
+    sandbox.run(&["check", "scenarios"]).expect(0);
+    assert!(servers.0.requests().is_empty() && servers.1.requests().is_empty());
 }
 
 #[test]

@@ -75,7 +75,11 @@ fn what_workflows_and_scripts_have_a_shell_run_is_right_and_nothing_is_pasted_in
 fn workflows_write_nothing_but_a_release_and_know_no_secret() {
     for path in WORKFLOWS {
         let text = file(path);
-        assert!(!text.contains("secrets.") && !text.contains("pull_request_target"), "{path}");
+        // The one that there is goes to the step that publishes a release, and nowhere else.
+        let is_release = path.ends_with("release.yml");
+        let secrets: Vec<&str> = text.split("secrets.").skip(1).filter_map(|rest| rest.split(' ').next()).collect();
+        assert_eq!(secrets, if is_release { vec!["CARGO_REGISTRY_TOKEN"] } else { vec![] }, "{path}");
+        assert!(!text.contains("pull_request_target"), "{path}");
     }
     for path in [".github/workflows/ci.yml", ".github/workflows/release.yml"] {
         let value = yaml(path);
@@ -83,13 +87,53 @@ fn workflows_write_nothing_but_a_release_and_know_no_secret() {
         for (name, job) in value["jobs"].as_object().unwrap() {
             let may_write = name == "release";
             assert_eq!(job.get("permissions").is_some(), may_write, "{path}: {name}");
-            let steps: Vec<&str> =
-                job["steps"].as_array().unwrap().iter().filter_map(|step| step["run"].as_str()).collect();
+            let steps = job["steps"].as_array().map_or(&[][..], Vec::as_slice);
+            let steps: Vec<&str> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
             assert!(
                 !may_write || steps.iter().all(|run| !run.contains("cargo") && !run.contains("tar ")),
                 "{path}: {name}"
             );
         }
+    }
+}
+
+/// The story: a tag on a commit whose tests failed was built and released, and nothing ever came to the registry.
+#[test]
+fn a_release_is_tested_before_it_is_built_and_published_where_there_is_a_token() {
+    let release = yaml(".github/workflows/release.yml");
+    let jobs = &release["jobs"];
+    let needs = |job: &str| -> Vec<String> {
+        let needs = &jobs[job]["needs"];
+        let one = needs.as_str().map(str::to_owned);
+        let all = needs.as_array().into_iter().flatten().filter_map(|need| need.as_str().map(str::to_owned));
+        one.into_iter().chain(all).collect()
+    };
+    for (job, before) in [("build", "test"), ("release", "build"), ("publish", "release")] {
+        assert!(needs(job).iter().any(|need| need == before), "{job} waits for {before}: {:?}", needs(job));
+        assert!(jobs[job].get("if").is_none(), "{job} is left out where what it needs fails");
+    }
+    // The same jobs as of a change, those that run the tests among them.
+    assert_eq!(jobs["test"]["uses"], "./.github/workflows/ci.yml");
+    let ci = yaml(".github/workflows/ci.yml");
+    assert!(ci["on"].as_object().unwrap().contains_key("workflow_call"));
+    assert!(steps(&ci).iter().any(|step| step["run"] == "cargo test --locked"));
+
+    let steps = jobs["publish"]["steps"].as_array().unwrap();
+    let with_token: Vec<&Value> = steps.iter().filter(|step| step["env"].to_string().contains("secrets.")).collect();
+    assert_eq!((with_token.len(), jobs["publish"].get("env")), (1, None), "one step has the token");
+    let script = with_token[0]["run"].as_str().unwrap();
+    let sandbox = Sandbox::new();
+    let cargo = sandbox.write("bin/cargo", "#!/bin/sh\necho \"cargo $*\"\n");
+    assert!(Command::new("chmod").arg("+x").arg(&cargo).status().unwrap().success());
+    let path = format!("{}:{}", cargo.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    for (token, said) in [
+        ("", "::notice::the secret CARGO_REGISTRY_TOKEN is not set: nothing is published to crates.io\n"),
+        // What builds was built before: nothing of another package runs beside the token.
+        ("crates-token", "cargo publish --locked --no-verify\n"),
+    ] {
+        let mut command = Command::new("bash");
+        command.args(["-e", "-c", script]).env("PATH", &path).env("CARGO_REGISTRY_TOKEN", token);
+        assert_eq!(Ran::from(command.output().expect("bash")).expect(0).stdout, said);
     }
 }
 

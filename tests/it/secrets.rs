@@ -1,7 +1,8 @@
 //! No key is ever written or shown: a server that quotes what it was sent in every place that an answer has, every command and
 //! every format, and then each byte of each file and of each output is searched for the keys in every spelling.
 //!
-//! That the search finds what is there is shown by a word that the same server says beside each key.
+//! That the search finds what is there is shown by a word that the same server says beside each key. Here the provider is `openai`;
+//! `secrets_providers.rs` does the same with all others.
 #![cfg(unix)]
 
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ const KEYS: [(&str, &str); 3] = [
     ("VECTOR_KEY", "sk%2Dvec%2F0123%3D456789abcdef"),
 ];
 /// What the server says beside each key.
-const TELLTALE: &str = "telltale";
+pub const TELLTALE: &str = "telltale";
 
 /// The key that came with a request.
 fn key(request: &Request) -> String {
@@ -31,7 +32,7 @@ fn key(request: &Request) -> String {
     header.strip_prefix("Bearer ").expect("a bearer").to_owned()
 }
 
-fn percent(key: &str) -> String {
+pub fn percent(key: &str) -> String {
     percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
@@ -47,7 +48,7 @@ fn json_text(key: &str) -> String {
 }
 
 /// A key in all the ways in which a server quotes it.
-fn quotes(key: &str) -> String {
+pub fn quotes(key: &str) -> String {
     let of_page = key.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     let bearer = STANDARD.encode(format!("Bearer {key}"));
     let (url, json) = (percent(key), json_text(key));
@@ -56,11 +57,12 @@ fn quotes(key: &str) -> String {
 }
 
 /// What must stand nowhere.
-fn forbidden() -> Vec<Vec<u8>> {
+fn forbidden(keys: &[&str]) -> Vec<Vec<u8>> {
     let mut all = BTreeSet::new();
-    for (_, key) in KEYS {
+    for key in keys.iter().copied() {
         let of_page = key.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         all.extend([key.to_owned(), json_text(key), json_text(&json_text(key)), percent(key), lower_percent(key)]);
+        all.insert(key.to_lowercase());
         all.extend([
             of_page.replace('"', "&quot;"),
             of_page,
@@ -93,8 +95,8 @@ fn contents(sandbox: &Sandbox, file: &str) -> Vec<u8> {
 }
 
 /// Everything that was written and said.
-#[derive(Default)]
-struct Searched {
+pub struct Searched {
+    forbidden: Vec<Vec<u8>>,
     /// What stood in which output, in which spelling.
     leaks: Vec<String>,
     /// Outputs that have the word that stands beside the keys.
@@ -102,12 +104,17 @@ struct Searched {
 }
 
 impl Searched {
+    /// A search for these keys.
+    pub fn of(keys: &[&str]) -> Self {
+        Self { forbidden: forbidden(keys), leaks: Vec::new(), telltales: BTreeSet::new() }
+    }
+
     fn search(&mut self, what: &str, bytes: &[u8]) {
         let has = |wanted: &[u8]| memchr::memmem::find(bytes, wanted);
-        for wanted in forbidden() {
-            if let Some(at) = has(&wanted) {
+        for wanted in &self.forbidden {
+            if let Some(at) = has(wanted) {
                 let around = String::from_utf8_lossy(&bytes[at.saturating_sub(60)..(at + 60).min(bytes.len())]);
-                self.leaks.push(format!("{what}: {}\n    {around:?}", String::from_utf8_lossy(&wanted)));
+                self.leaks.push(format!("{what}: {}\n    {around:?}", String::from_utf8_lossy(wanted)));
             }
         }
         if has(TELLTALE.as_bytes()).is_some() {
@@ -115,25 +122,25 @@ impl Searched {
         }
     }
 
-    fn ran(&mut self, what: &str, ran: &Ran) {
+    pub fn ran(&mut self, what: &str, ran: &Ran) {
         self.search(&format!("standard output of {what}"), ran.stdout.as_bytes());
         self.search(&format!("standard error of {what}"), ran.stderr.as_bytes());
         assert!(!ran.stderr.contains("panicked"), "{what}: {}", ran.stderr);
     }
 
-    fn files(&mut self, sandbox: &Sandbox) {
+    pub fn files(&mut self, sandbox: &Sandbox) {
         for file in sandbox.files(".") {
             let name = file.rsplit('/').next().unwrap_or(&file).to_owned();
             self.search(&format!("file {name} ({file})"), &contents(sandbox, &file));
         }
     }
 
-    fn nothing_leaked(&self) {
+    pub fn nothing_leaked(&self) {
         assert!(self.leaks.is_empty(), "{} leaks:\n{}", self.leaks.len(), self.leaks.join("\n"));
     }
 
     /// The search would have found a key there: what stands beside it was found.
-    fn was_told(&self, output: &str) {
+    pub fn was_told(&self, output: &str) {
         assert!(self.telltales.iter().any(|what| what.contains(output)), "nothing in {output}: {:?}", self.telltales);
     }
 }
@@ -254,7 +261,7 @@ expect: [{never: {contains: Hello}}, {judge: {criterion: all is well, sees: tran
 fn no_key_is_in_any_file_or_output_whatever_a_server_quotes() {
     let server = Server::start(answer);
     let sandbox = sandbox(&server);
-    let mut searched = Searched::default();
+    let mut searched = Searched::of(&KEYS.map(|(_, key)| key));
     let mut run = |arguments: &[&str]| {
         let ran = sandbox.run(arguments);
         assert!(matches!(ran.code, Some(0 | 1 | 3)), "{arguments:?}: {:?}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
@@ -345,7 +352,7 @@ fn no_key_is_in_what_an_interrupted_run_leaves_and_what_its_end_says() {
         }
     });
     let sandbox = sandbox(&server);
-    let mut searched = Searched::default();
+    let mut searched = Searched::of(&KEYS.map(|(_, key)| key));
     let arguments = ["run", "s", "--retries", "0", "--snapshots", "new", "--cassettes", "record", "--show"];
     let running = sandbox.start(&arguments);
     server.wait_for(|requests| requests.iter().any(|request| request.last_user() == "What's my name?"));
@@ -409,7 +416,7 @@ fn nothing_that_can_be_printed_for_a_developer_shows_a_key() {
     let shown = format!("{settings:?} {settings:#?}");
     let model = OpenAi::new(settings, &http_client().unwrap()).unwrap();
     let shown = format!("{shown} {model:?} {model:#?}");
-    let mut searched = Searched::default();
+    let mut searched = Searched::of(&KEYS.map(|(_, key)| key));
     searched.search("Debug", shown.as_bytes());
     searched.nothing_leaked();
 }

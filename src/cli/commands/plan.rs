@@ -111,6 +111,7 @@ fn bounded(config: &Config, name: &str) -> BoundedModel {
             longest_reply: model.longest_reply(),
             builtin: if let ProviderConfig::Builtin(kind) = model.provider { Some(kind) } else { None },
             keeps_history: model.provider.keeps_history(),
+            counts_otherwise: model.provider.counts_otherwise(),
         },
         // That it is none was said.
         Err(_) => BoundedModel {
@@ -119,6 +120,7 @@ fn bounded(config: &Config, name: &str) -> BoundedModel {
             builtin: None,
             longest_reply: None,
             keeps_history: false,
+            counts_otherwise: false,
         },
     }
 }

@@ -182,6 +182,9 @@ fn a_call_can_cost_a_token_for_every_byte_and_the_longest_reply() {
     params.extra.insert("max_completion_tokens".to_owned(), 500.into());
     let extra = r#"{"max_completion_tokens":500}"#;
     assert_eq!(most(&params), Usd::new((tokens + f64::from(u8::try_from(extra.len()).unwrap()) + 2.0 * 500.0) / 1e6));
+    // A service puts words of its own before tools, however short they are.
+    params.extra = [("tools".to_owned(), serde_json::json!([]))].into_iter().collect();
+    assert!(most(&params) >= Usd::new((tokens + 600.0 + 2.0 * 100.0) / 1e6));
     assert!(most(&Params::default()) > Usd::new(1e12), "a reply without a limit can cost anything");
 }
 

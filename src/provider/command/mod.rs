@@ -39,8 +39,10 @@ pub struct CommandSettings {
     pub program: Vec<String>,
     /// The folder in which it runs.
     pub folder: PathBuf,
-    /// The variables that it gets beside the few that every program gets; their values are shown nowhere.
+    /// The variables that it gets beside the few that every program gets.
     pub variables: Vec<(String, SecretString)>,
+    /// What is shown nowhere.
+    pub secrets: Vec<SecretString>,
     /// The longest that it may take for one turn.
     pub timeout: Duration,
     /// What stands before every turn.
@@ -61,7 +63,7 @@ impl CommandBot {
     /// A bot that is started anew for each talk.
     #[must_use]
     pub fn new(settings: CommandSettings) -> Self {
-        let secrets = Secrets::new(settings.variables.iter().map(|(_, value)| value));
+        let secrets = Secrets::new(&settings.secrets);
         Self(Arc::new(Bot { settings, secrets }))
     }
 }
@@ -110,7 +112,7 @@ impl Talk {
         };
         // What comes later would answer what nobody asked any more.
         let last_words = match process.take() {
-            Some(process) => process.last_words().await,
+            Some(process) => process.last_words(secrets).await,
             None => String::new(),
         };
         let is_silent = last_words.is_empty() || last_words == "\"\"";
@@ -138,10 +140,10 @@ impl Talk {
         let started = Instant::now();
         let mut growing = Growing::new(secrets, observer, started);
         let turn = async {
-            process.tell(&line_of(&said, &self.id)).await?;
+            process.tell(&line_of(&said, &self.id), secrets).await?;
             loop {
                 let line = process.answer().await?;
-                match Line::read(&line, said.turn).map_err(|why| format!("the program {why}"))? {
+                match Line::read(&line, said.turn, secrets).map_err(|why| format!("the program {why}"))? {
                     Line::Delta(piece) => growing.push(&piece),
                     Line::Reply(..) if growing.has_begun => {
                         return Err("the program wrote a whole `reply` behind pieces of one".to_owned());
@@ -151,7 +153,9 @@ impl Talk {
                         return Ok(end);
                     }
                     Line::Done(end) => return Ok(end),
-                    Line::Error(why) => return Err(format!("the program says: {}", escape::quote(&why, QUOTED))),
+                    Line::Error(why) => {
+                        return Err(format!("the program says: {}", escape::quote(&secrets.mask(why), QUOTED)));
+                    }
                 }
             }
         };

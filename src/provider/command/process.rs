@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 
 use crate::provider::child::{Group, Kept, by_signal, command, keep};
+use crate::provider::secrets::Secrets;
 use crate::text::escape;
 
 /// The most that a program may write in one turn, in bytes.
@@ -63,14 +64,16 @@ impl Process {
     ///
     /// # Errors
     /// What happened, in words.
-    pub(super) async fn tell(&mut self, line: &str) -> Result<(), String> {
+    pub(super) async fn tell(&mut self, line: &str, secrets: &Secrets) -> Result<(), String> {
         let is_early = match self.output.fill_buf().now_or_never() {
             Some(Ok(bytes)) => !bytes.is_empty(),
             Some(Err(_)) | None => false,
         };
         if is_early {
             let line = self.line().await.unwrap_or_default().unwrap_or_default();
-            let line = escape::quote(String::from_utf8_lossy(&line).trim(), QUOTED);
+            // Masked before it is cut: a part of a secret is none that could be found.
+            let line = secrets.mask(String::from_utf8_lossy(&line).into_owned());
+            let line = escape::quote(line.trim(), QUOTED);
             return Err(format!("the program wrote before it was asked: {line}"));
         }
         self.left = LONGEST_TURN;
@@ -128,10 +131,14 @@ impl Process {
     }
 
     /// Ends the program, and gives the end of what it said on standard error.
-    pub(super) async fn last_words(mut self) -> String {
+    pub(super) async fn last_words(mut self, secrets: &Secrets) -> String {
         self.group = None;
         let _ = tokio::time::timeout(REST, &mut self.telling).await;
-        let (text, _) = self.told.lock().unwrap_or_else(PoisonError::into_inner).text();
+        let (text, is_cut) = self.told.lock().unwrap_or_else(PoisonError::into_inner).text();
+        // Only its beginning is kept: where that ends within a line it may end within a secret.
+        let whole =
+            if is_cut { text.rsplit_once('\n').map_or(text.as_str(), |(whole, _)| whole) } else { text.as_str() };
+        let text = secrets.mask(whole.to_owned());
         let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
         escape::quote(last.trim(), QUOTED)
     }

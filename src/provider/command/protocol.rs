@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::model::Usage;
 use crate::provider::Said;
 use crate::provider::attempt::count;
+use crate::provider::secrets::Secrets;
 use crate::text::escape;
 
 /// How much of a line that is no answer is quoted, in characters.
@@ -40,14 +41,14 @@ pub(super) struct End {
 }
 
 impl Line {
-    /// Reads a line that answers a message of this number.
+    /// Reads a line that answers a message of this number. What is quoted of it shows no secret.
     ///
     /// # Errors
     /// Why it is no answer to it, in words.
-    pub(super) fn read(line: &[u8], turn: u32) -> Result<Self, String> {
+    pub(super) fn read(line: &[u8], turn: u32, secrets: &Secrets) -> Result<Self, String> {
         let text = str::from_utf8(line).map_err(|_| "wrote a line that is no UTF-8 text".to_owned())?;
         let text = text.trim();
-        let quoted = || escape::quote(text, QUOTED);
+        let quoted = || escape::quote(&secrets.mask(text.to_owned()), QUOTED);
         let answer: Value =
             serde_json::from_str(text).map_err(|_| format!("wrote a line that is no JSON: {}", quoted()))?;
         let other = answer.get("turn").filter(|other| **other != json!(turn));
@@ -118,8 +119,8 @@ mod tests {
                 Err("wrote a line without `reply`, `delta`, `done` or `error`: \"{\"done\": false}\""),
             ),
         ] {
-            assert_eq!(Line::read(line.as_bytes(), 2), expected.map_err(str::to_owned), "{line}");
+            assert_eq!(Line::read(line.as_bytes(), 2, &Secrets::default()), expected.map_err(str::to_owned), "{line}");
         }
-        assert_eq!(Line::read(&[0xff], 1), Err("wrote a line that is no UTF-8 text".to_owned()));
+        assert_eq!(Line::read(&[0xff], 1, &Secrets::default()), Err("wrote a line that is no UTF-8 text".to_owned()));
     }
 }

@@ -163,6 +163,13 @@ pub fn unsupported(params: &Params) -> Vec<Unsupported> {
         let why = format!("is from 0 to 1 there, and this is {temperature}");
         found.push(Unsupported::new("temperature", why, "1 is the most that it takes"));
     }
+    if params.temperature.is_some() && params.top_p.is_some() {
+        let why = "cannot stand beside `temperature` there: current models refuse a request with both";
+        found.push(Unsupported::new("top_p", why, "keep the one that matters"));
+    }
+    if is_thinking(params) {
+        found.extend(bound_by_thinking(params));
+    }
     let unknown = [
         ("seed", params.seed.is_some()),
         ("presence_penalty", params.presence_penalty.is_some()),
@@ -178,6 +185,30 @@ pub fn unsupported(params: &Params) -> Vec<Unsupported> {
             _ => "the tool sets it itself",
         };
         found.push(Unsupported::new(&format!("extra.{param}"), "cannot stand there", help));
+    }
+    found
+}
+
+/// Whether the model is asked to think before it answers. A type that is not known may be a new way to do so.
+fn is_thinking(params: &Params) -> bool {
+    params.extra.get("thinking").and_then(|thinking| thinking["type"].as_str()).is_some_and(|kind| kind != "disabled")
+}
+
+/// What a model that thinks does not take.
+fn bound_by_thinking(params: &Params) -> Vec<Unsupported> {
+    let mut found = Vec::new();
+    let help = "leave it out, or `extra: {thinking: …}`";
+    // More than 1 is refused anyhow.
+    if let Some(temperature) = params.temperature.filter(|temperature| *temperature < 1.0) {
+        let why = format!("must be 1 where `extra.thinking` is enabled, and this is {temperature}");
+        found.push(Unsupported::new("temperature", why, help));
+    }
+    if let Some(top_p) = params.top_p.filter(|top_p| *top_p < 0.95) {
+        let why = format!("must be from 0.95 to 1 where `extra.thinking` is enabled, and this is {top_p}");
+        found.push(Unsupported::new("top_p", why, help));
+    }
+    if params.extra.contains_key("top_k") {
+        found.push(Unsupported::new("extra.top_k", "cannot stand beside `extra.thinking`", help));
     }
     found
 }

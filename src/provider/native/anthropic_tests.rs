@@ -136,9 +136,7 @@ fn a_stream_is_read_event_by_event() {
 #[test]
 fn what_the_api_does_not_take_is_named() {
     let named = |params: Params| unsupported(&params).into_iter().map(|found| found.param).collect::<Vec<_>>();
-    assert!(
-        named(Params { temperature: Some(1.0), top_p: Some(0.5), max_tokens: Some(1), ..Params::default() }).is_empty()
-    );
+    assert!(named(Params { temperature: Some(1.0), max_tokens: Some(1), ..Params::default() }).is_empty());
     let all = Params {
         temperature: Some(1.5),
         seed: Some(1),
@@ -153,4 +151,33 @@ fn what_the_api_does_not_take_is_named() {
     let expected =
         ["temperature", "seed", "presence_penalty", "frequency_penalty", "extra.system", "extra.max_completion_tokens"];
     assert_eq!(named(all), expected);
+}
+
+#[test]
+fn what_current_models_take_one_of_or_not_while_they_think_is_named() {
+    let named = |params: Params| unsupported(&params).into_iter().map(|found| found.param).collect::<Vec<_>>();
+    let both = Params { temperature: Some(0.5), top_p: Some(0.99), ..Params::default() };
+    assert_eq!(named(both.clone()), ["top_p"]);
+    assert!(named(Params { temperature: None, ..both.clone() }).is_empty());
+    let thinking = |kind: &str, params: &Params| {
+        let extra = json!({"thinking": {"type": kind, "budget_tokens": 2000}}).as_object().unwrap().clone();
+        named(Params { extra, ..params.clone() })
+    };
+    for (temperature, top_p, is_taken) in [
+        (None, None, true),
+        (Some(1.0), None, true),
+        (None, Some(0.95), true),
+        (Some(0.0), None, false),
+        (Some(0.9), None, false),
+        (None, Some(0.9), false),
+    ] {
+        let params = Params { temperature, top_p, ..Params::default() };
+        for kind in ["enabled", "adaptive"] {
+            assert_eq!(thinking(kind, &params).is_empty(), is_taken, "{kind} {params:?}");
+        }
+        assert!(thinking("disabled", &params).is_empty(), "{params:?}");
+    }
+    assert_eq!(thinking("enabled", &Params { temperature: Some(1.5), ..Params::default() }), ["temperature"]);
+    let extra = json!({"thinking": {"type": "enabled"}, "top_k": 5}).as_object().unwrap().clone();
+    assert_eq!(named(Params { extra, ..Params::default() }), ["extra.top_k"]);
 }

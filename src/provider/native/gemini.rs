@@ -25,17 +25,20 @@ const OWN: [&str; 3] = ["systemInstruction", "system_instruction", "contents"];
 /// What the parameters are called there.
 const CONFIG: &str = "generationConfig";
 
-/// Other spellings of it, and of what `params` says in it.
-const SAID: [(&str, &str); 8] = [
-    ("temperature", "temperature"),
-    ("topP", "top_p"),
-    ("maxOutputTokens", "max_tokens"),
-    ("seed", "seed"),
-    ("stopSequences", "stop"),
-    ("presencePenalty", "presence_penalty"),
-    ("frequencyPenalty", "frequency_penalty"),
-    ("topK", "extra.top_k"),
+/// Other spellings of what `params` says in it. The service reads names in either of two spellings.
+const SAID: [(&[&str], &str); 8] = [
+    (&["temperature"], "temperature"),
+    (&["topP", "top_p"], "top_p"),
+    (&["maxOutputTokens", "max_output_tokens"], "max_tokens"),
+    (&["seed"], "seed"),
+    (&["stopSequences", "stop_sequences"], "stop"),
+    (&["presencePenalty", "presence_penalty"], "presence_penalty"),
+    (&["frequencyPenalty", "frequency_penalty"], "frequency_penalty"),
+    (&["topK", "top_k"], "extra.top_k"),
 ];
+
+/// How many replies it is asked for, in both spellings: one is read, and all of them are paid.
+const COUNT: [&str; 2] = ["candidateCount", "candidate_count"];
 
 /// Reads one answer.
 #[derive(Debug, Default)]
@@ -152,7 +155,7 @@ fn config(params: &Params) -> Map<String, Value> {
     config
 }
 
-/// Why a candidate ends, in the words that checks know; others in lower case.
+/// Why a candidate ends, in the words that checks know; other constants in lower case.
 fn finish_reason(reason: &Value) -> Option<String> {
     let reason = text(reason)?;
     Some(match reason.as_str() {
@@ -169,7 +172,9 @@ fn finish_reason(reason: &Value) -> Option<String> {
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
         | "IMAGE_RECITATION" => "content_filter".to_owned(),
-        _ => reason.to_lowercase(),
+        // A key that it quotes keeps its spelling, by which it is found.
+        word if word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') => word.to_lowercase(),
+        _ => reason,
     })
 }
 
@@ -194,10 +199,15 @@ pub fn unsupported(params: &Params) -> Vec<Unsupported> {
     }
     match params.extra.get(CONFIG) {
         Some(Value::Object(config)) => {
-            let said = SAID.iter().filter(|(name, _)| config.contains_key(*name));
-            found.extend(said.map(|(name, param)| {
-                let help = format!("`params.{param}` says it, for every model");
-                Unsupported::new(&format!("extra.{CONFIG}.{name}"), "cannot stand there", help)
+            for (spellings, param) in SAID {
+                found.extend(spellings.iter().filter(|name| config.contains_key(**name)).map(|name| {
+                    let help = format!("`params.{param}` says it, for every model");
+                    Unsupported::new(&format!("extra.{CONFIG}.{name}"), "cannot stand there", help)
+                }));
+            }
+            found.extend(COUNT.iter().filter(|name| config.contains_key(**name)).map(|name| {
+                let why = "cannot stand there: one reply is read, and each would be paid";
+                Unsupported::new(&format!("extra.{CONFIG}.{name}"), why, "`trials` asks more than once")
             }));
         }
         Some(_) => {

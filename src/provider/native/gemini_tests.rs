@@ -150,7 +150,9 @@ fn what_the_service_does_not_take_is_named() {
     );
     let extra = json!({
         "contents": [], "max_completion_tokens": 5, "generation_config": {},
-        "generationConfig": {"temperature": 1, "topK": 1, "thinkingConfig": {}},
+        "generationConfig": {
+            "temperature": 1, "topK": 1, "thinkingConfig": {}, "candidateCount": 8, "candidate_count": 1, "max_output_tokens": 9000,
+        },
     });
     let all = Params {
         seed: Some(i64::MAX),
@@ -164,7 +166,10 @@ fn what_the_service_does_not_take_is_named() {
         "extra.contents",
         "extra.max_completion_tokens",
         "extra.generationConfig.temperature",
+        "extra.generationConfig.max_output_tokens",
         "extra.generationConfig.topK",
+        "extra.generationConfig.candidateCount",
+        "extra.generationConfig.candidate_count",
         "extra.generation_config",
     ];
     assert_eq!(named(all), expected);

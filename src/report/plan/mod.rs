@@ -118,6 +118,13 @@ fn says(total: &Bound) -> String {
 /// What the numbers leave out.
 fn words(remarks: Remarks, total: &Bound) -> Vec<String> {
     let mut words = vec!["tokens as token windows count them, and 3 a request; without retries".to_owned()];
+    if remarks.has_estimates {
+        words.push(
+            "anthropic and gemini count with tokenizers of their own: tokens sent to them, and their cost, are estimates and no \
+             bound; `--max-cost` reserves by bytes, which is one"
+                .to_owned(),
+        );
+    }
     if remarks.has_no_longest_reply {
         words.push(
             "no bound: `params: {max_tokens: 500}` in a scenario limits its replies, and so what later turns send"

@@ -214,6 +214,13 @@ fn a_budget_stands_beside_what_was_spent_of_it() {
         (Some(0.0), None, None, "0 calls · nothing spent: the budget is $0\n"),
         (Some(0.0), Some(0.0), None, "0 calls · nothing spent: the budget is $0\n"),
         (Some(5.0), Some(4.98), None, "0 calls · $4.98 of $5.00\n"),
+        (Some(5.0), Some(5.0 + 1e-12), None, "0 calls · $5.00 of $5.00\n"),
+        (
+            Some(5.0),
+            Some(5.5),
+            None,
+            "$5.50 of $5.00, which is more than it: a provider counted more tokens than it was asked for\n",
+        ),
         (Some(5.0), None, Some(0.02), "0 calls\n$0.000 of $5.00, $0.020 more reserved for calls of unknown usage\n"),
     ] {
         let mut summary = summary(&[record(0, "s")]);

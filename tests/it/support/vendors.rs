@@ -53,6 +53,7 @@ fn judge_anthropic(request: &Request) -> Result<Messages, Refusal> {
         "stop_sequences",
         "stream",
         "metadata",
+        "thinking",
     ];
     let fields = request.body.as_object().expect("an object");
     if let Some(name) = fields.keys().find(|name| !known.contains(&name.as_str())) {
@@ -63,6 +64,17 @@ fn judge_anthropic(request: &Request) -> Result<Messages, Refusal> {
     }
     if request.body["temperature"].as_f64().is_some_and(|temperature| temperature > 1.0) {
         return invalid("temperature: range: 0..1");
+    }
+    let has = |name: &str| !request.body[name].is_null();
+    if has("temperature") && has("top_p") {
+        return invalid("`temperature` and `top_p` cannot both be specified for this model. Please use only one.");
+    }
+    let is_thinking = request.body["thinking"]["type"].as_str().is_some_and(|kind| kind != "disabled");
+    if is_thinking && has("temperature") && request.body["temperature"].as_f64() != Some(1.0) {
+        return invalid("`temperature` may only be set to 1 when thinking is enabled.");
+    }
+    if is_thinking && has("top_k") {
+        return invalid("`top_k` must be unset when thinking is enabled.");
     }
     let messages = request.messages();
     alternates(&messages, "assistant").map_err(|message| (400, "invalid_request_error", message))?;
@@ -150,6 +162,7 @@ fn judge_gemini(request: &Request) -> Result<(bool, Messages), Refusal> {
         "presencePenalty",
         "frequencyPenalty",
         "thinkingConfig",
+        "candidateCount",
     ];
     let wrong = known(&request.body, &["systemInstruction", "contents", "generationConfig", "safetySettings"])
         .or_else(|| known(&request.body["generationConfig"], &config));
