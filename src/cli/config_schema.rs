@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use crate::provider::Builtin;
-use crate::scenario::schema::{Filled, Params, Whole, root};
+use crate::scenario::schema::{Filled, Params, Text, Whole, root};
 use crate::text::tokens::Tokenizer;
 
 /// The JSON Schema of the config file.
@@ -196,10 +196,9 @@ enum Model {
     Command {
         /// The program and its arguments.
         #[schemars(extend("examples" = [["python3", "bot.py"]]))]
-        #[schemars(length(min = 1))]
-        command: Vec<Filled>,
+        command: Program,
         /// Variables that it gets beside the few that every program gets; `${NAME}` stands for one of ours.
-        env: Option<BTreeMap<String, Value>>,
+        env: Option<BTreeMap<String, Text>>,
         /// What it costs: `plan` and reports say it then, and `--max-cost` caps it.
         price: Option<Price>,
         /// What token windows count with. Default: `o200k_base`.
@@ -214,6 +213,28 @@ enum Model {
         /// What token windows count with. Default: `o200k_base`.
         tokenizer: Option<TokenizerName>,
     },
+}
+
+/// A program and its arguments, which may be empty.
+struct Program;
+
+impl JsonSchema for Program {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Program".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "array",
+            "minItems": 1,
+            "prefixItems": [generator.subschema_for::<Filled>()],
+            "items": generator.subschema_for::<Text>(),
+        })
+    }
 }
 
 /// What is sent to a bot.

@@ -1,5 +1,6 @@
 //! A talk with a bot that keeps its history itself: one message after another, and no more than the message is known.
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::chat_model::{CallError, ChatReply, ChatRequest, Observer};
@@ -45,4 +46,12 @@ pub trait Session: Send + Sync {
     /// # Errors
     /// When no whole reply could be had.
     fn say<'a>(&'a self, said: Said<'a>, observer: &'a dyn Observer) -> BoxFuture<'a, Result<ChatReply, CallError>>;
+
+    /// Nothing more will be told: what the bot has said beside its replies is looked for.
+    ///
+    /// # Errors
+    /// When it said more than it was asked for, so that nobody knows what its replies answered.
+    fn finish(&self) -> BoxFuture<'_, Result<(), CallError>> {
+        std::future::ready(Ok(())).boxed()
+    }
 }

@@ -82,6 +82,20 @@ fn the_line_is_edited_whatever_is_typed_or_pasted() {
 }
 
 #[test]
+fn a_line_with_bytes_that_are_no_text_is_dropped_and_the_talk_goes_on() {
+    let server = echo();
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    let mut session = start(&sandbox, &[]);
+    for keys in [&b"caf\xe9 and more\r"[..], b"\xff", b"\xc3\r"] {
+        session.press_bytes(keys).until_said("the line is dropped: it had bytes that are no UTF-8 text");
+        session.until_said("you › ");
+    }
+    session.press("caf\u{e9}\r").until_said("│ You said: café").until_said("you › ").press("\u{4}");
+    session.leave().expect(0);
+    assert_eq!(said(&server), ["café"]);
+}
+
+#[test]
 fn ctrl_c_at_the_prompt_drops_the_line_then_warns_then_ends() {
     let sandbox = Sandbox::new();
     let mut session = start(&sandbox, &[]);

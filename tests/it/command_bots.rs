@@ -145,11 +145,30 @@ fn each_way_of_misbehaving_is_called_by_its_name() {
             "read line; printf '{\"reply\": \"a\"}\\n{\"reply\": \"b\"}\\n'; read line".to_owned(),
             "the program wrote before it was asked: \"{\"reply\": \"b\"}\"",
         ),
+        (
+            format!("{once}read line; echo '{{\"reply\": \"bye\", \"delta\": \"b\"}}'"),
+            "the program wrote `reply` and `delta` in one line: \"{\"reply\": \"bye\", \"delta\": \"b\"}\"",
+        ),
+        // At its start, which the first question does not wait for: one answer is too many at the end, or there before a question.
+        (
+            "echo '{\"reply\": \"bye\"}'; while read line; do echo '{\"reply\": \"bye\"}'; done".to_owned(),
+            "the program wrote before it was asked: \"{\"reply\": \"bye\"}\"|the program wrote more than the answers it was asked for: \"{\"reply\": \"bye\"}\"",
+        ),
+        // Behind the last answer, as late as it can be.
+        (
+            "while read line; do echo '{\"reply\": \"bye\"}'; done; echo '{\"reply\": \"late\"}'".to_owned(),
+            "the program wrote more than the answers it was asked for: \"{\"reply\": \"late\"}\"",
+        ),
+        (
+            format!("{once}read line; printf '{{\"reply\": \"bye\"}}\\nand more'"),
+            "the program wrote more than the answers it was asked for: \"and more\"",
+        ),
         (format!("{once}read line; exec cat /dev/zero"), "the program wrote more than 8 MiB in one turn"),
     ] {
         let sandbox = sandbox(&script);
         let ran = run(&sandbox, &[]).expect(3);
-        assert_eq!(error(&sandbox), expected, "{script}\n{}", ran.stderr);
+        let error = error(&sandbox);
+        assert!(expected.split('|').any(|expected| error == expected), "{script}\n{error}\n{}", ran.stderr);
     }
     let sandbox = sandbox("");
     sandbox.write("bots/chat-eval.yaml", "model: bot\nmodels:\n  bot: {provider: command, command: [./nothing]}\n");
@@ -164,6 +183,39 @@ fn one_that_takes_too_long_is_ended_with_all_that_it_started() {
     let hint = "an answer that stays in a buffer is none: `print(…, flush=True)`";
     assert_eq!(error(&sandbox), format!("the program took longer than 1 s for one turn and was ended ({hint})"));
     assert!(is_gone(&sandbox.read("bots/pid")));
+}
+
+#[test]
+fn one_that_ends_is_not_waited_for_though_something_that_it_started_holds_its_outputs() {
+    let held = "sleep 1000 & echo $! > pid; read line; ";
+    for (script, expected) in [
+        (format!("{held}exit 1"), "the program ended with exit code 1 before it answered"),
+        (format!("{held}printf '{{\"error\": \"no model\"}}'; exit 1"), "the program says: \"no model\""),
+        // What it answered before it ended counts; asked once more it is found to be gone.
+        (
+            format!("{held}echo '{{\"reply\": \"Hi\"}}'; exit 3"),
+            "the program ended with exit code 3 before it answered",
+        ),
+    ] {
+        let sandbox = sandbox(&script);
+        // The time of a turn is longer than a test may take.
+        let ran = run(&sandbox, &["--timeout", "3000"]).expect(3);
+        assert_eq!(error(&sandbox), expected, "{script}\n{}", ran.stderr);
+        assert!(is_gone(&sandbox.read("bots/pid")));
+    }
+}
+
+#[test]
+fn what_is_written_behind_the_answer_to_a_probe_is_found_too() {
+    let sandbox = sandbox(
+        "while read line; do echo '{\"reply\": \"bye\"}'; case $line in *One*) probe=1;; esac; done; \
+         [ -z $probe ] || echo late",
+    );
+    sandbox.write("s/one.yaml", format!("{TURNS}probes: [{{user: One?}}]\n"));
+    run(&sandbox, &[]).expect(3);
+    let rows = sandbox.rows("transcripts.csv");
+    let errors: Vec<&str> = rows.iter().map(|row| &*row["error"]).collect();
+    assert_eq!(errors, ["", "", "the program wrote more than the answers it was asked for: \"late\""]);
 }
 
 #[test]

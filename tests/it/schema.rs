@@ -150,6 +150,55 @@ fn each(value: &Value, see: &mut impl FnMut(&Map<String, Value>)) {
 }
 
 #[test]
+fn patterns_are_such_that_every_language_reads_them_alike() {
+    let mut seen = 0;
+    for file in ["scenario.json", "config.json"] {
+        each(&schema(file), &mut |object| {
+            let Some(Value::String(pattern)) = object.get("pattern") else { return };
+            let mut rest = pattern.split('\\');
+            rest.next();
+            // ECMA-262 has `\p` in its mode for Unicode alone, Python not at all; `\w` and `\d` mean more in Python.
+            for escaped in rest {
+                let is_known = escaped.starts_with(['s', 'S', 'x', '.', '+', '{', '[', '^']);
+                assert!(is_known, "{file}: {pattern}");
+            }
+            seen += 1;
+        });
+    }
+    assert!(seen > 100, "{seen}");
+}
+
+#[test]
+fn names_are_of_any_script_and_have_no_other_marks() {
+    let text = |fact: &str, variable: &str, id: &str| {
+        format!("facts: {{\"{fact}\": b}}\nvars: {{\"{variable}\": b}}\nturns: [{{user: Hi, id: \"{id}\"}}]\n")
+    };
+    for (fact, variable, id) in [("été-1", "_été1", "1.é-ß_"), ("名前", "名前", "名前"), ("1", "a", "𝒳")]
+    {
+        let text = text(fact, variable, id);
+        let codes: Vec<Code> = decode(&text, root()).iter().map(|found| found.code).collect();
+        assert!(!codes.contains(&Code::InvalidName), "{text}: {codes:?}");
+        assert_eq!(refused(&SCENARIO, &json_of(&text).unwrap()), [""; 0], "{text}");
+    }
+    let ascii = (b' '..=b'~').map(char::from).filter(|mark| !matches!(mark, '"' | '\\'));
+    for mark in ascii.chain(['\u{7f}']) {
+        let mark = if mark == '\u{7f}' { "\\x7F".to_owned() } else { mark.to_string() };
+        for text in [
+            text(&format!("a{mark}b"), "a", "a"),
+            text("a", &format!("a{mark}b"), "a"),
+            text("a", &format!("{mark}b"), "a"),
+            text("a", "a", &format!("a{mark}b")),
+            text("a", "a", &mark),
+        ] {
+            let found = decode(&text, root());
+            let is_wrong = found.iter().any(|found| STRUCTURE.contains(&found.code));
+            let refused = refused(&SCENARIO, &json_of(&text).unwrap());
+            assert_eq!(!refused.is_empty(), is_wrong, "{text}: {found:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_shipped_and_shown_in_the_pages_is_valid() {
     let mut seen = 0;
     for (path, text) in shipped() {
@@ -360,6 +409,7 @@ fn a_config_is_taken_or_refused_as_its_decoder_does() {
         "models: {a: {provider: http, url: \"http://127.0.0.1:1\", body: '{\"m\": {{ message }}, \"s\": {{ session }}}', reply: text, stream: text}}".to_owned(),
         "models: {a: {provider: http, url: \"http://127.0.0.1:1\", stream: {events: data, done: \"[DONE]\"}}}".to_owned(),
         "models: {a: {provider: command, command: [python3, bot.py], env: {A: \"1\", B: 2, K: \"${K}\"}}}".to_owned(),
+        "models: {a: {provider: command, command: [python3, bot.py, \"\", 2], env: {A: \"\"}}}".to_owned(),
     ] {
         assert_eq!(check_config(&right), (true, String::new()), "{right}");
         assert_eq!(refused(&CONFIG, &json_of(&right).unwrap()), [""; 0], "{right}");
@@ -387,6 +437,10 @@ fn a_config_is_taken_or_refused_as_its_decoder_does() {
         "models: {a: {provider: http, url: \"http://127.0.0.1:1\", usage: {sent: $.s}}}".to_owned(),
         "models: {a: {provider: command}}".to_owned(),
         "models: {a: {provider: command, command: []}}".to_owned(),
+        "models: {a: {provider: command, command: [\"\", bot.py]}}".to_owned(),
+        "models: {a: {provider: command, command: [python3, {b: 1}]}}".to_owned(),
+        "models: {a: {provider: command, command: [python3], env: {A: {b: 1}}}}".to_owned(),
+        "models: {a: {provider: command, command: [python3], env: {A: [b]}}}".to_owned(),
         "judge: {votes: 0}".to_owned(),
         "judge: {params: {temperature: 3}}".to_owned(),
         "embedding: {}".to_owned(),

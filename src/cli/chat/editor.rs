@@ -3,6 +3,7 @@
 //! What is typed is kept for the arrow keys as long as the talk lasts, and written nowhere.
 
 use std::cell::Cell;
+use std::io::ErrorKind;
 
 use rustyline::completion::Completer;
 use rustyline::config::{BellStyle, ColorMode, CompletionType};
@@ -14,6 +15,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Config, Context, Editor, Helper};
 
 use super::entry::{COMMANDS, is_open};
+use super::mode;
 use super::screen::Look;
 
 /// So many lines are kept for the arrow keys.
@@ -29,6 +31,8 @@ pub enum Typed {
         /// Whether nothing stood there.
         was_empty: bool,
     },
+    /// Bytes that are no text; the line is dropped.
+    NoText,
     /// Ctrl-D, or a terminal that has gone away.
     End,
 }
@@ -94,6 +98,10 @@ impl LineEditor {
                 Ok(Typed::Interrupted { was_empty })
             }
             Err(ReadlineError::Eof) => Ok(Typed::End),
+            Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                mode::forget_typed();
+                Ok(Typed::NoText)
+            }
             Err(error) => Err(error),
         }
     }

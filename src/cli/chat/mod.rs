@@ -147,6 +147,10 @@ impl Session {
                         self.aside("Ctrl-C once more ends the talk; Ctrl-D does so too");
                     }
                 }
+                Typed::NoText => {
+                    (self.given, is_leaving) = (None, false);
+                    self.aside("the line is dropped: it had bytes that are no UTF-8 text");
+                }
                 Typed::Text(text) => {
                     is_leaving = false;
                     if let Step::End(exit) = self.take(&text) {

@@ -1,13 +1,18 @@
 //! The terminal's mode while a reply comes: keys are kept for the next line, unseen, and Ctrl-C is a signal. What differs between
 //! systems stands here.
 
-pub use system::Mode;
+pub use system::{Mode, forget_typed};
 
 #[cfg(unix)]
 mod system {
     use std::io;
 
-    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+    use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
+
+    /// Drops what was typed and is not read yet: the rest of a line that is not taken.
+    pub fn forget_typed() {
+        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+    }
 
     /// How the terminal was found; none where standard input is no terminal.
     #[derive(Debug)]
@@ -39,6 +44,9 @@ mod system {
 
 #[cfg(not(unix))]
 mod system {
+    /// Nothing is forgotten: there is no line elsewhere that is no text.
+    pub fn forget_typed() {}
+
     /// Nothing is changed elsewhere but by the line editor.
     #[derive(Debug)]
     pub struct Mode;

@@ -103,22 +103,23 @@ struct Talk {
 
 impl Talk {
     async fn attempt(&self, said: Said<'_>, observer: &dyn Observer) -> Result<ChatReply, CallError> {
-        let secrets = &self.bot.secrets;
         let mut process = self.process.lock().await;
-        let result = self.talk(&mut process, said, observer).await;
-        let failed = match result {
-            Ok(reply) => return Ok(reply),
-            Err(failed) => failed,
-        };
-        // What comes later would answer what nobody asked any more.
-        let last_words = match process.take() {
-            Some(process) => process.last_words(secrets).await,
+        match self.talk(&mut process, said, observer).await {
+            Ok(reply) => Ok(reply),
+            Err(failed) => Err(self.failed(process.take(), failed).await),
+        }
+    }
+
+    /// Ends a program that did what it must not: what comes later would answer what nobody asked any more.
+    async fn failed(&self, process: Option<Process>, failed: String) -> CallError {
+        let last_words = match process {
+            Some(process) => process.last_words(&self.bot.secrets).await,
             None => String::new(),
         };
         let is_silent = last_words.is_empty() || last_words == "\"\"";
         let message = if is_silent { failed } else { format!("{failed}; its last words: {last_words}") };
         let error = CallError::NotAgain { status: None, message };
-        Err(failure::polish(error, None, &|text| secrets.mask(text.to_owned())))
+        failure::polish(error, None, &|text| self.bot.secrets.mask(text.to_owned()))
     }
 
     /// One turn; an error is told in words.
@@ -137,10 +138,11 @@ impl Talk {
             }
             None => return Err("the program of this talk has ended".to_owned()),
         };
+        process.is_quiet(secrets).await?;
         let started = Instant::now();
         let mut growing = Growing::new(secrets, observer, started);
         let turn = async {
-            process.tell(&line_of(&said, &self.id), secrets).await?;
+            process.tell(&line_of(&said, &self.id)).await?;
             loop {
                 let line = process.answer().await?;
                 match Line::read(&line, said.turn, secrets).map_err(|why| format!("the program {why}"))? {
@@ -174,6 +176,17 @@ impl Session for Talk {
             let once = RetryPolicy { retries: 0, ..RetryPolicy::default() };
             let way = Way { gate: &self.bot.settings.gate, fare: &Fare::free(), call: said.weight() };
             with_retries(once, way, observer, || self.attempt(said, observer)).await
+        }
+        .boxed()
+    }
+
+    fn finish(&self) -> BoxFuture<'_, Result<(), CallError>> {
+        async move {
+            let Some(mut process) = self.process.lock().await.take() else { return Ok(()) };
+            match process.finish(&self.bot.secrets).await {
+                Ok(()) => Ok(()),
+                Err(failed) => Err(self.failed(Some(process), failed).await),
+            }
         }
         .boxed()
     }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
@@ -17,8 +16,14 @@ use crate::text::escape;
 
 /// The most that a program may write in one turn, in bytes.
 const LONGEST_TURN: u64 = 8 << 20;
-/// How long is waited for the end of a program that has closed its output, and for the rest of its standard error.
+/// How long is waited for the end of a program that has closed its output, or whose input was closed, and for the rest of its
+/// standard error.
 const REST: Duration = Duration::from_millis(500);
+/// How long is read what a program left behind that has ended: it is in the pipe already, which something that it started may
+/// hold open.
+const LEFT_BEHIND: Duration = Duration::from_millis(100);
+/// How long is looked before each message for what was written unasked. What comes later is one line too many at the end.
+const LOOK: Duration = Duration::from_millis(5);
 /// How much of its standard error is quoted, in characters.
 const QUOTED: usize = 200;
 
@@ -28,12 +33,41 @@ pub(super) struct Process {
     /// Before the child, so that the group is ended while its number is still the child's.
     group: Option<Group>,
     child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    /// `None` once it is closed.
+    input: Option<ChildStdin>,
+    output: Output,
     told: Arc<Mutex<Kept>>,
     telling: JoinHandle<()>,
-    /// Bytes that it may still write in this turn.
+}
+
+/// What a program writes, line by line.
+#[derive(Debug)]
+struct Output {
+    pipe: BufReader<ChildStdout>,
+    /// The beginning of a line, kept where nobody waited for its end.
+    begun: Vec<u8>,
+    /// Bytes that it may still write in this turn, with those of the line that is begun.
     left: u64,
+}
+
+impl Output {
+    /// A line; `None` where the output ends before one does. Nothing is lost where this is given up half-way.
+    async fn line(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let room = self.left.saturating_sub(self.begun.len() as u64);
+        let read = (&mut self.pipe).take(room).read_until(b'\n', &mut self.begun).await;
+        read.map_err(|error| format!("nothing can be read of the program: {error}"))?;
+        if !self.begun.ends_with(b"\n") && self.begun.len() as u64 >= self.left {
+            return Err(format!("the program wrote more than {} MiB in one turn", LONGEST_TURN >> 20));
+        }
+        Ok(self.take())
+    }
+
+    /// What there is of a line. A last one without its end is one: its writer has ended.
+    fn take(&mut self) -> Option<Vec<u8>> {
+        let line = std::mem::take(&mut self.begun);
+        self.left -= line.len() as u64;
+        Some(line).filter(|line| line.ends_with(b"\n") || !line.trim_ascii().is_empty())
+    }
 }
 
 impl Process {
@@ -57,35 +91,44 @@ impl Process {
         let told = Arc::new(Mutex::new(Kept::default()));
         let (kept, stderr) = (Arc::clone(&told), child.stderr.take());
         let telling = tokio::spawn(async move { keep(stderr, &kept).await });
-        Ok(Self { group, child, input, output: BufReader::new(output), told, telling, left: LONGEST_TURN })
+        let output = Output { pipe: BufReader::new(output), begun: Vec::new(), left: LONGEST_TURN };
+        Ok(Self { group, child, input: Some(input), output, told, telling })
     }
 
-    /// Writes a message. Nothing may have been written by the program since its last answer.
+    /// Looks whether the program has written since its last answer, or its start.
+    ///
+    /// # Errors
+    /// What it wrote, in words.
+    pub(super) async fn is_quiet(&mut self, secrets: &Secrets) -> Result<(), String> {
+        self.output.left = LONGEST_TURN + self.output.begun.len() as u64;
+        let is_early = match tokio::time::timeout(LOOK, self.output.pipe.fill_buf()).await {
+            Ok(Ok(bytes)) => !bytes.is_empty(),
+            Ok(Err(_)) | Err(_) => false,
+        };
+        if !is_early {
+            return Ok(());
+        }
+        let line = self.line_within(REST).await?.unwrap_or_default();
+        Err(format!("the program wrote before it was asked: {}", quoted(&line, secrets)))
+    }
+
+    /// Writes a message.
     ///
     /// # Errors
     /// What happened, in words.
-    pub(super) async fn tell(&mut self, line: &str, secrets: &Secrets) -> Result<(), String> {
-        let is_early = match self.output.fill_buf().now_or_never() {
-            Some(Ok(bytes)) => !bytes.is_empty(),
-            Some(Err(_)) | None => false,
-        };
-        if is_early {
-            let line = self.line().await.unwrap_or_default().unwrap_or_default();
-            // Masked before it is cut: a part of a secret is none that could be found.
-            let line = secrets.mask(String::from_utf8_lossy(&line).into_owned());
-            let line = escape::quote(line.trim(), QUOTED);
-            return Err(format!("the program wrote before it was asked: {line}"));
-        }
-        self.left = LONGEST_TURN;
+    pub(super) async fn tell(&mut self, line: &str) -> Result<(), String> {
+        let Some(input) = &mut self.input else { return Err("the program of this talk has ended".to_owned()) };
         let written = async {
-            self.input.write_all(line.as_bytes()).await?;
-            self.input.flush().await
+            input.write_all(line.as_bytes()).await?;
+            input.flush().await
         };
-        match written.await {
-            Ok(()) => Ok(()),
-            // It may have ended.
-            Err(_) => Err(self.ended().await),
-        }
+        let is_written = tokio::select! {
+            biased;
+            written = written => written.is_ok(),
+            // What it started may hold its input, and read nothing.
+            _ = self.child.wait() => false,
+        };
+        if is_written { Ok(()) } else { Err(self.ended().await) }
     }
 
     /// The next line that the program writes.
@@ -99,23 +142,46 @@ impl Process {
         }
     }
 
-    /// A line; `None` where the output ends before one does.
-    async fn line(&mut self) -> Result<Option<Vec<u8>>, String> {
-        let mut line = Vec::new();
-        let read = (&mut self.output).take(self.left).read_until(b'\n', &mut line).await;
-        let read = read.map_err(|error| format!("nothing can be read of the program: {error}"))?;
-        self.left -= read as u64;
-        if line.ends_with(b"\n") {
-            return Ok(Some(line));
+    /// Closes the input of a program that is asked nothing more, and reads what it still writes.
+    ///
+    /// # Errors
+    /// What it wrote beside its answers, in words.
+    pub(super) async fn finish(&mut self, secrets: &Secrets) -> Result<(), String> {
+        self.input = None;
+        match self.line_within(REST).await? {
+            Some(line) => {
+                Err(format!("the program wrote more than the answers it was asked for: {}", quoted(&line, secrets)))
+            }
+            None => Ok(()),
         }
-        if self.left == 0 {
-            return Err(format!("the program wrote more than {} MiB in one turn", LONGEST_TURN >> 20));
-        }
-        // A last line without its end is one: its writer has ended.
-        Ok(Some(line).filter(|line| !line.trim_ascii().is_empty()))
     }
 
-    /// How the program ended whose output did.
+    /// A line; `None` where the output ends before one does, or the program does, whoever holds its output then.
+    async fn line(&mut self) -> Result<Option<Vec<u8>>, String> {
+        tokio::select! {
+            biased;
+            line = self.output.line() => return line,
+            _ = self.child.wait() => {}
+        }
+        self.line_of_output_within(LEFT_BEHIND).await
+    }
+
+    /// The same, of what is written in this time: half a line where that is all.
+    async fn line_within(&mut self, time: Duration) -> Result<Option<Vec<u8>>, String> {
+        match tokio::time::timeout(time, self.line()).await {
+            Ok(line) => line,
+            Err(_) => Ok(self.output.take()),
+        }
+    }
+
+    async fn line_of_output_within(&mut self, time: Duration) -> Result<Option<Vec<u8>>, String> {
+        match tokio::time::timeout(time, self.output.line()).await {
+            Ok(line) => line,
+            Err(_) => Ok(self.output.take()),
+        }
+    }
+
+    /// How the program ended, or its output.
     async fn ended(&mut self) -> String {
         let ended = tokio::time::timeout(REST, self.child.wait()).await;
         // What it started may hold its outputs open; nobody waits for that.
@@ -142,6 +208,12 @@ impl Process {
         let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
         escape::quote(last.trim(), QUOTED)
     }
+}
+
+/// A line as a message shows it.
+/// The line as it is quoted. It is masked before it is cut: a part of a secret is none that could be found.
+fn quoted(line: &[u8], secrets: &Secrets) -> String {
+    escape::quote(secrets.mask(String::from_utf8_lossy(line).into_owned()).trim(), QUOTED)
 }
 
 impl Drop for Process {

@@ -55,6 +55,15 @@ impl Line {
         if let Some(other) = other {
             return Err(format!("answered turn {other} when it was asked turn {turn}"));
         }
+        let is_said = |key: &str| !matches!(answer.get(key), None | Some(Value::Null | Value::Bool(false)));
+        // A `done` beside a whole reply says nothing else.
+        for [one, other] in
+            [["error", "reply"], ["error", "delta"], ["error", "done"], ["reply", "delta"], ["delta", "done"]]
+        {
+            if is_said(one) && is_said(other) {
+                return Err(format!("wrote `{one}` and `{other}` in one line: {}", quoted()));
+            }
+        }
         let text_of = |key: &str| answer.get(key).and_then(Value::as_str).map(str::to_owned);
         if let Some(error) = text_of("error") {
             return Ok(Self::Error(error));
@@ -113,6 +122,19 @@ mod tests {
             (r#"{"error": "no model"}"#, Ok(Line::Error("no model".into()))),
             (r#"{"reply": "Hi", "turn": 1}"#, Err("answered turn 1 when it was asked turn 2")),
             ("Hello!", Err("wrote a line that is no JSON: \"Hello!\"")),
+            (r#"{"reply": "Hi", "done": true, "error": null, "delta": null}"#, Ok(reply("Hi"))),
+            (
+                r#"{"reply":"a","delta":"b"}"#,
+                Err("wrote `reply` and `delta` in one line: \"{\"reply\":\"a\",\"delta\":\"b\"}\""),
+            ),
+            (
+                r#"{"delta":"a","done":true}"#,
+                Err("wrote `delta` and `done` in one line: \"{\"delta\":\"a\",\"done\":true}\""),
+            ),
+            (
+                r#"{"reply":"a","error":"b"}"#,
+                Err("wrote `error` and `reply` in one line: \"{\"reply\":\"a\",\"error\":\"b\"}\""),
+            ),
             ("7", Err("wrote a line without `reply`, `delta`, `done` or `error`: \"7\"")),
             (
                 r#"{"done": false}"#,

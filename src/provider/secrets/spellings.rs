@@ -31,11 +31,14 @@ pub(super) fn spellings(key: &str) -> Vec<String> {
         json,
         of_page(key, "&quot;", "&#39;"),
         of_page(key, "&#34;", "&#39;"),
+        // Python's `html.escape`, and pages that write all of it in hex.
+        of_page(key, "&quot;", "&#x27;"),
+        of_page(key, "&#x22;", "&#x27;"),
         of_page(key, "&quot;", "'"),
         of_page(key, "\"", "'"),
     ];
-    // `encodeURIComponent` leaves some marks as they are that others encode.
-    for plain in ["", "-_.~", "-_.!~*'()", "-_.", "*-._"] {
+    // `encodeURIComponent` leaves some marks as they are that others encode, Python's `quote` the slash.
+    for plain in ["", "-_.~", "-_.~/", "-_.!~*'()", "-_.", "*-._"] {
         all.push(percent(key, plain, true));
         all.push(percent(key, plain, false));
     }
@@ -108,7 +111,10 @@ mod tests {
             "sk%2D%22a%2Fb%2Bc%26%3Cd%3E%3D%27e%20%2541%5Cf",
             "sk-%22a%2fb%2bc%26%3cd%3e%3d%27e%20%2541%5cf",
             "sk-%22a%2Fb%2Bc%26%3Cd%3E%3D'e%20%2541%5Cf",
+            "sk-%22a/b%2Bc%26%3Cd%3E%3D%27e%20%2541%5Cf",
             "sk-&quot;a/b+c&amp;&lt;d&gt;=&#39;e %41\\f",
+            "sk-&quot;a/b+c&amp;&lt;d&gt;=&#x27;e %41\\f",
+            "sk-&#x22;a/b+c&amp;&lt;d&gt;=&#x27;e %41\\f",
             "sk-\"a/b+c&amp;&lt;d&gt;='e %41\\f",
         ] {
             assert_eq!(masked(&format!("Bearer {spelled}.")), "Bearer ***.", "{spelled}");

@@ -43,8 +43,12 @@ impl Stage<'_> {
             TurnId::Turn(turn) => match self.session.take().or_else(|| self.begin_session(None)) {
                 Some(session) => {
                     let said = self.say(&*session, (turn, &user), &observer).await;
-                    self.session = Some(session);
-                    said
+                    if turn as usize == self.script.turns.len() {
+                        finished(&*session, said).await
+                    } else {
+                        self.session = Some(session);
+                        said
+                    }
                 }
                 // Of a run that is over nothing is said: it knows why.
                 None => self.call(&observer, messages).await,
@@ -96,7 +100,8 @@ impl Stage<'_> {
             }
         }
         let next = u32::try_from(script.turns.len()).unwrap_or(u32::MAX).saturating_add(1);
-        self.say(session, (next, user), observer).await
+        let said = self.say(session, (next, user), observer).await;
+        finished(session, said).await
     }
 
     /// Tells the journal of a turn that was said once more.
@@ -127,6 +132,13 @@ impl Stage<'_> {
         self.calls.push(call);
         Ok(())
     }
+}
+
+/// The last reply of a session, which is none where the bot said more than it was asked for.
+async fn finished(session: &dyn Session, said: Result<ChatReply, CallError>) -> Result<ChatReply, CallError> {
+    let reply = said?;
+    session.finish().await?;
+    Ok(reply)
 }
 
 /// Hears of a turn that is said once more, whose words nobody is shown.

@@ -19,13 +19,15 @@ use serde_json::{Value, json};
 
 use check::{Check, Checks, EachReply, Role, TranscriptCheck};
 use window::Window;
-use words::{Anything, Either, Flag, OpenWhole, OrTemplate, TEMPLATE, Text, exactly_one, exclusive, tidy};
-pub use words::{Filled, OneOrMany, OneOrSome, Whole, not_null};
+use words::{Anything, Either, Flag, OpenWhole, OrTemplate, TEMPLATE, exactly_one, exclusive, tidy};
+pub use words::{Filled, OneOrMany, OneOrSome, Text, Whole, not_null};
 
+// Validators read patterns with the regular expressions of their language: Python's know no `\p{L}`, and those of ECMA-262 only in
+// some modes. So patterns say which ASCII characters are none of a name; of the others the decoder knows which are letters.
 /// What names of variables have.
-const VARIABLE: &str = r"^[\p{L}_][\p{L}\p{M}\p{N}_]*$";
+const VARIABLE: &str = r"^[^\x00-@\[-\^`{-\x7f][^\x00-/:-@\[-\^`{-\x7f]*$";
 /// What names of facts have.
-const FACT: &str = r"^[\p{L}\p{M}\p{N}_-]+$";
+const FACT: &str = r"^[^\x00-,./:-@\[-\^`{-\x7f]+$";
 
 /// The JSON Schema of the scenario file.
 #[must_use]
@@ -374,7 +376,7 @@ struct Turn {
     reply: Option<Filled>,
     /// A name, so that `from`, `until` and reports can name the turn. No number.
     #[schemars(extend(
-        "pattern" = r"^[\p{L}\p{M}\p{N}_.-]*[\p{L}\p{M}_.-][\p{L}\p{M}\p{N}_.-]*$|\{[{%#]",
+        "pattern" = r"^[^\x00-,/:-@\[-\^`{-\x7f]*[^\x00-,/-@\[-\^`{-\x7f][^\x00-,/:-@\[-\^`{-\x7f]*$|\{[{%#]",
         "not" = {"type": "integer", "minimum": 0}
     ))]
     id: Option<Text>,

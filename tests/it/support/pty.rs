@@ -87,7 +87,12 @@ impl OnTerminal {
 
     /// Presses keys.
     pub fn press(&mut self, keys: &str) -> &mut Self {
-        self.keyboard.as_mut().expect("a terminal").write_all(keys.as_bytes()).expect("keys");
+        self.press_bytes(keys.as_bytes())
+    }
+
+    /// Presses keys of another encoding.
+    pub fn press_bytes(&mut self, keys: &[u8]) -> &mut Self {
+        self.keyboard.as_mut().expect("a terminal").write_all(keys).expect("keys");
         self
     }
 
