@@ -191,7 +191,7 @@ fn said(
     (result, told)
 }
 
-fn bot(name: &'static str, stream: Option<StreamAt>, is_whole: fn(&[u8]) -> bool, words: &[&str]) {
+fn bot(name: &'static str, stream: Option<&StreamAt>, is_whole: fn(&[u8]) -> bool, words: &[&str]) {
     let (runtime, server) = (runtime(), Server::start());
     let client = http_client().expect("a client");
     let config = HttpBotConfig {
@@ -201,7 +201,7 @@ fn bot(name: &'static str, stream: Option<StreamAt>, is_whole: fn(&[u8]) -> bool
         body: Some(Tree::new(json!({"message": "{{ message }}"})).expect("a body")),
         reply: ReplyAt::Path(path("$.out[*].text")),
         session: Some(SessionAt { first: Value::Null, place: SessionPlace::Path(path("$.id")) }),
-        stream: stream.clone(),
+        stream: stream.cloned(),
         finish_reason: Some(path("$.why")),
         usage: Some(UsageAt { sent: path("$.t.in"), reply: path("$.t.out") }),
     };
@@ -242,7 +242,7 @@ fn bodies_of_bots() {
 fn streams_of_bots() {
     let done = Some(Mark::At(path("$.kind"), "end".into()));
     let events = StreamAt::Events { piece: Pieces::Path(path("$.piece")), done };
-    bot("bot-stream", Some(events), |input| has(input, "end") && has(input, "piece"), &BOT);
+    bot("bot-stream", Some(&events), |input| has(input, "end") && has(input, "piece"), &BOT);
 }
 
 /// Whatever is said stays one string of the body and one value of the URL: the same request with other words in the same places.

@@ -255,17 +255,17 @@ fn program(folder: &Sandbox, key: &str) -> String {
 
 fn sandbox(server: &Server, script: &str) -> Sandbox {
     let root = server.base_url().trim_end_matches("/v1").to_owned();
-    let mut models = String::new();
-    for name in ["", "lost-"] {
-        models += &format!(
+    let models = ["", "lost-"].map(|name| {
+        format!(
             "  {name}claude: {{provider: anthropic, model: {name}claude, base_url: \"{root}\", price: {{input: 1, output: 1}}}}\n  \
              {name}gem: {{provider: gemini, model: {name}gem, base_url: \"{root}/v1beta\"}}\n  \
              {name}azure: {{provider: azure, deployment: {name}gpt, api_version: \"2024-10-21\", base_url: \"{root}\"}}\n  \
              {name}web: {{provider: http, url: \"{root}/chat\", headers: {{X-Bot: \"Key ${{MY_BOT_KEY}}\"}}, reply: $.reply, finish_reason: $.why, \
              body: {{message: \"{{{{ message }}}}\", stream: \"{{{{ stream }}}}\", id: \"{{{{ session }}}}\"}}, session: {{path: $.id}}, \
              usage: {{sent: $.t.in, reply: $.t.out}}, stream: {{events: $.piece, done: \"[DONE]\"}}}}\n"
-        );
-    }
+        )
+    });
+    let models = models.concat();
     let sandbox = KEYS.iter().fold(Sandbox::new(), |sandbox, (name, key)| sandbox.env(name, key));
     let sandbox = sandbox.env("RUST_BACKTRACE", "1").env("RUST_LOG", "trace").env("GITHUB_STEP_SUMMARY", "step.md");
     sandbox.write(
