@@ -4,6 +4,7 @@
 //! provider is one more variant of [`Model`], with the keys that its models take.
 
 #![expect(dead_code, reason = "the types are described and never made")]
+#![expect(clippy::zero_sized_map_values, reason = "so are the maps of them")]
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
