@@ -287,7 +287,9 @@ fn a_list_that_does_not_alternate_is_not_sent_and_a_window_is_offered_that_is() 
         }
         session.until_said("you › ").press("Three\r").until_said(&refused).until_said("`/window 2-drop` sends a list");
         session.until_said("your message is not in the history").until_said("you › ").press("/window 2-drop\r");
-        session.until_said("you › ").press("Four\r").until_said("│ Fine.").until_said("3 messages sent").press("\u{4}");
+        session.until_said("you › ").press("Four\r").until_said("│ Fine.").until_said("3 messages sent");
+        // What is typed before the line is there to be typed on is lost.
+        session.until_said("you › ").press("\u{4}");
         session.leave().expect(0);
         let requests = server.requests();
         let sent = serde_json::to_string(&requests[4].body).expect("JSON");
