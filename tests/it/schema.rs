@@ -204,6 +204,7 @@ fn what_is_shipped_and_shown_in_the_pages_is_valid() {
     for (path, text) in shipped() {
         let schema = if path.ends_with("chat-eval.yaml") { &CONFIG } else { &SCENARIO };
         assert_eq!(refused(schema, &json_of(&text).unwrap()), [""; 0], "{}", path.display());
+        assert!(text.contains("# yaml-language-server: $schema="), "{} names its schema for editors", path.display());
         seen += 1;
     }
     let pages = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());

@@ -210,8 +210,7 @@ impl Process {
     }
 }
 
-/// A line as a message shows it.
-/// The line as it is quoted. It is masked before it is cut: a part of a secret is none that could be found.
+/// A line as a message shows it. It is masked before it is cut: a part of a secret is none that could be found.
 fn quoted(line: &[u8], secrets: &Secrets) -> String {
     escape::quote(secrets.mask(String::from_utf8_lossy(line).into_owned()).trim(), QUOTED)
 }
