@@ -16,7 +16,7 @@ use crate::provider::cassette::Uncalled;
 use crate::provider::openai::OpenAi;
 use crate::provider::{
     Anthropic, ApiSettings, Budget, Builtin, ChatModel, Gate, Gemini, Purse, Rates, RetryPolicy, SettingsError,
-    http_client,
+    http_client, plain_http_client,
 };
 use crate::run::plan::Plan;
 use crate::run::{Model, Models};
@@ -47,17 +47,31 @@ pub struct CallSettings {
 /// What the models of a run share.
 #[derive(Default)]
 struct Shared {
+    /// The client for addresses that may want TLS.
     http: Option<reqwest::Client>,
+    /// The client for those that do not.
+    plain_http: Option<reqwest::Client>,
     /// By base URL, name of the model there, and name of the key: two names in the config may stand for one model.
     gates: HashMap<(String, String, Option<String>), Arc<Gate>>,
 }
 
 impl Shared {
-    /// The client that all use.
+    /// The client that all use who may want TLS.
     fn http(&mut self) -> Result<&reqwest::Client, SettingsError> {
         match &mut self.http {
             Some(client) => Ok(client),
             none => Ok(none.insert(http_client()?)),
+        }
+    }
+
+    /// The client for a base URL.
+    fn http_at(&mut self, base_url: &str) -> Result<&reqwest::Client, SettingsError> {
+        if !base_url.starts_with("http://") {
+            return self.http();
+        }
+        match &mut self.plain_http {
+            Some(client) => Ok(client),
+            none => Ok(none.insert(plain_http_client()?)),
         }
     }
 }
@@ -218,7 +232,7 @@ fn provider(
     let key_name = if let KeyConfig::Env(name) = key { Some(name.clone()) } else { None };
     let gate = shared.gates.entry((base_url.clone(), model.clone(), key_name));
     let gate = Arc::clone(gate.or_insert_with(|| Arc::new(Gate::new(settings.rates))));
-    let client = shared.http().map_err(|error| unusable(&error))?;
+    let client = shared.http_at(&base_url).map_err(|error| unusable(&error))?;
     let purse = settings.budget.clone().zip(config.price).map(|(budget, price)| Purse { budget, price });
     let retry = RetryPolicy { retries: settings.retries, ..RetryPolicy::default() };
     let timeout = settings.timeout;

@@ -15,7 +15,7 @@ mod retry;
 mod secrets;
 mod session;
 
-pub use attempt::{ApiSettings, SettingsError, http_client};
+pub use attempt::{ApiSettings, SettingsError, http_client, plain_http_client};
 pub use budget::{Budget, Fare, OverBudget, Purse, Reservation, Sent, Usd};
 pub use builtin::{Builtin, BuiltinKind};
 pub use chat_model::{AttemptFailed, CallError, ChatModel, ChatReply, ChatRequest, Observer};

@@ -21,7 +21,7 @@ pub fn names(turns: &Node) -> Vec<(&str, &Node)> {
         Value::Map(entries) => Some(entries),
         _ => None,
     });
-    captures.flatten().filter_map(|(name, _)| Some((name.scalar_text()?, name))).collect()
+    captures.flat_map(|entries| entries.iter()).filter_map(|(name, _)| Some((name.scalar_text()?, name))).collect()
 }
 
 /// What stands for a capture that is not there yet.
@@ -58,7 +58,7 @@ pub fn too_early(findings: &mut Findings, body: &Body, script: &Script) {
         places.entry(turn.position).or_insert(number);
     }
     let Value::List(items) = &body.turns.value else { return };
-    for item in items {
+    for item in items.iter() {
         let Some(number) = places.get(&item.position).copied() else { continue };
         early.node(Some(item), number);
         let turn = script.turns.get(number as usize - 1);
@@ -79,7 +79,7 @@ pub fn too_early(findings: &mut Findings, body: &Body, script: &Script) {
 }
 
 fn names_in_text(text: &str) -> Vec<String> {
-    let node = Node { value: Value::Scalar(super::yaml::Scalar::Text, text.to_owned()), ..Node::NOTHING };
+    let node = Node { value: Value::Scalar(super::yaml::Scalar::Text, text.into()), ..Node::NOTHING };
     names_in(&node)
 }
 

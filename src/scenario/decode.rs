@@ -212,8 +212,10 @@ impl Findings {
             return None;
         }
         let mut kept: Vec<(&Node, &Node)> = Vec::with_capacity(entries.len());
+        // A map of a few keys, as nearly all are, is looked through; one of a great many must not take the square of them.
+        let is_small = entries.len() <= 16;
         let mut seen: BTreeMap<&str, &Node> = BTreeMap::new();
-        for (key, value) in entries {
+        for (key, value) in entries.iter() {
             let Some(word) = key.scalar_text() else {
                 self.error(
                     Code::WrongType,
@@ -223,7 +225,12 @@ impl Findings {
                 );
                 continue;
             };
-            if let Some(first) = seen.get(word) {
+            let first = if is_small {
+                kept.iter().map(|(key, _)| *key).find(|key| key.scalar_text() == Some(word))
+            } else {
+                seen.get(word).copied()
+            };
+            if let Some(first) = first {
                 let message = format!("`{word}` is there twice in {what}");
                 let diagnostic = Diagnostic::error(Code::DuplicateKey, message)
                     .at(&self.source, key.span.clone(), "again here")
@@ -231,7 +238,9 @@ impl Findings {
                 self.push(diagnostic);
                 continue;
             }
-            seen.insert(word, key);
+            if !is_small {
+                seen.insert(word, key);
+            }
             kept.push((key, value));
         }
         Some(Fields { entries: kept, node, meant: Vec::new() })
@@ -243,7 +252,7 @@ impl Findings {
             self.wrong_type(node, what, "a text");
             return None;
         };
-        Some(text.clone())
+        Some(text.to_string())
     }
 
     /// Reads a text that must not be blank.

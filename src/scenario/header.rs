@@ -383,7 +383,7 @@ impl Reader<'_> {
     fn filler_files(&self, findings: &mut Findings, turns: &Node) -> FillerFiles {
         let mut files = FillerFiles::new();
         let Value::List(items) = &turns.value else { return files };
-        for item in items {
+        for item in items.iter() {
             let from = entry(item, "filler").and_then(|filler| entry(filler, "from"));
             let Some((node, path)) = from.and_then(|node| Some((node, node.scalar_text()?))) else { continue };
             if files.contains_key(path) {

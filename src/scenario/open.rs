@@ -36,7 +36,7 @@ impl Open {
         let probes = body.probes.as_ref().map(|probes| (probes.list(), probes.place()));
         for (list, place) in [(&body.turns, None)].into_iter().chain(probes) {
             let Value::List(items) = &list.value else { continue };
-            for item in items {
+            for item in items.iter() {
                 // Probes of a file all stand where it is named.
                 let at = |node: &Node| place.unwrap_or(node.position);
                 let part = |key: &str| entry(item, key);

@@ -21,7 +21,7 @@ const MAX_PATH: usize = 1_000;
 pub fn files_named<'n>(node: &'n Node, found: &mut Vec<(&'n str, &'n Node)>) {
     match &node.value {
         Value::Map(entries) => {
-            for (key, value) in entries {
+            for (key, value) in entries.iter() {
                 match (key.scalar_text(), &value.value) {
                     (Some("json_schema"), Value::Scalar(_, path)) if !is_template(path) => found.push((path, value)),
                     _ => files_named(value, found),

@@ -109,17 +109,17 @@ fn probe(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Option<Turn> {
 
 /// A value of a line of JSON as if it stood in YAML. All of it is marked as the line.
 fn node(json: Json, line: &std::ops::Range<usize>) -> Node {
-    let key = |name: String| Node { value: Value::Scalar(Scalar::Text, name), ..node(Json::Null, line) };
+    let key = |name: String| Node { value: Value::Scalar(Scalar::Text, name.into()), ..node(Json::Null, line) };
     let value = match json {
         Json::Null => Value::Null,
-        Json::Bool(flag) => Value::Scalar(Scalar::Bool(flag), flag.to_string()),
+        Json::Bool(flag) => Value::Scalar(Scalar::Bool(flag), flag.to_string().into()),
         Json::Number(number) => {
             let text = number.to_string();
             let whole = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
             let float = || Scalar::Float(number.as_f64().unwrap_or(f64::NAN));
-            Value::Scalar(whole.map_or_else(float, |whole| Scalar::Int(Box::new(whole))), text)
+            Value::Scalar(whole.map_or_else(float, |whole| Scalar::Int(Box::new(whole))), text.into())
         }
-        Json::String(text) => Value::Scalar(Scalar::Text, text),
+        Json::String(text) => Value::Scalar(Scalar::Text, text.into()),
         Json::Array(items) => Value::List(items.into_iter().map(|item| node(item, line)).collect()),
         Json::Object(fields) => {
             Value::Map(fields.into_iter().map(|(name, value)| (key(name), node(value, line))).collect())

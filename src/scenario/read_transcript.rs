@@ -117,7 +117,7 @@ impl Known<'_> {
 fn misplaced(findings: &mut Findings, inner: &Node, outer: &str) -> bool {
     let Value::Map(entries) = &inner.value else { return false };
     let mut is_any = false;
-    for (node, value) in entries {
+    for (node, value) in entries.iter() {
         let Some(key) = node.scalar_text() else { continue };
         if STRETCH.contains(&key) {
             let turn =

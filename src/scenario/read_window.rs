@@ -14,7 +14,7 @@ const MAX_SIZE: i128 = 1_000_000_000;
 /// Reads one window.
 pub fn window(findings: &mut Findings, node: &Node) -> Option<Window> {
     match &node.value {
-        Value::Scalar(Scalar::Text, word) => match word.as_str() {
+        Value::Scalar(Scalar::Text, word) => match &**word {
             "full" => Some(Window::FULL),
             "none" => Some(Window::plain(Tail::None)),
             word if SIZES.contains(&word) => {

@@ -3,9 +3,10 @@
 //! Templates are minijinja's, strict: a name that is no variable is an error. A value is put in once and never looked
 //! at again, so the values of cases and variables are data even where they look like templates.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use minijinja::{Environment, ErrorKind};
 use serde_json::{Map, Value as Json};
@@ -62,7 +63,8 @@ const WORDS: [&str; 17] = [
 /// Whether a text has anything to fill in.
 #[must_use]
 pub fn is_template(text: &str) -> bool {
-    text.contains('{') && ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'{', bytes).any(|at| matches!(bytes.get(at + 1), Some(b'{' | b'%' | b'#')))
 }
 
 /// Whether any text of the tree has anything to fill in.
@@ -81,6 +83,7 @@ pub fn has_templates(node: &Node) -> bool {
 pub fn names_in(node: &Node) -> Vec<String> {
     match &node.value {
         Value::Scalar(_, text) if is_template(text) => {
+            let text = &**text;
             let mut read = READ.write().unwrap_or_else(PoisonError::into_inner);
             if !read.needs.contains_key(text) && (refusal(text).is_some() || read.add(text).is_err()) {
                 return Vec::new();
@@ -93,34 +96,52 @@ pub fn names_in(node: &Node) -> Vec<String> {
     }
 }
 
+/// The items with those in the place of others that were filled in; `None` where none was.
+fn with_filled<T: Clone>(items: &[T], fill: &mut dyn FnMut(&T) -> Option<T>) -> Option<Arc<[T]>> {
+    let (first, filled) = items.iter().enumerate().find_map(|(at, item)| Some((at, fill(item)?)))?;
+    let mut all = Vec::with_capacity(items.len());
+    all.extend_from_slice(&items[..first]);
+    all.push(filled);
+    all.extend(items[first + 1..].iter().map(|item| fill(item).unwrap_or_else(|| item.clone())));
+    Some(all.into())
+}
+
 /// Fills variables in.
 pub struct Templates<'v> {
     variables: &'v Map<String, Json>,
-    /// The same, as templates see them.
-    context: minijinja::Value,
+    /// The same, as templates see them; made where one needs the language.
+    context: OnceCell<minijinja::Value>,
 }
 
 impl<'v> Templates<'v> {
     /// For these variables.
     #[must_use]
     pub fn new(variables: &'v Map<String, Json>) -> Self {
-        Self { variables, context: minijinja::Value::from(minijinja::value::Serde(variables)) }
+        Self { variables, context: OnceCell::new() }
     }
 
     /// The same tree with every text filled in. A text that cannot be is noted and left as it is.
     pub fn fill(&self, findings: &mut Findings, node: &Node) -> Node {
+        self.filled(findings, node).unwrap_or_else(|| node.clone())
+    }
+
+    /// The same, where there is anything to fill in: what has nothing is shared with the tree that it comes from.
+    fn filled(&self, findings: &mut Findings, node: &Node) -> Option<Node> {
         let value = match &node.value {
             Value::Scalar(_, text) if is_template(text) => {
-                let filled = self.fill_text(findings, node, text).unwrap_or_default();
-                Value::Scalar(Scalar::Text, filled)
+                Value::Scalar(Scalar::Text, self.fill_text(findings, node, text).unwrap_or_default().into())
             }
-            Value::List(items) => Value::List(items.iter().map(|item| self.fill(findings, item)).collect()),
+            Value::Null | Value::Scalar(..) => return None,
+            Value::List(items) => {
+                let mut fill = |item: &Node| self.filled(findings, item);
+                Value::List(with_filled(items, &mut fill)?)
+            }
             Value::Map(entries) => {
-                Value::Map(entries.iter().map(|(key, value)| (key.clone(), self.fill(findings, value))).collect())
+                let mut fill = |(key, value): &(Node, Node)| Some((key.clone(), self.filled(findings, value)?));
+                Value::Map(with_filled(entries, &mut fill)?)
             }
-            other => other.clone(),
         };
-        Node { value, span: node.span.clone(), position: node.position }
+        Some(Node { value, span: node.span.clone(), position: node.position })
     }
 
     /// One text filled in; errors are noted at `at`.
@@ -148,7 +169,7 @@ impl<'v> Templates<'v> {
     fn plain(&self, text: &str) -> Option<String> {
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some(at) = rest.find('{') {
+        while let Some(at) = memchr::memchr(b'{', rest.as_bytes()) {
             let (before, marked) = rest.split_at(at);
             filled.push_str(before);
             let Some(inner) = marked.strip_prefix("{{") else {
@@ -159,8 +180,9 @@ impl<'v> Templates<'v> {
                 rest = &marked[1..];
                 continue;
             };
-            let (name, after) = inner.split_once("}}")?;
-            let name = name.trim_matches(' ');
+            // Not a search for `}}`: making ready for one takes longer than a name is.
+            let end = memchr::memchr(b'}', inner.as_bytes()).filter(|end| inner[end + 1..].starts_with('}'))?;
+            let (name, after) = (inner[..end].trim_matches(' '), &inner[end + 2..]);
             let is_name = !name.starts_with(|first: char| first.is_ascii_digit())
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
                 && !name.is_empty();
@@ -214,9 +236,10 @@ impl<'v> Templates<'v> {
             return None;
         }
         let mut filled = Bounded::default();
+        let context = self.context.get_or_init(|| minijinja::Value::from(minijinja::value::Serde(self.variables)));
         let rendered = environment
             .get_template(text)
-            .and_then(|template| template.render_captured_to(self.context.clone(), &mut filled).map(drop));
+            .and_then(|template| template.render_captured_to(context.clone(), &mut filled).map(drop));
         if let Err(error) = rendered {
             let message = format!("this template fails: {}", reason(&error));
             match error.kind() {
@@ -260,8 +283,6 @@ fn reason(error: &minijinja::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
     use serde_json::json;
 

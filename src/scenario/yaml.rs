@@ -35,17 +35,18 @@ pub struct Node {
     pub position: Position,
 }
 
-/// What a node is.
+/// What a node is. A copy shares its texts and what it holds: scripts are made from one tree for case after case, which differ in
+/// few of them.
 #[derive(Debug, Clone)]
 pub enum Value {
     /// `null`, `~` or nothing at all.
     Null,
     /// A scalar.
-    Scalar(Scalar, String),
+    Scalar(Scalar, Arc<str>),
     /// A list.
-    List(Vec<Node>),
+    List(Arc<[Node]>),
     /// A map, in the order of the file, with what is there twice.
-    Map(Vec<(Node, Node)>),
+    Map(Arc<[(Node, Node)]>),
 }
 
 /// What a scalar's spelling says that it is.
@@ -110,12 +111,12 @@ impl Node {
             Value::Scalar(Scalar::Int(value), text) => match (i64::try_from(**value), u64::try_from(**value)) {
                 (Ok(value), _) => value.into(),
                 (_, Ok(value)) => value.into(),
-                _ => text.as_str().into(),
+                _ => (&**text).into(),
             },
             Value::Scalar(Scalar::Float(value), text) => {
-                serde_json::Number::from_f64(*value).map_or_else(|| text.as_str().into(), serde_json::Value::Number)
+                serde_json::Number::from_f64(*value).map_or_else(|| (&**text).into(), serde_json::Value::Number)
             }
-            Value::Scalar(Scalar::Text, text) => text.as_str().into(),
+            Value::Scalar(Scalar::Text, text) => (&**text).into(),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
             Value::Map(entries) => serde_json::Value::Object(
                 entries
@@ -262,7 +263,7 @@ struct RawNode {
 
 enum RawValue {
     Null,
-    Scalar(Scalar, Option<String>),
+    Scalar(Scalar, Option<Arc<str>>),
     List(Vec<RawNode>),
     Map(Vec<(RawNode, RawNode)>),
 }
@@ -278,7 +279,7 @@ impl RawNode {
             RawValue::Null => Value::Null,
             RawValue::Scalar(kind, Some(written)) => Value::Scalar(kind, written),
             // Behind an alias the text stands where the anchor is.
-            RawValue::Scalar(kind, None) => Value::Scalar(kind, text[byte_range(self.defined, text)].to_owned()),
+            RawValue::Scalar(kind, None) => Value::Scalar(kind, text[byte_range(self.defined, text)].into()),
             RawValue::List(items) => Value::List(items.into_iter().map(|item| item.into_node(text)).collect()),
             RawValue::Map(entries) => Value::Map(
                 entries.into_iter().map(|(key, value)| (key.into_node(text), value.into_node(text))).collect(),
@@ -347,7 +348,7 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<RawValue, E> {
-        Ok(RawValue::Scalar(Scalar::Text, Some(value.to_owned())))
+        Ok(RawValue::Scalar(Scalar::Text, Some(value.into())))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawValue, A::Error> {

@@ -37,7 +37,7 @@ impl FactMatcher {
     /// `value`; any other value has one spelling, and is looked for as a word where the fact has an expression.
     #[must_use]
     pub fn of_value(fact: &Fact, value: &str) -> Self {
-        if fold(value) != fold(&fact.value) {
+        if value != fact.value && fold(value) != fold(&fact.value) {
             return Self::new([value], fact.matching, None);
         }
         let aliases = fact.aliases.iter().map(String::as_str);
@@ -58,7 +58,8 @@ impl FactMatcher {
     /// Whether the value is in the text.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
-        self.find_in(text).is_some()
+        let is_matched = |pattern: &Pattern| find(pattern, text).is_some();
+        self.pattern.as_ref().is_some_and(is_matched) || self.spelling_in(text).is_some()
     }
 
     /// The spelling that is in the text: as it was declared, or what the expression matched there.

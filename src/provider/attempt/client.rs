@@ -38,6 +38,22 @@ pub fn http_client() -> Result<Client, SettingsError> {
         .map_err(|error| SettingsError::Client(failure::innermost(&error)))
 }
 
+/// The client for addresses of which none begins with `https`. Redirects are not followed, so it meets no certificate and reads
+/// none: there are some hundred on a system, which takes longer than a start on a model of this machine may. Where there is a
+/// proxy, which may want TLS itself, it is [`http_client`].
+///
+/// # Errors
+/// As of [`http_client`].
+pub fn plain_http_client() -> Result<Client, SettingsError> {
+    let proxies = proxies(&|name| env::var(name).ok())?;
+    if !proxies.is_empty() {
+        return http_client();
+    }
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = builder(&proxies).tls_certs_only(None).build();
+    client.map_err(|error| SettingsError::Client(failure::innermost(&error)))
+}
+
 fn builder(proxies: &[Proxy]) -> reqwest::ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!("chat-eval/", env!("CARGO_PKG_VERSION")))

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use self::client::http_client;
+pub use self::client::{http_client, plain_http_client};
 pub(super) use self::endpoint::{Endpoint, KeyHeader};
 pub(super) use self::error_object::{ErrorObject, text};
 pub(super) use self::exchange::{Came, Exchange, LONGEST_BODY, Piece, come, error_body, opened, too_long, whole_body};

@@ -34,7 +34,7 @@ impl Allowed {
         let everywhere = own.map_or_else(Vec::new, |node| words(findings, node));
         let mut at: HashMap<Position, Vec<Code>> = HashMap::new();
         if let Some(Value::List(items)) = turns.map(|list| &list.value) {
-            for item in items {
+            for item in items.iter() {
                 at.entry(item.position).or_default().extend(of_turn(findings, item));
             }
         }
