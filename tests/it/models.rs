@@ -69,6 +69,23 @@ fn a_key_goes_to_https_and_to_this_machine_only() {
 }
 
 #[test]
+fn certificates_are_read_where_an_address_may_want_them_and_nowhere_else() {
+    let server = Server::start(|request| Answer::reply(request, "hi"));
+    let unreadable = |sandbox: Sandbox| sandbox.env("SSL_CERT_FILE", "no-such-file.pem");
+    let sandbox = unreadable(Sandbox::with_bot(&server.base_url()));
+    sandbox.write("scenarios/a.yaml", SCENARIO);
+    sandbox.run(&["run", "scenarios", "--snapshots", "off"]).expect(0);
+    let config =
+        "model: bot\nmodels:\n  bot: {provider: openai, base_url: \"https://127.0.0.1:9/v1\", api_key_env: none}\n";
+    let ran = unreadable(project(config)).run(&["run", "scenarios"]).expect(2);
+    says(&ran, &["error[unusable-model]", "`SSL_CERT_FILE` names `no-such-file.pem`, which cannot be used"]);
+    // A proxy may want TLS itself.
+    let proxied = unreadable(Sandbox::with_bot("http://models.example/v1")).env("HTTP_PROXY", "https://127.0.0.1:9");
+    proxied.write("scenarios/a.yaml", SCENARIO);
+    says(&proxied.run(&["run", "scenarios"]).expect(2), &["`SSL_CERT_FILE` names `no-such-file.pem`"]);
+}
+
+#[test]
 fn a_server_that_is_not_there_ends_with_3_and_everything_is_written() {
     // Bound and closed again: nobody listens there.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
