@@ -316,6 +316,11 @@ fn quick_plan(line: &[u8]) -> Option<u32> {
     is_whole.then(|| rest[..digits].iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')))
 }
 
+/// About how many bytes a line has, and the most of them for which room is made before they are read: a file may be of nothing but
+/// its length.
+const BYTES_A_LINE: u64 = 256;
+const MOST_AT_ONCE: usize = 1 << 20;
+
 /// The one pass that makes the index.
 struct Pass<'a> {
     path: &'a Path,
@@ -330,9 +335,13 @@ struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     fn new(path: &'a Path, file: File) -> Self {
+        // An index that grows is there twice while it does. A length that cannot be told, or is of another kind of journal, costs that.
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        let lines =
+            Vec::with_capacity(usize::try_from(bytes / BYTES_A_LINE).map_or(0, |lines| lines.min(MOST_AT_ONCE)));
         let source = BufReader::with_capacity(READ_AHEAD, file);
         let parts = Parts { begun: 1, stopped: 0, wall_ms: 0, concurrency: None, max_cost_usd: None, snapshots: None };
-        Self { path, source, text: Vec::new(), number: 0, offset: 0, lines: Vec::new(), parts, is_torn: false }
+        Self { path, source, text: Vec::new(), number: 0, offset: 0, lines, parts, is_torn: false }
     }
 
     /// Takes the next line into `text`; `false` at the end of the file or before a last line without line feed.
