@@ -8,8 +8,8 @@ use std::time::Duration;
 use chat_eval::check::{Gathered, Measured, TurnView, decide};
 use chat_eval::diagnostic::{Code, SourceFile};
 use chat_eval::model::{CheckKind, Message, Origin, Params, Reply, Role, TurnId, Verdict};
-use chat_eval::provider::openai::{OpenAi, OpenAiSettings, http_client};
-use chat_eval::provider::{AttemptFailed, ChatModel, ChatRequest, Gate, Observer, RetryPolicy};
+use chat_eval::provider::openai::{OpenAi, http_client};
+use chat_eval::provider::{ApiSettings, AttemptFailed, ChatModel, ChatRequest, Gate, Observer, RetryPolicy};
 use chat_eval::scenario::{self, FileProblem, Files};
 use secrecy::SecretString;
 
@@ -24,6 +24,19 @@ pub struct Server {
 }
 
 impl Server {
+    /// How a model is reached that it stands for: with a key, and one try.
+    pub fn settings(&self) -> ApiSettings {
+        ApiSettings {
+            base_url: self.address.clone(),
+            model: "m".to_owned(),
+            api_key: Some(SecretString::from(KEY)),
+            timeout: Duration::from_secs(60),
+            retry: RetryPolicy { retries: 0, base: Duration::ZERO, cap: Duration::ZERO },
+            gate: Arc::new(Gate::open()),
+            purse: None,
+        }
+    }
+
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = format!("http://{}/v1", listener.local_addr().expect("an address"));
@@ -88,16 +101,7 @@ fn asked(stream: bool, status: u16, name: &'static str, words: &[&str]) {
     Target::new(name).words(words).run(|input| {
         let kind = if stream { "text/event-stream" } else { "application/json" };
         *server.answer.lock().expect("an answer") = answer(status, kind, input);
-        let settings = OpenAiSettings {
-            base_url: server.address.clone(),
-            model: "m".to_owned(),
-            api_key: Some(SecretString::from(KEY)),
-            timeout: Duration::from_secs(60),
-            retry: RetryPolicy { retries: 0, base: Duration::ZERO, cap: Duration::ZERO },
-            gate: Arc::new(Gate::open()),
-            purse: None,
-        };
-        let model = OpenAi::new(settings, &client).expect("a model");
+        let model = OpenAi::new(server.settings(), &client).expect("a model");
         let messages = [Message::new(Role::User, Origin::User(1), "Hi")];
         let (params, told) = (Params::default(), Told::default());
         let request = ChatRequest { messages: &messages, params: &params, stream, facts: &[] };

@@ -101,15 +101,7 @@ fn asked<M: ChatModel>(
     Target::new(name).words(&WORDS).words(words).run(|input| {
         let kind = if is_stream { "text/event-stream" } else { "application/json" };
         *server.answer.lock().expect("an answer") = answer(status, kind, input);
-        let model = make(ApiSettings {
-            base_url: server.address.clone(),
-            model: "m".to_owned(),
-            api_key: Some(SecretString::from(KEY)),
-            timeout: Duration::from_secs(60),
-            retry: RetryPolicy { retries: 0, base: Duration::ZERO, cap: Duration::ZERO },
-            gate: Arc::new(Gate::open()),
-            purse: None,
-        });
+        let model = make(server.settings());
         let messages = [Message::new(Role::User, Origin::User(1), "Hi")];
         let (params, told) = (Params::default(), Told::default());
         let request = ChatRequest { messages: &messages, params: &params, stream: is_stream, facts: &[] };
