@@ -267,6 +267,8 @@ fn read_all(reader: impl Read, path: &str) -> Result<String, Unread> {
             .help("split it, or move long texts into files of their own");
         return Err(Unread::Diagnostic(Box::new(diagnostic)));
     }
+    // What was read is held as long as the run goes on.
+    bytes.shrink_to_fit();
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..at].split(|byte| *byte == b'\n').count();

@@ -18,7 +18,7 @@ use crate::model::ConversationKey;
 
 use merge::named;
 pub use merge::{Merge, NamedRun, Problem};
-pub use reader::{Reader, Records};
+pub use reader::{MOST_CONVERSATIONS, Reader, Records};
 pub use writer::Writer;
 
 /// How the names of files and folders begin that are not whole yet.
@@ -79,6 +79,16 @@ pub enum JournalError {
         format: u32,
         /// The newest format that is read.
         known: u32,
+    },
+    /// It has more conversations or bytes than can be read back.
+    #[error(
+        "the journal `{}` is larger than is read: at most 256 GiB, of {} conversations; `--shard` makes several of it",
+        path.display(),
+        MOST_CONVERSATIONS
+    )]
+    TooLarge {
+        /// The journal.
+        path: PathBuf,
     },
     /// It has no whole first line that says which run it is.
     #[error("the journal `{}` does not begin with the event `run`", path.display())]

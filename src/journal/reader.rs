@@ -1,7 +1,7 @@
 //! Reads a journal back, conversation by conversation in plan order.
 //!
 //! [`Reader::open`] passes over the file once and notes where each line stands and which conversation it belongs to:
-//! 12 bytes an event. [`Reader::records`] then reads one conversation at a time, so that memory does not grow with
+//! 8 bytes an event. [`Reader::records`] then reads one conversation at a time, so that memory does not grow with
 //! what the conversations say, however they were interleaved when they were written.
 //!
 //! A last line without its line feed, or that is no JSON, was torn by a crash: it was never acknowledged, is passed
@@ -38,22 +38,29 @@ struct Head<'a> {
     max_cost_usd: Option<f64>,
 }
 
-/// Where the line of an event stands, in as few bytes as will do: there is one for each event of a run.
-#[derive(Debug, Clone, Copy)]
-struct Line {
-    plan: u32,
-    /// The offset's upper and lower half.
-    offset: [u32; 2],
-}
+/// Where the line of an event stands, in as few bytes as will do: there is one for each event of a run. The place in the plan is in
+/// the upper bits, so that lines are ordered by conversation, and within one as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Line(u64);
+
+/// Of 256 GiB.
+const OFFSET_BITS: u32 = 38;
+/// The most conversations that a plan may have for its journal to be read.
+pub const MOST_CONVERSATIONS: usize = 1 << (u64::BITS - OFFSET_BITS);
 
 impl Line {
-    #[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
-    const fn new(plan: u32, offset: u64) -> Self {
-        Self { plan, offset: [(offset >> 32) as u32, offset as u32] }
+    /// `None` where a journal has more conversations or bytes than the index has room for.
+    fn new(plan: u32, offset: u64) -> Option<Self> {
+        let fits = (plan as usize) < MOST_CONVERSATIONS && offset >> OFFSET_BITS == 0;
+        fits.then(|| Self(u64::from(plan) << OFFSET_BITS | offset))
     }
 
-    fn offset(self) -> u64 {
-        u64::from(self.offset[0]) << 32 | u64::from(self.offset[1])
+    const fn plan(self) -> u32 {
+        (self.0 >> OFFSET_BITS) as u32
+    }
+
+    const fn offset(self) -> u64 {
+        self.0 & ((1 << OFFSET_BITS) - 1)
     }
 }
 
@@ -98,8 +105,7 @@ impl Reader {
         let manifest = pass.manifest()?;
         while pass.line()? {}
         let Pass { source, mut lines, parts, is_torn, offset: whole_length, .. } = pass;
-        // Within one conversation the order of writing stays.
-        lines.sort_unstable_by_key(|line| (line.plan, line.offset));
+        lines.sort_unstable();
         lines.shrink_to_fit();
         Ok(Self {
             blocks: Mutex::new(Blocks::new(source.into_inner())),
@@ -156,10 +162,9 @@ impl Reader {
     /// When that cannot be read, or its line is damaged.
     pub fn snapshots(&self) -> Result<Vec<SnapshotNote>, JournalError> {
         let Some(offset) = self.parts.snapshots else { return Ok(Vec::new()) };
-        let line = Line::new(0, offset);
-        match self.event(line)? {
+        match self.event(offset)? {
             Event::Snapshots(done) => Ok(done.snapshots),
-            _ => Err(self.damaged(line, "it is no event `snapshots`")),
+            _ => Err(self.damaged(offset, "it is no event `snapshots`")),
         }
     }
 
@@ -192,15 +197,15 @@ impl Reader {
 
     /// The places in the plan of the conversations that were begun, in plan order.
     pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
-        self.lines.chunk_by(|line, next| line.plan == next.plan).map(|lines| lines[0].plan)
+        self.lines.chunk_by(|line, next| line.plan() == next.plan()).map(|lines| lines[0].plan())
     }
 
     /// How the conversations began, in plan order, each read from the file when it is asked for.
     pub fn begins(&self) -> impl Iterator<Item = Result<Begin, JournalError>> + '_ {
-        let firsts = self.lines.chunk_by(|line, next| line.plan == next.plan).map(|lines| lines[0]);
-        firsts.map(|line| match self.event(line)? {
+        let firsts = self.lines.chunk_by(|line, next| line.plan() == next.plan()).map(|lines| lines[0]);
+        firsts.map(|line| match self.event(line.offset())? {
             Event::Begin(begin) => Ok(*begin),
-            _ => Err(self.damaged(line, "its conversation has not begun")),
+            _ => Err(self.damaged(line.offset(), "its conversation has not begun")),
         })
     }
 
@@ -220,18 +225,18 @@ impl Reader {
     }
 
     fn lines_at(&self, plan: u32) -> &[Line] {
-        let from = self.lines.partition_point(|line| line.plan < plan);
-        let to = self.lines.partition_point(|line| line.plan <= plan);
+        let from = self.lines.partition_point(|line| line.plan() < plan);
+        let to = self.lines.partition_point(|line| line.plan() <= plan);
         &self.lines[from..to]
     }
 
     fn record(&self, lines: &[Line]) -> Result<Record, JournalError> {
         let mut record: Option<Record> = None;
         for line in lines {
-            match (&mut record, self.event(*line)?) {
+            match (&mut record, self.event(line.offset())?) {
                 (Some(record), event) => record.add(event),
                 (none, Event::Begin(begin)) => *none = Some(Record::new(*begin)),
-                _ => return Err(self.damaged(*line, "its conversation has not begun")),
+                _ => return Err(self.damaged(line.offset(), "its conversation has not begun")),
             }
         }
         let mut record = record.ok_or_else(|| JournalError::NoBeginning { path: self.path.clone() })?;
@@ -251,19 +256,20 @@ impl Reader {
         JournalError::Lost { path: self.path.clone(), key: Box::new(begin.key), lost, mend }
     }
 
-    fn event(&self, line: Line) -> Result<Event, JournalError> {
+    /// The event of the line at an offset.
+    fn event(&self, offset: u64) -> Result<Event, JournalError> {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        match blocks.line(line.offset()).map(|text| Event::read(&text)) {
+        match blocks.line(offset).map(|text| Event::read(&text)) {
             Ok(Ok(event)) => Ok(event),
-            Ok(Err(error)) => Err(self.damaged(line, &error.to_string())),
+            Ok(Err(error)) => Err(self.damaged(offset, &error.to_string())),
             Err(source) => Err(JournalError::NotRead { path: self.path.clone(), source }),
         }
     }
 
-    /// The error for a line. Its number is counted only now: the index need not hold what hardly anyone asks for.
-    fn damaged(&self, line: Line, reason: &str) -> JournalError {
+    /// The error for the line at an offset. Its number is counted only now: the index need not hold what hardly anyone asks for.
+    fn damaged(&self, offset: u64, reason: &str) -> JournalError {
         let count = || -> io::Result<u64> {
-            let mut before = BufReader::new(File::open(&self.path)?.take(line.offset()));
+            let mut before = BufReader::new(File::open(&self.path)?.take(offset));
             let mut count = 1;
             loop {
                 let bytes = before.fill_buf()?;
@@ -294,8 +300,8 @@ impl Iterator for Records<'_> {
     type Item = Result<Record, JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let plan = self.rest.first()?.plan;
-        let (lines, rest) = self.rest.split_at(self.rest.partition_point(|line| line.plan == plan));
+        let plan = self.rest.first()?.plan();
+        let (lines, rest) = self.rest.split_at(self.rest.partition_point(|line| line.plan() == plan));
         self.rest = rest;
         let record = self.reader.record(lines).and_then(|mut record| {
             self.senders.settle(&mut record, |plan| self.reader.record_of(plan))?;
@@ -385,7 +391,7 @@ impl<'a> Pass<'a> {
         if let Some(plan) = quick_plan(&self.text)
             && !self.is_last()?
         {
-            self.lines.push(Line::new(plan, self.offset));
+            self.add(plan)?;
             return Ok(true);
         }
         if self.text.trim_ascii().is_empty() {
@@ -410,12 +416,19 @@ impl<'a> Pass<'a> {
                 Ok(true)
             }
             Ok(Head { plan: Some(plan), .. }) => {
-                self.lines.push(Line::new(plan, self.offset));
+                self.add(plan)?;
                 Ok(true)
             }
             Ok(Head { event, .. }) => Err(self.damaged(format!("the event `{event}` names no conversation"))),
             Err(error) => self.torn_or_damaged(&error).map(|()| false),
         }
+    }
+
+    /// Puts the line at hand into the index, as one of the conversation at a place of the plan.
+    fn add(&mut self, plan: u32) -> Result<(), JournalError> {
+        let line = Line::new(plan, self.offset).ok_or_else(|| JournalError::TooLarge { path: self.path.to_owned() })?;
+        self.lines.push(line);
+        Ok(())
     }
 
     /// Whether nothing stands behind the line at hand.

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::filter::{Filter, is_selected};
 use crate::diagnostic::Diagnostic;
+use crate::journal::MOST_CONVERSATIONS;
 use crate::model::{ConversationId, ConversationKey, Script, VariantKey, Window};
 use crate::scenario::{Scenario, Variables};
 
@@ -114,11 +115,12 @@ impl Plan {
     /// Makes the plan of scenarios in the order given.
     ///
     /// # Errors
-    /// When it would be larger than `overrides.max_conversations`, filters not counted.
+    /// When it would be larger than `overrides.max_conversations`, filters not counted, or than a journal may be.
     pub fn new(scenarios: Vec<Scenario>, overrides: &Overrides) -> Result<Self, PlanError> {
         let size = scenarios.iter().map(|scenario| size(scenario, overrides)).fold(0, u64::saturating_add);
-        if size > overrides.max_conversations as u64 {
-            return Err(PlanError::TooLarge { size, limit: overrides.max_conversations });
+        let limit = overrides.max_conversations.min(MOST_CONVERSATIONS);
+        if size > limit as u64 {
+            return Err(PlanError::TooLarge { size, limit });
         }
         // A vector that grows to a million conversations is there twice while it does.
         let is_whole = overrides.filters.is_empty() && overrides.tags.is_empty() && overrides.personas.is_empty();
@@ -220,7 +222,7 @@ impl Plan {
     /// The name of a conversation's case; empty without cases.
     #[must_use]
     pub fn case(&self, planned: &Planned) -> &str {
-        self.scenario(planned).cases[planned.case as usize].name()
+        self.scenario(planned).cases.name(planned.case as usize)
     }
 
     /// The names of the models that the plan needs, each once, in plan order.

@@ -97,7 +97,7 @@ impl<'a> Again<'a> {
     ) -> Result<Self, Refused> {
         let key = &record.begin.key.variant;
         let scenario = scenario.ok_or_else(|| Refused::Scenario(key.scenario.clone()))?;
-        let case = scenario.cases.iter().position(|case| case.name() == key.case);
+        let case = scenario.cases.names().position(|case| case == key.case);
         let vars = |cell: &Variables| {
             if cell.is_empty() { String::new() } else { serde_json::Value::Object(cell.clone()).to_string() }
         };

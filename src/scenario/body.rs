@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::captures;
 use super::decode::Findings;
-use super::matrix::{Case, Variables};
+use super::matrix::Variables;
 use super::read_fact;
 use super::read_json::Schemas;
 use super::read_probes::Probes;
@@ -66,7 +66,7 @@ impl Body {
     pub(super) fn script(
         &self,
         source: &Arc<SourceFile>,
-        case: &Case,
+        case: impl FnOnce() -> Variables,
         cell: &Variables,
         own: &Variables,
     ) -> Result<Arc<Script>, Vec<Diagnostic>> {
@@ -74,16 +74,16 @@ impl Body {
             return Ok(Arc::clone(script));
         }
         let mut findings = Findings::new(Arc::clone(source)).with_schemas(Arc::clone(&self.schemas));
-        let script = self.fill(&mut findings, case, cell, own);
+        let script = self.fill(&mut findings, case(), cell, own);
         if !findings.is_empty() {
             return Err(findings.into_diagnostics());
         }
         Ok(Arc::new(script))
     }
 
-    fn fill(&self, findings: &mut Findings, case: &Case, cell: &Variables, own: &Variables) -> Script {
+    fn fill(&self, findings: &mut Findings, case: Variables, cell: &Variables, own: &Variables) -> Script {
         let mut variables = self.vars.clone();
-        variables.extend(case.variables());
+        variables.extend(case);
         variables.extend(cell.clone());
         variables.extend(own.clone());
         variables.extend(captures::unknown(&self.captures, own));

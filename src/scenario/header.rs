@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::body::{Body, PersonaNode};
 use super::decode::{Fields, Findings, one_or_many};
 use super::lint::Allowed;
-use super::matrix::{self, Case, CasesNode, Variables};
+use super::matrix::{self, Cases, CasesNode, Variables};
 use super::read_files::Remembered;
 use super::read_json::{self, Schemas};
 use super::read_probes::Probes;
@@ -81,6 +81,10 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
     });
     let Some(mut scenario) = scenario else { return (None, findings.into_diagnostics()) };
     make_scripts(&mut findings, &mut scenario);
+    if scenario.live_turns.windows(2).all(|pair| pair[0] == pair[1]) {
+        scenario.live_turns.truncate(1);
+    }
+    scenario.live_turns.shrink_to_fit();
     let is_right = findings.is_empty();
     (is_right.then_some(scenario), findings.into_diagnostics())
 }
@@ -279,20 +283,20 @@ impl Reader<'_> {
         if windows.is_empty() { vec![Window::FULL] } else { windows }
     }
 
-    fn cases(&self, findings: &mut Findings) -> Vec<Case> {
-        let Some(node) = self.fields.get("cases") else { return vec![Case::only()] };
+    fn cases(&self, findings: &mut Findings) -> Cases {
+        let Some(node) = self.fields.get("cases") else { return Cases::only() };
         let cases = match matrix::cases_node(findings, node) {
-            CasesNode::None => Vec::new(),
+            CasesNode::None => Cases::default(),
             CasesNode::Inline(items) => matrix::inline_cases(findings, items),
             CasesNode::File(path) => match self.read(findings, node, &path) {
                 Some(file) => matrix::file_cases(&file).unwrap_or_else(|diagnostic| {
                     findings.push(*diagnostic);
-                    Vec::new()
+                    Cases::default()
                 }),
-                None => Vec::new(),
+                None => Cases::default(),
             },
         };
-        if cases.is_empty() { vec![Case::only()] } else { cases }
+        if cases.is_empty() { Cases::only() } else { cases }
     }
 
     /// A variable that comes from two places would have two values.
@@ -301,11 +305,11 @@ impl Reader<'_> {
         findings: &mut Findings,
         vars: &Variables,
         cells: &[Variables],
-        (cases, canaries, captures): (&[Case], &[(String, CanaryKind)], &[String]),
+        (cases, canaries, captures): (&Cases, &[(String, CanaryKind)], &[String]),
     ) {
         let matrix = cells.first().map(|cell| cell.keys().collect::<HashSet<_>>()).unwrap_or_default();
         let columns: HashSet<String> =
-            cases.iter().flat_map(|case| case.variables().into_iter().map(|(name, _)| name)).collect();
+            (0..cases.len()).flat_map(|at| cases.variables(at).into_iter().map(|(name, _)| name)).collect();
         let canaries = canaries.iter().map(|(name, _)| name).collect();
         let cases = columns.iter().collect();
         let captures = captures.iter().collect();

@@ -1,5 +1,7 @@
 //! Reads `vars:`, `matrix:` and `cases:`: the variables of each conversation.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -13,42 +15,95 @@ use crate::diagnostic::{Code, Diagnostic, SourceFile};
 pub const MAX_CELLS: usize = 10_000;
 /// The most rows that a file of cases may have.
 pub const MAX_CASES: usize = 100_000;
+/// The most bytes that the names and columns of all cases of a file may have. A row of few bytes under a long header has many.
+const MAX_CASES_BYTES: u32 = 64 << 20;
 
 /// Variables by name, in the order of the file.
 pub type Variables = Map<String, Json>;
 
-/// One row of the cases.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Case {
-    /// Its name, and after it its columns as the text of a JSON object. There may be a great many cases, all of them held as long
-    /// as the run goes on, and a map takes ten times the room of its text.
-    text: Box<str>,
-    /// Bytes of the name.
-    name: usize,
+/// The rows of the cases; at least one in a scenario. There may be a great many, all of them held as long as the run goes on: so
+/// they are one text, and a row becomes variables when it is asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Cases {
+    /// Of one row after the other its name, and its columns as a JSON object.
+    text: String,
+    ends: Vec<Ends>,
 }
 
-impl Case {
-    /// The one case of a scenario without cases.
+/// Where a row ends in the text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Ends {
+    name: u32,
+    columns: u32,
+}
+
+/// Rows that unfold to more than is held.
+#[derive(Debug)]
+struct TooMuch;
+
+impl TooMuch {
+    fn message(whose: &str) -> String {
+        format!("{whose} unfold to more than {} MiB, names of columns with every row", MAX_CASES_BYTES >> 20)
+    }
+}
+
+impl Cases {
+    /// The one case, without a name, of a scenario without cases.
     #[must_use]
     pub fn only() -> Self {
-        Self::new("", Variables::new())
+        Self { text: "{}".to_owned(), ends: vec![Ends { name: 0, columns: 2 }] }
     }
 
-    fn new(name: &str, variables: Variables) -> Self {
-        Self { text: format!("{name}{}", Json::Object(variables)).into(), name: name.len() }
-    }
-
-    /// Its column `id`, else its row number; empty where the scenario has no cases.
+    /// How many there are.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.text[..self.name]
+    pub fn len(&self) -> usize {
+        self.ends.len()
     }
 
-    /// Its columns.
+    /// Whether there is none.
     #[must_use]
-    pub fn variables(&self) -> Variables {
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The name of the case at an index, which must be there: its column `id`, else its row number; empty where the scenario has
+    /// no cases.
+    #[must_use]
+    pub fn name(&self, at: usize) -> &str {
+        &self.text[self.start(at)..self.ends[at].name as usize]
+    }
+
+    /// Their names, in the order of the file.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).map(|at| self.name(at))
+    }
+
+    /// The columns of the case at an index, which must be there.
+    #[must_use]
+    pub fn variables(&self, at: usize) -> Variables {
+        let Ends { name, columns } = self.ends[at];
         // It was written from such a map.
-        serde_json::from_str(&self.text[self.name..]).unwrap_or_default()
+        serde_json::from_str(&self.text[name as usize..columns as usize]).unwrap_or_default()
+    }
+
+    fn start(&self, at: usize) -> usize {
+        at.checked_sub(1).map_or(0, |before| self.ends[before].columns as usize)
+    }
+
+    fn add(&mut self, name: &str, variables: Variables) -> Result<(), TooMuch> {
+        let end = |text: &str| u32::try_from(text.len()).ok().filter(|end| *end <= MAX_CASES_BYTES).ok_or(TooMuch);
+        self.text.push_str(name);
+        let name = end(&self.text)?;
+        self.text.push_str(&Json::Object(variables).to_string());
+        self.ends.push(Ends { name, columns: end(&self.text)? });
+        Ok(())
+    }
+
+    /// Gives back the room that was taken in advance.
+    fn trimmed(mut self) -> Self {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self
     }
 }
 
@@ -125,50 +180,54 @@ pub fn cells(findings: &mut Findings, node: Option<&Node>) -> Vec<Variables> {
 }
 
 /// Reads cases that stand in the scenario itself.
-pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Vec<Case> {
-    let rows: Vec<(Variables, &Node)> = items.iter().map(|item| (variables(findings, item, "a case"), item)).collect();
-    let mut cases = Vec::with_capacity(rows.len());
-    let mut seen = std::collections::HashSet::new();
-    for (number, (variables, node)) in (1..).zip(rows) {
+pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Cases {
+    let (mut cases, mut seen) = (Cases::default(), HashSet::new());
+    for (number, node) in (1..).zip(items) {
+        let variables = variables(findings, node, "a case");
         let name = case_name(&variables, number);
+        if cases.add(&name, variables).is_err() {
+            findings.error(Code::TooManyCases, node, TooMuch::message("these cases"), "");
+            break;
+        }
         if !seen.insert(name.clone()) {
             let at = entry(node, "id").unwrap_or(node);
             findings.error(Code::DuplicateCase, at, format!("two cases are called `{name}`"), "again here");
         }
-        cases.push(Case::new(&name, variables));
     }
-    cases
+    cases.trimmed()
 }
 
 /// Reads a file of cases: CSV with a header row, or one JSON object a line.
 ///
 /// # Errors
 /// The first thing that is wrong with the file.
-pub fn file_cases(file: &Arc<SourceFile>) -> Result<Vec<Case>, Box<Diagnostic>> {
-    let is_csv = file.path.to_lowercase().ends_with(".csv");
-    let rows = if is_csv { csv_rows(file)? } else { json_rows(file, Code::InvalidCases, JSON_CASES)? };
-    if rows.is_empty() {
+pub fn file_cases(file: &Arc<SourceFile>) -> Result<Cases, Box<Diagnostic>> {
+    let (mut cases, mut seen) = (Cases::default(), HashSet::new());
+    let too_many = |message| Box::new(Diagnostic::error(Code::TooManyCases, message));
+    let add = |variables: Variables, span| {
+        let name = case_name(&variables, cases.len() + 1);
+        if cases.len() == MAX_CASES {
+            return Err(too_many(format!("`{}` has more than {MAX_CASES} cases", file.path)));
+        }
+        cases
+            .add(&name, variables)
+            .map_err(|_| too_many(TooMuch::message(&format!("the cases of `{}`", file.path))))?;
+        if seen.contains(&name) {
+            let diagnostic = Diagnostic::error(Code::DuplicateCase, format!("two cases are called `{name}`"));
+            return Err(Box::new(diagnostic.at(file, span, "the second one")));
+        }
+        seen.insert(name);
+        Ok(())
+    };
+    if file.path.to_lowercase().ends_with(".csv") {
+        csv_rows(file, add)?;
+    } else {
+        json_rows(file, Code::InvalidCases, JSON_CASES, add)?;
+    }
+    if cases.is_empty() {
         return Err(Box::new(Diagnostic::error(Code::NoCases, format!("`{}` has no cases", file.path))));
     }
-    let mut cases: Vec<Case> = Vec::with_capacity(rows.len());
-    let mut seen = std::collections::HashSet::new();
-    for (number, (variables, span)) in (1..).zip(rows) {
-        let name = case_name(&variables, number);
-        if !seen.insert(name.clone()) {
-            let diagnostic = Diagnostic::error(Code::DuplicateCase, format!("two cases are called `{name}`")).at(
-                file,
-                span,
-                "the second one",
-            );
-            return Err(Box::new(diagnostic));
-        }
-        if cases.len() == MAX_CASES {
-            let message = format!("`{}` has more than {MAX_CASES} cases", file.path);
-            return Err(Box::new(Diagnostic::error(Code::TooManyCases, message)));
-        }
-        cases.push(Case::new(&name, variables));
-    }
-    Ok(cases)
+    Ok(cases.trimmed())
 }
 
 fn case_name(variables: &Variables, number: usize) -> String {
@@ -178,8 +237,6 @@ fn case_name(variables: &Variables, number: usize) -> String {
         _ => number.to_string(),
     }
 }
-
-type Row = (Variables, std::ops::Range<usize>);
 
 fn line_span(text: &str, start: usize) -> std::ops::Range<usize> {
     let start = start.min(text.len());
@@ -213,7 +270,11 @@ fn unclosed_quote(file: &Arc<SourceFile>, text: &str, skipped: usize) -> Result<
     }
 }
 
-fn csv_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
+/// Hands on the rows of a CSV file, each with its place.
+fn csv_rows(
+    file: &Arc<SourceFile>,
+    mut add: impl FnMut(Variables, Range<usize>) -> Result<(), Box<Diagnostic>>,
+) -> Result<(), Box<Diagnostic>> {
     let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
     let skipped = file.text.len() - text.len();
     let problem = |error: &csv::Error| {
@@ -233,21 +294,24 @@ fn csv_rows(file: &Arc<SourceFile>) -> Result<Vec<Row>, Box<Diagnostic>> {
         let message = format!("the column `{}` is there twice", twice.1);
         return Err(Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, line_span(&file.text, 0), "")));
     }
-    let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| problem(&error))?;
         let at = record.position().map_or(0, |at| usize::try_from(at.byte()).unwrap_or(0)) + skipped;
         let variables = header.iter().zip(&record).map(|(name, cell)| (name.to_owned(), cell.into())).collect();
-        rows.push((variables, line_span(&file.text, at)));
+        add(variables, line_span(&file.text, at))?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 const JSON_CASES: &str = "a file of cases is CSV (`.csv`), or has one JSON object a line (`.jsonl`)";
 
-/// The objects of a file with one of them a line, each with its place. What is wrong has the code `code`, and `help` behind it.
-pub(super) fn json_rows(file: &Arc<SourceFile>, code: Code, help: &str) -> Result<Vec<Row>, Box<Diagnostic>> {
-    let mut rows = Vec::new();
+/// Hands on the objects of a file with one of them a line, each with its place. What is wrong has the code `code`, and `help` behind it.
+pub(super) fn json_rows(
+    file: &Arc<SourceFile>,
+    code: Code,
+    help: &str,
+    mut add: impl FnMut(Variables, Range<usize>) -> Result<(), Box<Diagnostic>>,
+) -> Result<(), Box<Diagnostic>> {
     let mut at = 0;
     for line in file.text.split_inclusive('\n') {
         let span = line_span(&file.text, at);
@@ -256,7 +320,7 @@ pub(super) fn json_rows(file: &Arc<SourceFile>, code: Code, help: &str) -> Resul
             continue;
         }
         match serde_json::from_str::<Json>(line) {
-            Ok(Json::Object(variables)) => rows.push((variables, span)),
+            Ok(Json::Object(variables)) => add(variables, span)?,
             wrong => {
                 let message = match wrong {
                     Ok(_) => "this line is JSON, but no object".to_owned(),
@@ -272,7 +336,7 @@ pub(super) fn json_rows(file: &Arc<SourceFile>, code: Code, help: &str) -> Resul
             }
         }
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// Reads `cases:` where it is a list; a text names a file, which the caller reads.
@@ -324,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_quote_that_is_never_closed_is_an_error_where_it_stands() {
-        let rows = |text: &str| csv_rows(&Arc::new(SourceFile { path: "c.csv".into(), text: text.to_owned() }));
+        let rows = |text: &str| file_cases(&Arc::new(SourceFile { path: "c.csv".into(), text: text.to_owned() }));
         for text in ["id,x\na,\"oops\nb,2\nc,3\n", "id,x\n\"a\"\",1\nb,2\n", "\u{feff}\"id,x\na,1\n"] {
             let error = rows(text).unwrap_err();
             assert!(error.message.contains("never closed"), "{text:?}: {}", error.message);
@@ -340,10 +404,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_columns_of_a_case_come_back_as_they_were(columns in prop::collection::vec((any::<String>(), value()), 0..5)) {
-            let variables: Variables = columns.into_iter().collect();
-            let back = Case::new("c", variables.clone()).variables();
-            prop_assert!(back.iter().eq(variables.iter()), "{back:?} {variables:?}");
+        fn the_names_and_columns_of_cases_come_back_as_they_were(
+            rows in prop::collection::vec((any::<String>(), prop::collection::vec((any::<String>(), value()), 0..5)), 0..5)
+        ) {
+            let mut cases = Cases::default();
+            let rows: Vec<(String, Variables)> = rows.into_iter().map(|(name, row)| (name, row.into_iter().collect())).collect();
+            for (name, variables) in &rows {
+                cases.add(name, variables.clone()).unwrap();
+            }
+            let cases = cases.trimmed();
+            prop_assert!(cases.names().eq(rows.iter().map(|(name, _)| name)));
+            for (at, (_, variables)) in rows.iter().enumerate() {
+                let back = cases.variables(at);
+                prop_assert!(back.iter().eq(variables.iter()), "{back:?} {variables:?}");
+            }
         }
     }
 }

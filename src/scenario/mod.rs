@@ -39,7 +39,7 @@ use crate::model::{ConversationId, Params, Position, Script, SnapshotRules, Wind
 
 pub use body::Body;
 pub use header::load;
-pub use matrix::{Case, Variables};
+pub use matrix::{Cases, Variables};
 pub use needs::Needs;
 pub use read_files::ReadFile;
 
@@ -99,7 +99,7 @@ pub struct Scenario {
     /// The personas' names, in the order of the file; at least one.
     pub personas: Vec<String>,
     /// The cases; one without a name where there are none.
-    pub cases: Vec<Case>,
+    pub cases: Cases,
     /// The cells of the matrix; one without variables where there is none.
     pub cells: Vec<Variables>,
     /// Which warnings of the memory lint are meant.
@@ -108,7 +108,7 @@ pub struct Scenario {
     pub(super) body: Body,
     /// What its checks need from outside.
     pub needs: Needs,
-    /// The live turns of each script, by case and then cell; of one script alone where all are the same.
+    /// The live turns of each script, by case and then cell; one number where all have as many.
     pub(super) live_turns: Vec<u32>,
 }
 
@@ -159,7 +159,7 @@ impl Scenario {
     /// How many turns of one case and one cell are asked live, both as indexes.
     #[must_use]
     pub fn live_turns(&self, case: usize, cell: usize) -> u32 {
-        let at = if self.body.fixed.is_some() { 0 } else { case * self.cells.len() + cell };
+        let at = if self.live_turns.len() == 1 { 0 } else { case * self.cells.len() + cell };
         self.live_turns.get(at).copied().unwrap_or(0)
     }
 
@@ -177,7 +177,7 @@ impl Scenario {
     /// # Errors
     /// What is wrong with it. A scenario that loaded without errors has none.
     pub fn script_with(&self, case: usize, cell: usize, own: &Variables) -> Result<Arc<Script>, Vec<Diagnostic>> {
-        self.body.script(&self.source, &self.cases[case], &self.cells[cell], own)
+        self.body.script(&self.source, || self.cases.variables(case), &self.cells[cell], own)
     }
 
     /// Whether turns capture parts of their replies.

@@ -35,12 +35,15 @@ impl Probes {
     /// The first line that is no JSON object.
     pub fn of_file(file: &Arc<SourceFile>, named: &Node) -> Result<Self, Box<Diagnostic>> {
         let help = "a file of probes has one JSON object a line, such as `{\"user\": \"What's my name?\"}`";
-        let rows = matrix::json_rows(file, Code::InvalidProbes, help)?;
-        if rows.is_empty() {
+        let mut items = Vec::new();
+        matrix::json_rows(file, Code::InvalidProbes, help, |row, span| {
+            items.push(node(Json::Object(row), &span));
+            Ok(())
+        })?;
+        if items.is_empty() {
             return Err(Box::new(Diagnostic::error(Code::EmptyList, format!("`{}` has no probes", file.path))));
         }
-        let list = Value::List(rows.into_iter().map(|(row, span)| node(Json::Object(row), &span)).collect());
-        let list = Node { value: list, span: 0..0, position: named.position };
+        let list = Node { value: Value::List(items.into()), span: 0..0, position: named.position };
         Ok(Self { list, file: Some((Arc::clone(file), named.position)) })
     }
 

@@ -60,7 +60,7 @@ fn a_file_that_says_little_has_the_defaults() {
         (&["default".to_owned()][..], &[Window::FULL][..])
     );
     assert_eq!((scenario.models.len(), scenario.tags.len(), scenario.params), (0, 0, Params::default()));
-    assert_eq!((scenario.cases, scenario.cells), (vec![Case::only()], vec![Variables::new()]));
+    assert_eq!((scenario.cases, scenario.cells), (Cases::only(), vec![Variables::new()]));
     let script = script(TURN);
     assert_eq!((&*script.personas[0].system, &*script.turns[0].user), ("", "Hello"));
 }
@@ -303,7 +303,7 @@ fn values_are_data_even_where_they_look_like_templates() {
     let text =
         "vars: {raw: '{{ q }}'}\ncases: cases.csv\nturns: [{user: '{{ q }} {{ raw }} {% raw %}{{ q }}{% endraw %}'}]\n";
     let scenario = scenario_with(text, &[("cases.csv", "id,q\nfirst,{{ raw }}\nsecond,\"{% if %}, 'x'\"\n")]);
-    assert_eq!(scenario.cases.iter().map(Case::name).collect::<Vec<_>>(), ["first", "second"]);
+    assert_eq!(scenario.cases.names().collect::<Vec<_>>(), ["first", "second"]);
     let user = |case| scenario.script(case, 0).unwrap().turns[0].user.to_string();
     assert_eq!((user(0).as_str(), user(1).as_str()), ("{{ raw }} {{ q }} {{ q }}", "{% if %}, 'x' {{ q }} {{ q }}"));
 }
@@ -311,11 +311,11 @@ fn values_are_data_even_where_they_look_like_templates() {
 #[test]
 fn cases_come_from_lists_and_lines_too_and_are_named_by_id_or_row() {
     let list = scenario("cases: [{id: 7, n: 1}, {n: 2}]\nturns: [{user: '{{ n }}'}]\n");
-    assert_eq!(list.cases.iter().map(Case::name).collect::<Vec<_>>(), ["7", "2"]);
+    assert_eq!(list.cases.names().collect::<Vec<_>>(), ["7", "2"]);
     let lines = "{\"id\": \"x\", \"items\": [\"a\", \"b\"]}\n\n{\"items\": [\"c\"]}";
     let text = "cases: c.jsonl\nturns: [{user: '{% for i in items %}{{ i|upper }};{% endfor %}'}]\n";
     let lines = scenario_with(text, &[("c.jsonl", lines)]);
-    assert_eq!(lines.cases.iter().map(Case::name).collect::<Vec<_>>(), ["x", "2"]);
+    assert_eq!(lines.cases.names().collect::<Vec<_>>(), ["x", "2"]);
     assert_eq!(&*lines.script(0, 0).unwrap().turns[0].user, "A;B;");
 }
 

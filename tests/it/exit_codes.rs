@@ -59,6 +59,10 @@ fn code_2_when_the_input_is_wrong_and_nothing_was_sent() {
     wrong(HELLO, &["--model", "other"], "`other` is no model");
     wrong(HELLO, &["--show", "-j", "2"], "`--show` plays one conversation at a time");
     wrong(HELLO, &["--trials", "9", "--max-conversations", "8"], "the plan has 9 conversations, and at most 8");
+    // A hundred million: more than any journal is read back of, whatever is allowed.
+    let values = format!("{:?}", (0..100).collect::<Vec<_>>());
+    let huge = format!("matrix: {{a: {values}, b: {values}}}\ntrials: 10000\n{HELLO}");
+    wrong(&huge, &["--max-conversations", "999999999"], "has 100000000 conversations, and at most 67108864 are");
     assert!(server.requests().is_empty());
 }
 

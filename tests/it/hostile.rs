@@ -207,6 +207,8 @@ fn files_of_cases_are_read_strictly() {
         ("c.csv", String::new(), "no-cases"),
         ("c.csv", "id,q\n1,a\n1,b\n".to_owned(), "duplicate-case"),
         ("c.csv", format!("id,q\n{}", lines(100_001, |n| format!("{n},a\n"))), "too-many-cases"),
+        // A long name of a column counts with every row, however short.
+        ("c.csv", format!("id,{}\n{}", "x".repeat(MIB), lines(99, |n| format!("{n},a\n"))), "too-many-cases"),
         ("c.csv", "id,question\n1,a\n".to_owned(), "unknown-variable"),
         ("c.jsonl", "{\"q\": 1}\n{\"q\":\n".to_owned(), "invalid-cases"),
         ("c.jsonl", "[1]\n".to_owned(), "invalid-cases"),

@@ -17,7 +17,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Params, Window};
 use crate::run::plan::{Overrides, Plan, Planned};
 use crate::run::talk::{Memory, Setting, Talk};
-use crate::scenario::{Case, Scenario};
+use crate::scenario::Scenario;
 use crate::text::nearest::nearest;
 
 /// A larger plan is refused: of a talk's the first conversation counts.
@@ -170,7 +170,7 @@ fn of_scenario(file: &Path, args: &ChatArgs, config: &Config, console: &Console)
 fn first(plan: &Plan, args: &ChatArgs) -> Result<Planned, String> {
     let scenario: &Scenario = &plan.scenarios[0];
     if let Some(case) = &args.case {
-        let names: Vec<&str> = scenario.cases.iter().map(Case::name).collect();
+        let names: Vec<&str> = scenario.cases.names().collect();
         if !names.contains(&case.as_str()) {
             let near = nearest(case, names).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return Err(format!("the scenario has no case `{case}`{near}"));

@@ -139,7 +139,10 @@ impl Stage {
     pub(super) fn carry_out(self, job: Job, part: Part<'_>, settings: &SnapshotSettings, console: &Console) -> Exit {
         let (folder, format, recordings) = (part.folder, part.format, part.shelf);
         let has_canaries = job.plan.has_canaries();
-        let exit = match play(job, part, console, (&self.runtime, self.asked)) {
+        let played = play(job, part, console, (&self.runtime, self.asked));
+        // Nothing is waited for any more; the reports have the room that connections took.
+        self.runtime.shutdown_background();
+        match played {
             Ok((ended, mut journal)) => {
                 let kept = settle(recordings, folder, ended, console);
                 finish(folder, (ended, kept), &mut journal, (settings, format, has_canaries), console)
@@ -150,10 +153,7 @@ impl Stage {
                 nothing_known(folder, Exit::NotWritten, format, console);
                 Exit::NotWritten
             }
-        };
-        // Signals were listened for until here. Nothing else is left to wait for.
-        self.runtime.shutdown_background();
-        exit
+        }
     }
 }
 

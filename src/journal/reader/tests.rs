@@ -243,6 +243,27 @@ fn a_damaged_line_is_named_by_its_number() {
 }
 
 #[test]
+fn a_journal_of_more_conversations_than_the_index_has_room_for_is_refused() {
+    let last = u32::try_from(MOST_CONVERSATIONS).unwrap() - 1;
+    let sandbox = Sandbox::with(&lines(&[run(1), begin(last), done(last)]));
+    assert_eq!(Reader::open(&sandbox.path).unwrap().places().collect::<Vec<_>>(), [last]);
+    insta::assert_snapshot!(Sandbox::with(&lines(&[run(1), begin(last + 1)])).error(), @"the journal `JOURNAL` is larger than is read: at most 256 GiB, of 67108864 conversations; `--shard` makes several of it");
+}
+
+proptest! {
+    #[test]
+    fn a_line_of_the_index_has_its_place_and_its_offset(lines in prop::collection::vec((0..1_u32 << 26, 0..1_u64 << 38), 1..9)) {
+        let of = |(plan, offset): &(u32, u64)| Line::new(*plan, *offset).unwrap();
+        let mut index: Vec<Line> = lines.iter().map(of).collect();
+        index.sort_unstable();
+        let mut lines = lines.clone();
+        lines.sort_unstable();
+        prop_assert!(index.iter().map(|line| (line.plan(), line.offset())).eq(lines));
+        prop_assert!(Line::new(1 << 26, 0).is_none() && Line::new(0, 1 << 38).is_none());
+    }
+}
+
+#[test]
 fn checks_stand_in_the_order_of_their_index() {
     let check = |index: u32| {
         let text = format!(

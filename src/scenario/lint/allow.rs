@@ -35,7 +35,10 @@ impl Allowed {
         let mut at: HashMap<Position, Vec<Code>> = HashMap::new();
         if let Some(Value::List(items)) = turns.map(|list| &list.value) {
             for item in items.iter() {
-                at.entry(item.position).or_default().extend(of_turn(findings, item));
+                let codes = of_turn(findings, item);
+                if !codes.is_empty() {
+                    at.entry(item.position).or_default().extend(codes);
+                }
             }
         }
         Self { everywhere, turns: at, probes }
