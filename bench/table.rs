@@ -31,15 +31,17 @@ pub fn b(pairs: &Pairs) -> String {
     section('B', pairs, &[cpu(pairs, 1.8), peak(pairs, 40.0)])
 }
 
-pub fn c(pairs: &Pairs, twice: &Play) -> String {
-    let more = mib(twice.took) / median(pairs.ours.iter().map(|play| mib(play.took)));
+pub fn c(pairs: &Pairs, twice: &[Play]) -> String {
+    let (work, peak_of) = (pairs.work, |plays: &[Play]| median(plays.iter().map(|play| mib(play.took))));
+    let (more, once) = (peak_of(twice), peak_of(&pairs.ours));
+    let conversations = twice.first().map_or(0, |play| play.seen.requests / work.turns);
+    let each = (more - once) * MIB / (conversations - work.conversations) as f64;
     let what = format!(
-        "peak with {} conversations ÷ with {}",
-        twice.seen.requests / pairs.work.turns,
-        pairs.work.conversations
+        "peak with {conversations} conversations ÷ with {} ({more:.1} ÷ {once:.1} MiB: {each:.0} bytes a conversation)",
+        work.conversations
     );
     // Two plays of the same size differ by a few per cent.
-    let more = Target::new(&what, more, 1.05, "");
+    let more = Target::new(&what, more / once, 1.05, "");
     section('C', pairs, &[at_bound(pairs), wall(pairs, 1.1), cpu(pairs, 1.6), peak(pairs, 160.0), more])
 }
 

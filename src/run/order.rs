@@ -104,7 +104,10 @@ impl Order {
                 }
             }
         }
-        let queue = |waiting: Vec<Waiting>| Queue { waiting: waiting.into(), in_flight: 0 };
+        let queue = |mut waiting: Vec<Waiting>| {
+            waiting.shrink_to_fit();
+            Queue { waiting: waiting.into(), in_flight: 0 }
+        };
         Self { queues: queues.into_iter().map(queue).collect(), held, left }
     }
 
