@@ -93,6 +93,11 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
 /// is said once, however many cells it is wrong in.
 fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
     let is_fixed = scenario.body.is_fixed();
+    // What is wrong with a matrix or cases is said already; that their variables are missing would be said of each.
+    let is_unread = scenario.cases.is_empty() || scenario.cells.is_empty();
+    if is_unread {
+        (scenario.cases, scenario.cells) = (Cases::only(), vec![Variables::new()]);
+    }
     let mut places = HashSet::new();
     let mut work = 0;
     for case in 0..scenario.cases.len() {
@@ -110,6 +115,7 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
                 Err(mut diagnostics) => {
                     let place = |d: &Diagnostic| (d.code, d.labels.first().map(|label| label.span.clone()));
                     diagnostics.retain(|diagnostic| !places.contains(&place(diagnostic)));
+                    diagnostics.retain(|diagnostic| !is_unread || diagnostic.code != Code::UnknownVariable);
                     places.extend(diagnostics.iter().map(place));
                     findings.extend(diagnostics);
                 }
@@ -283,9 +289,10 @@ impl Reader<'_> {
         if windows.is_empty() { vec![Window::FULL] } else { windows }
     }
 
+    /// None where they cannot be read.
     fn cases(&self, findings: &mut Findings) -> Cases {
         let Some(node) = self.fields.get("cases") else { return Cases::only() };
-        let cases = match matrix::cases_node(findings, node) {
+        match matrix::cases_node(findings, node) {
             CasesNode::None => Cases::default(),
             CasesNode::Inline(items) => matrix::inline_cases(findings, items),
             CasesNode::File(path) => match self.read(findings, node, &path) {
@@ -295,8 +302,7 @@ impl Reader<'_> {
                 }),
                 None => Cases::default(),
             },
-        };
-        if cases.is_empty() { Cases::only() } else { cases }
+        }
     }
 
     /// A variable that comes from two places would have two values.

@@ -134,11 +134,10 @@ pub(super) fn is_variable_name(findings: &mut Findings, name: &str, at: &Node) -
     false
 }
 
-/// Reads a matrix as its cells, the first name slowest. One empty cell where there is none.
+/// Reads a matrix as its cells, the first name slowest. One empty cell where there is none, and none where it cannot be read.
 pub fn cells(findings: &mut Findings, node: Option<&Node>) -> Vec<Variables> {
-    let Some(fields) = node.and_then(|node| findings.open_fields(node, "`matrix`")) else {
-        return vec![Variables::new()];
-    };
+    let Some(node) = node else { return vec![Variables::new()] };
+    let Some(fields) = findings.open_fields(node, "`matrix`") else { return Vec::new() };
     let mut axes: Vec<(&str, Vec<Json>)> = Vec::new();
     let mut size = 1_usize;
     for (name, key, value) in fields.iter() {
@@ -161,7 +160,7 @@ pub fn cells(findings: &mut Findings, node: Option<&Node>) -> Vec<Variables> {
             format!("this matrix has {size} cells, and at most {MAX_CELLS} are allowed"),
             "",
         );
-        return vec![Variables::new()];
+        return Vec::new();
     }
     let mut cells = vec![Variables::new()];
     for (name, values) in axes {

@@ -216,6 +216,8 @@ fn files_of_cases_are_read_strictly() {
     ] {
         let ran = check(&with_cases(name, text), "a.yaml").expect(2);
         assert!(ran.stderr.contains(&format!("error[{code}]")), "{code}: {}", ran.stderr);
+        // That the columns are missing then is no second error.
+        assert!(ran.stderr.contains("1 error; nothing"), "{code}: {}", ran.stderr);
     }
 }
 
