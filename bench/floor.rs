@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
-use chat_eval::provider::openai::http_client;
+use chat_eval::provider::plain_http_client;
 use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -52,7 +52,7 @@ struct Usage {
 pub fn play(work: Work, base_url: &str) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     rlimit::increase_nofile_limit(u64::MAX)?;
-    let client = http_client()?;
+    let client = plain_http_client()?;
     let url: Arc<str> = format!("{base_url}/chat/completions").into();
     runtime.block_on(async {
         let next = Arc::new(AtomicUsize::new(0));

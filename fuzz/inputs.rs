@@ -117,7 +117,7 @@ fn planned(text: &str) {
             }
         }
     }
-    let (live, trials) = (scenario.live_turns(0, 0), scenario.trials);
+    let (live, trials) = (scenario.live_turns, scenario.trials);
     let overrides = Overrides { default_model: "builtin".to_owned(), max_conversations: 300, ..Overrides::default() };
     let Ok(plan) = Plan::new(vec![scenario], &overrides) else { return };
     let again = Plan::new(vec![loaded(text).expect("loaded before")], &overrides).expect("planned before");

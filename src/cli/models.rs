@@ -206,7 +206,7 @@ fn provider(
     };
     let (vendor, model, base_url, key) = match &config.provider {
         ProviderConfig::Builtin(kind) => return Ok(Arc::new(Builtin::new(*kind))),
-        ProviderConfig::Http(bot) => return bots::http(name, bot, settings, shared.http()),
+        ProviderConfig::Http(bot) => return bots::http(name, bot, settings, shared.http_at(bot.url.as_str())),
         ProviderConfig::Command(bot) => return bots::command(name, bot, settings),
         ProviderConfig::OpenAi { model, base_url, key } => {
             let base_url = base_url.clone().or_else(|| variable("OPENAI_BASE_URL"));

@@ -102,6 +102,20 @@ impl Record {
         }
     }
 
+    /// Whether what a turn or a call sent may be in the list of messages, as far as that goes by now. A range that goes on behind
+    /// its end was written by nobody, and counting through it may take for ever.
+    #[must_use]
+    pub fn has_sent(&self, event: &Event) -> bool {
+        let done = match event {
+            Event::Turn(turn) => turn,
+            Event::Call(call) => &call.done,
+            _ => return true,
+        };
+        // The system message, the history, the exchanges, and the message itself.
+        let most = 2 + self.begin.history.len() + 2 * self.turns.len();
+        done.sent.iter().all(|(from, to)| from <= to && *to as usize <= most)
+    }
+
     /// It begins once more. What it took so far is taken of a budget all the same.
     fn forget(&mut self) {
         let earlier = self.spent_usd();

@@ -80,12 +80,8 @@ pub enum JournalError {
         /// The newest format that is read.
         known: u32,
     },
-    /// It has more conversations or bytes than can be read back.
-    #[error(
-        "the journal `{}` is larger than is read: at most 256 GiB, of {} conversations; `--shard` makes several of it",
-        path.display(),
-        MOST_CONVERSATIONS
-    )]
+    /// It has more bytes than are read back, or would have them with what is to be written.
+    #[error("the journal `{}` has no room for more: 256 GiB are the most that is read back", path.display())]
     TooLarge {
         /// The journal.
         path: PathBuf,

@@ -43,16 +43,16 @@ struct Head<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Line(u64);
 
-/// Of 256 GiB.
 const OFFSET_BITS: u32 = 38;
+/// The most bytes that a journal may have for all of it to be read: 256 GiB.
+pub(super) const MOST_BYTES: u64 = 1 << OFFSET_BITS;
 /// The most conversations that a plan may have for its journal to be read.
 pub const MOST_CONVERSATIONS: usize = 1 << (u64::BITS - OFFSET_BITS);
 
 impl Line {
-    /// `None` where a journal has more conversations or bytes than the index has room for.
-    fn new(plan: u32, offset: u64) -> Option<Self> {
-        let fits = (plan as usize) < MOST_CONVERSATIONS && offset >> OFFSET_BITS == 0;
-        fits.then(|| Self(u64::from(plan) << OFFSET_BITS | offset))
+    /// Of a place below [`MOST_CONVERSATIONS`] and an offset below [`MOST_BYTES`].
+    const fn new(plan: u32, offset: u64) -> Self {
+        Self((plan as u64) << OFFSET_BITS | offset)
     }
 
     const fn plan(self) -> u32 {
@@ -231,19 +231,24 @@ impl Reader {
     }
 
     fn record(&self, lines: &[Line]) -> Result<Record, JournalError> {
-        let mut record: Option<Record> = None;
+        let (mut record, mut impossible): (Option<Record>, _) = (None, None);
         for line in lines {
             match (&mut record, self.event(line.offset())?) {
-                (Some(record), event) => record.add(event),
+                (Some(record), event) => {
+                    impossible = impossible.or((!record.has_sent(&event)).then_some(line.offset()));
+                    record.add(event);
+                }
                 (none, Event::Begin(begin)) => *none = Some(Record::new(*begin)),
                 _ => return Err(self.damaged(line.offset(), "its conversation has not begun")),
             }
         }
         let mut record = record.ok_or_else(|| JournalError::NoBeginning { path: self.path.clone() })?;
         record.checks.sort_by_key(|check| check.index);
-        match record.lost() {
-            None => Ok(record),
-            Some(lost) => Err(self.lost(record.begin, lost)),
+        match (record.lost(), impossible) {
+            // Where a turn is lost, what the next one sent is out of reach for that.
+            (Some(lost), _) => Err(self.lost(record.begin, lost)),
+            (None, Some(at)) => Err(self.damaged(at, "`sent` names messages that the conversation does not have")),
+            (None, None) => Ok(record),
         }
     }
 
@@ -426,8 +431,13 @@ impl<'a> Pass<'a> {
 
     /// Puts the line at hand into the index, as one of the conversation at a place of the plan.
     fn add(&mut self, plan: u32) -> Result<(), JournalError> {
-        let line = Line::new(plan, self.offset).ok_or_else(|| JournalError::TooLarge { path: self.path.to_owned() })?;
-        self.lines.push(line);
+        if plan as usize >= MOST_CONVERSATIONS {
+            return Err(self.damaged(format!("no plan has a conversation {plan}")));
+        }
+        if self.offset >= MOST_BYTES {
+            return Err(JournalError::TooLarge { path: self.path.to_owned() });
+        }
+        self.lines.push(Line::new(plan, self.offset));
         Ok(())
     }
 

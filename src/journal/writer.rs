@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use tempfile::TempPath;
 
+use super::reader::MOST_BYTES;
 use super::{DRAFT, JournalError, Reader};
 use crate::event::Event;
 
@@ -96,7 +97,12 @@ impl Writer {
     /// # Errors
     /// When they could not be written; the journal then has none of them.
     pub fn append<'e>(&mut self, events: impl IntoIterator<Item = &'e Event>) -> Result<(), JournalError> {
-        self.write(events).map_err(|source| self.cut_back(source))
+        self.buffer.clear();
+        for event in events {
+            serde_json::to_writer(&mut self.buffer, event).map_err(|error| self.not_written(error.into()))?;
+            self.buffer.push(b'\n');
+        }
+        self.write_buffer()
     }
 
     /// Half a line in the middle of the file would make all that follows unreadable. Where even the cut fails, the disk is
@@ -106,21 +112,16 @@ impl Writer {
         self.not_written(source)
     }
 
-    fn write<'e>(&mut self, events: impl IntoIterator<Item = &'e Event>) -> io::Result<()> {
-        self.buffer.clear();
-        for event in events {
-            serde_json::to_writer(&mut self.buffer, event)?;
-            self.buffer.push(b'\n');
+    fn write_buffer(&mut self) -> Result<(), JournalError> {
+        if self.buffer.is_empty() {
+            return Ok(());
         }
-        self.write_buffer()
-    }
-
-    fn write_buffer(&mut self) -> io::Result<()> {
-        if !self.buffer.is_empty() {
-            (&*self.file).write_all(&self.buffer)?;
-            self.length += self.buffer.len() as u64;
-            self.is_dirty = true;
+        let length = self.length + self.buffer.len() as u64;
+        if length > MOST_BYTES {
+            return Err(JournalError::TooLarge { path: self.path.clone() });
         }
+        (&*self.file).write_all(&self.buffer).map_err(|source| self.cut_back(source))?;
+        (self.length, self.is_dirty) = (length, true);
         Ok(())
     }
 
@@ -131,7 +132,7 @@ impl Writer {
     pub fn append_lines(&mut self, lines: &[u8]) -> Result<(), JournalError> {
         self.buffer.clear();
         self.buffer.extend_from_slice(lines);
-        self.write_buffer().map_err(|source| self.cut_back(source))
+        self.write_buffer()
     }
 
     /// Waits until all that was appended is on the disk; at once when nothing is new.

@@ -109,6 +109,12 @@ pub enum PlanError {
         /// How many may be.
         limit: usize,
     },
+    /// More conversations than a journal is read back of.
+    #[error("the plan has {size} conversations, and a journal has room for {MOST_CONVERSATIONS}")]
+    BeyondJournal {
+        /// How many there would be.
+        size: u64,
+    },
 }
 
 impl Plan {
@@ -118,9 +124,11 @@ impl Plan {
     /// When it would be larger than `overrides.max_conversations`, filters not counted, or than a journal may be.
     pub fn new(scenarios: Vec<Scenario>, overrides: &Overrides) -> Result<Self, PlanError> {
         let size = scenarios.iter().map(|scenario| size(scenario, overrides)).fold(0, u64::saturating_add);
-        let limit = overrides.max_conversations.min(MOST_CONVERSATIONS);
-        if size > limit as u64 {
-            return Err(PlanError::TooLarge { size, limit });
+        if size > overrides.max_conversations as u64 {
+            return Err(PlanError::TooLarge { size, limit: overrides.max_conversations });
+        }
+        if size > MOST_CONVERSATIONS as u64 {
+            return Err(PlanError::BeyondJournal { size });
         }
         // A vector that grows to a million conversations is there twice while it does.
         let is_whole = overrides.filters.is_empty() && overrides.tags.is_empty() && overrides.personas.is_empty();
@@ -196,7 +204,7 @@ impl Plan {
     /// How many turns of a conversation are asked live.
     #[must_use]
     pub fn live_turns(&self, planned: &Planned) -> u32 {
-        self.scenario(planned).live_turns(planned.case as usize, planned.cell as usize)
+        self.scenario(planned).live_turns
     }
 
     /// The names of a conversation's variant.

@@ -63,25 +63,35 @@ impl Body {
             && !files.into_iter().any(|(_, text)| is_template(text))
     }
 
+    /// Keeps the script that is the same for every case and cell, and lets go of the tree that it is made of, which nobody looks
+    /// at again; but for the facts, whose places are asked for.
+    pub(super) fn fix(&mut self, script: Arc<Script>) {
+        self.fixed = Some(script);
+        (self.turns, self.personas) = (Node::NOTHING, Vec::new());
+        (self.history, self.each_reply, self.expect, self.probes) = (None, None, None, None);
+        (self.fillers, self.schemas) = (FillerFiles::default(), Arc::default());
+    }
+
+    /// The script of one case and one cell, and what its templates took ([`Templates::work`]).
     pub(super) fn script(
         &self,
         source: &Arc<SourceFile>,
         case: impl FnOnce() -> Variables,
         cell: &Variables,
         own: &Variables,
-    ) -> Result<Arc<Script>, Vec<Diagnostic>> {
+    ) -> Result<(Arc<Script>, usize), Vec<Diagnostic>> {
         if let Some(script) = &self.fixed {
-            return Ok(Arc::clone(script));
+            return Ok((Arc::clone(script), 0));
         }
         let mut findings = Findings::new(Arc::clone(source)).with_schemas(Arc::clone(&self.schemas));
-        let script = self.fill(&mut findings, case(), cell, own);
+        let (script, work) = self.fill(&mut findings, case(), cell, own);
         if !findings.is_empty() {
             return Err(findings.into_diagnostics());
         }
-        Ok(Arc::new(script))
+        Ok((Arc::new(script), work))
     }
 
-    fn fill(&self, findings: &mut Findings, case: Variables, cell: &Variables, own: &Variables) -> Script {
+    fn fill(&self, findings: &mut Findings, case: Variables, cell: &Variables, own: &Variables) -> (Script, usize) {
         let mut variables = self.vars.clone();
         variables.extend(case);
         variables.extend(cell.clone());
@@ -120,6 +130,6 @@ impl Body {
         if !self.captures.is_empty() {
             captures::too_early(findings, self, &script);
         }
-        script
+        (script, templates.work())
     }
 }

@@ -16,7 +16,7 @@ use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
 use super::{Files, Needs, Scenario, read_fact, read_params, read_snapshot, read_window};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::model::{CanaryKind, Script, Window};
+use crate::model::{CanaryKind, ConversationId, Script, Window};
 use crate::text::file_name::is_device;
 
 const KEYS: &[&str] = &[
@@ -50,7 +50,9 @@ const MAX_NAME: usize = 100;
 const MAX_TRIALS: u64 = 10_000;
 /// All turns and checks of all scripts together: a small file with a large matrix must not keep the machine busy.
 const MAX_WORK: usize = 2_000_000;
-/// Cells are looked at until so many errors are known: more would repeat them.
+/// What filters are given counts too, so many bytes as one turn.
+const BYTES_A_TURN: usize = 100;
+/// Scripts are looked at until so many errors are known, or so many of them are wrong: more would repeat what is said.
 const ENOUGH_ERRORS: usize = 50;
 
 /// Reads one scenario file. `stem` is its name where it gives none.
@@ -81,15 +83,11 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
     });
     let Some(mut scenario) = scenario else { return (None, findings.into_diagnostics()) };
     make_scripts(&mut findings, &mut scenario);
-    if scenario.live_turns.windows(2).all(|pair| pair[0] == pair[1]) {
-        scenario.live_turns.truncate(1);
-    }
-    scenario.live_turns.shrink_to_fit();
     let is_right = findings.is_empty();
     (is_right.then_some(scenario), findings.into_diagnostics())
 }
 
-/// Makes each script once, to see whether it is right and how many live turns it has. A place that is wrong in one cell
+/// Makes each script once, to see whether it is right. A place that is wrong in one cell
 /// is said once, however many cells it is wrong in.
 fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
     let is_fixed = scenario.body.is_fixed();
@@ -99,20 +97,23 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
         (scenario.cases, scenario.cells) = (Cases::only(), vec![Variables::new()]);
     }
     let mut places = HashSet::new();
-    let mut work = 0;
+    let (mut work, mut wrong) = (0, 0);
     for case in 0..scenario.cases.len() {
         for cell in 0..scenario.cells.len() {
-            match scenario.script(case, cell) {
-                Ok(script) => {
-                    work += work_of(&script);
+            let own = scenario.canaries(0, &ConversationId([0; 32]));
+            let variables = || scenario.cases.variables(case);
+            match scenario.body.script(&scenario.source, variables, &scenario.cells[cell], &own) {
+                Ok((script, filters)) => {
+                    work += work_of(&script) + filters / BYTES_A_TURN;
                     scenario.needs.add(&script);
-                    scenario.live_turns.push(script.live_turns());
+                    scenario.live_turns = script.live_turns();
                     if is_fixed {
-                        scenario.body.fixed = Some(script);
+                        scenario.body.fix(script);
                         return;
                     }
                 }
                 Err(mut diagnostics) => {
+                    wrong += 1;
                     let place = |d: &Diagnostic| (d.code, d.labels.first().map(|label| label.span.clone()));
                     diagnostics.retain(|diagnostic| !places.contains(&place(diagnostic)));
                     diagnostics.retain(|diagnostic| !is_unread || diagnostic.code != Code::UnknownVariable);
@@ -120,7 +121,7 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
                     findings.extend(diagnostics);
                 }
             }
-            if is_fixed || places.len() >= ENOUGH_ERRORS {
+            if is_fixed || places.len() >= ENOUGH_ERRORS || wrong >= ENOUGH_ERRORS {
                 return;
             }
             if work > MAX_WORK {
@@ -205,7 +206,7 @@ impl Reader<'_> {
                 fixed: None,
             },
             needs: Needs::default(),
-            live_turns: Vec::new(),
+            live_turns: 0,
         }
     }
 
@@ -314,10 +315,8 @@ impl Reader<'_> {
         (cases, canaries, captures): (&Cases, &[(String, CanaryKind)], &[String]),
     ) {
         let matrix = cells.first().map(|cell| cell.keys().collect::<HashSet<_>>()).unwrap_or_default();
-        let columns: HashSet<String> =
-            (0..cases.len()).flat_map(|at| cases.variables(at).into_iter().map(|(name, _)| name)).collect();
         let canaries = canaries.iter().map(|(name, _)| name).collect();
-        let cases = columns.iter().collect();
+        let cases = cases.columns().collect();
         let captures = captures.iter().collect();
         let files = [("vars", vars.keys().collect()), ("matrix", matrix), ("cases", cases)];
         let sets: Vec<_> = files.into_iter().chain([("facts", canaries), ("turns", captures)]).collect();

@@ -15,8 +15,8 @@ use crate::diagnostic::{Code, Diagnostic, SourceFile};
 pub const MAX_CELLS: usize = 10_000;
 /// The most rows that a file of cases may have.
 pub const MAX_CASES: usize = 100_000;
-/// The most bytes that the names and columns of all cases of a file may have. A row of few bytes under a long header has many.
-const MAX_CASES_BYTES: u32 = 64 << 20;
+/// The most bytes that the name of a column may have in CSV, where every row has all of them, however short it is.
+const MAX_COLUMN_NAME: usize = 200;
 
 /// Variables by name, in the order of the file.
 pub type Variables = Map<String, Json>;
@@ -25,52 +25,49 @@ pub type Variables = Map<String, Json>;
 /// they are one text, and a row becomes variables when it is asked for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cases {
-    /// Of one row after the other its name, and its columns as a JSON object.
+    /// The names of columns, each list for as many rows one behind the other as have just these.
+    columns: Vec<Box<[String]>>,
+    /// Of one row after the other its name, and its cells as a JSON list.
     text: String,
-    ends: Vec<Ends>,
+    rows: Vec<Row>,
 }
 
 /// Where a row ends in the text.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Ends {
+struct Row {
     name: u32,
+    cells: u32,
+    /// The index of the names of its columns.
     columns: u32,
-}
-
-/// Rows that unfold to more than is held.
-#[derive(Debug)]
-struct TooMuch;
-
-impl TooMuch {
-    fn message(whose: &str) -> String {
-        format!("{whose} unfold to more than {} MiB, names of columns with every row", MAX_CASES_BYTES >> 20)
-    }
 }
 
 impl Cases {
     /// The one case, without a name, of a scenario without cases.
     #[must_use]
     pub fn only() -> Self {
-        Self { text: "{}".to_owned(), ends: vec![Ends { name: 0, columns: 2 }] }
+        let mut only = Self::default();
+        only.add("", Variables::new());
+        only
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.rows.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.rows.is_empty()
     }
 
     /// The name of the case at an index, which must be there: its column `id`, else its row number; empty where the scenario has
     /// no cases.
     #[must_use]
     pub fn name(&self, at: usize) -> &str {
-        &self.text[self.start(at)..self.ends[at].name as usize]
+        let start = at.checked_sub(1).map_or(0, |before| self.rows[before].cells as usize);
+        &self.text[start..self.rows[at].name as usize]
     }
 
     /// Their names, in the order of the file.
@@ -78,33 +75,42 @@ impl Cases {
         (0..self.len()).map(|at| self.name(at))
     }
 
+    /// The names of their columns; more than once where rows differ in them.
+    pub fn columns(&self) -> impl Iterator<Item = &String> {
+        self.columns.iter().flatten()
+    }
+
     /// The columns of the case at an index, which must be there.
     #[must_use]
     pub fn variables(&self, at: usize) -> Variables {
-        let Ends { name, columns } = self.ends[at];
-        // It was written from such a map.
-        serde_json::from_str(&self.text[name as usize..columns as usize]).unwrap_or_default()
+        let Row { name, cells, columns } = self.rows[at];
+        // It was written from such a list.
+        let cells: Vec<Json> = serde_json::from_str(&self.text[name as usize..cells as usize]).unwrap_or_default();
+        self.columns[columns as usize].iter().cloned().zip(cells).collect()
     }
 
-    fn start(&self, at: usize) -> usize {
-        at.checked_sub(1).map_or(0, |before| self.ends[before].columns as usize)
-    }
-
-    fn add(&mut self, name: &str, variables: Variables) -> Result<(), TooMuch> {
-        let end = |text: &str| u32::try_from(text.len()).ok().filter(|end| *end <= MAX_CASES_BYTES).ok_or(TooMuch);
+    fn add(&mut self, name: &str, variables: Variables) {
+        if !self.columns.last().is_some_and(|columns| columns.iter().eq(variables.keys())) {
+            self.columns.push(variables.keys().cloned().collect());
+        }
         self.text.push_str(name);
-        let name = end(&self.text)?;
-        self.text.push_str(&Json::Object(variables).to_string());
-        self.ends.push(Ends { name, columns: end(&self.text)? });
-        Ok(())
+        let name = whole(self.text.len());
+        self.text.push_str(&Json::Array(variables.into_iter().map(|(_, cell)| cell).collect()).to_string());
+        self.rows.push(Row { name, cells: whole(self.text.len()), columns: whole(self.columns.len() - 1) });
     }
 
     /// Gives back the room that was taken in advance.
     fn trimmed(mut self) -> Self {
+        self.columns.shrink_to_fit();
         self.text.shrink_to_fit();
-        self.ends.shrink_to_fit();
+        self.rows.shrink_to_fit();
         self
     }
+}
+
+/// A byte of a file, and of what YAML unfolds to, is six bytes of JSON at most: all of it lies far below.
+fn whole(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// Reads a map of variables.
@@ -184,10 +190,7 @@ pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Cases {
     for (number, node) in (1..).zip(items) {
         let variables = variables(findings, node, "a case");
         let name = case_name(&variables, number);
-        if cases.add(&name, variables).is_err() {
-            findings.error(Code::TooManyCases, node, TooMuch::message("these cases"), "");
-            break;
-        }
+        cases.add(&name, variables);
         if !seen.insert(name.clone()) {
             let at = entry(node, "id").unwrap_or(node);
             findings.error(Code::DuplicateCase, at, format!("two cases are called `{name}`"), "again here");
@@ -202,15 +205,13 @@ pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Cases {
 /// The first thing that is wrong with the file.
 pub fn file_cases(file: &Arc<SourceFile>) -> Result<Cases, Box<Diagnostic>> {
     let (mut cases, mut seen) = (Cases::default(), HashSet::new());
-    let too_many = |message| Box::new(Diagnostic::error(Code::TooManyCases, message));
     let add = |variables: Variables, span| {
         let name = case_name(&variables, cases.len() + 1);
         if cases.len() == MAX_CASES {
-            return Err(too_many(format!("`{}` has more than {MAX_CASES} cases", file.path)));
+            let message = format!("`{}` has more than {MAX_CASES} cases", file.path);
+            return Err(Box::new(Diagnostic::error(Code::TooManyCases, message)));
         }
-        cases
-            .add(&name, variables)
-            .map_err(|_| too_many(TooMuch::message(&format!("the cases of `{}`", file.path))))?;
+        cases.add(&name, variables);
         if seen.contains(&name) {
             let diagnostic = Diagnostic::error(Code::DuplicateCase, format!("two cases are called `{name}`"));
             return Err(Box::new(diagnostic.at(file, span, "the second one")));
@@ -289,8 +290,14 @@ fn csv_rows(
     unclosed_quote(file, text, skipped)?;
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| problem(&error))?.clone();
-    if let Some(twice) = header.iter().enumerate().find(|(at, name)| header.iter().take(*at).any(|h| h == *name)) {
-        let message = format!("the column `{}` is there twice", twice.1);
+    if let Some(long) = header.iter().find(|name| name.len() > MAX_COLUMN_NAME) {
+        let message =
+            format!("the name of a column has {} bytes, and at most {MAX_COLUMN_NAME} are allowed", long.len());
+        return Err(Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, 0..0, "in this header")));
+    }
+    let mut names = HashSet::new();
+    if let Some(twice) = header.iter().find(|name| !names.insert(*name)) {
+        let message = format!("the column `{twice}` is there twice");
         return Err(Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, line_span(&file.text, 0), "")));
     }
     for record in reader.records() {
@@ -311,8 +318,9 @@ pub(super) fn json_rows(
     help: &str,
     mut add: impl FnMut(Variables, Range<usize>) -> Result<(), Box<Diagnostic>>,
 ) -> Result<(), Box<Diagnostic>> {
-    let mut at = 0;
-    for line in file.text.split_inclusive('\n') {
+    let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
+    let mut at = file.text.len() - text.len();
+    for line in text.split_inclusive('\n') {
         let span = line_span(&file.text, at);
         at += line.len();
         if line.trim().is_empty() {
@@ -409,7 +417,7 @@ mod tests {
             let mut cases = Cases::default();
             let rows: Vec<(String, Variables)> = rows.into_iter().map(|(name, row)| (name, row.into_iter().collect())).collect();
             for (name, variables) in &rows {
-                cases.add(name, variables.clone()).unwrap();
+                cases.add(name, variables.clone());
             }
             let cases = cases.trimmed();
             prop_assert!(cases.names().eq(rows.iter().map(|(name, _)| name)));

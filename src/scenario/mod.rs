@@ -108,8 +108,8 @@ pub struct Scenario {
     pub(super) body: Body,
     /// What its checks need from outside.
     pub needs: Needs,
-    /// The live turns of each script, by case and then cell; one number where all have as many.
-    pub(super) live_turns: Vec<u32>,
+    /// How many turns of a conversation are asked live. That hangs on no variable: a reply that is canned is so whatever it says.
+    pub live_turns: u32,
 }
 
 impl Scenario {
@@ -156,13 +156,6 @@ impl Scenario {
         (key.map_or(0..0, |key| key.span.clone()), is_canary)
     }
 
-    /// How many turns of one case and one cell are asked live, both as indexes.
-    #[must_use]
-    pub fn live_turns(&self, case: usize, cell: usize) -> u32 {
-        let at = if self.live_turns.len() == 1 { 0 } else { case * self.cells.len() + cell };
-        self.live_turns.get(at).copied().unwrap_or(0)
-    }
-
     /// The script of one case and one cell of the matrix, both as indexes, with canaries such as any conversation might have.
     ///
     /// # Errors
@@ -177,7 +170,7 @@ impl Scenario {
     /// # Errors
     /// What is wrong with it. A scenario that loaded without errors has none.
     pub fn script_with(&self, case: usize, cell: usize, own: &Variables) -> Result<Arc<Script>, Vec<Diagnostic>> {
-        self.body.script(&self.source, || self.cases.variables(case), &self.cells[cell], own)
+        self.body.script(&self.source, || self.cases.variables(case), &self.cells[cell], own).map(|(script, _)| script)
     }
 
     /// Whether turns capture parts of their replies.

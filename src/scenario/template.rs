@@ -3,16 +3,18 @@
 //! Templates are minijinja's, strict: a name that is no variable is an error. A value is put in once and never looked
 //! at again, so the values of cases and variables are data even where they look like templates.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use minijinja::{Environment, ErrorKind};
+use minijinja::{Environment, ErrorKind, State};
 use serde_json::{Map, Value as Json};
 
 use super::decode::Findings;
-use super::template_limits::{Bounded, FILTERS, MAX_TEXT, environment, refusal};
+use super::template_limits::{
+    Bounded, FILTERS, MAX_SCRIPT, MAX_SCRIPT_WORK, MAX_TEXT, MAX_WORK, Work, environment, refusal,
+};
 use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::text::nearest::nearest;
@@ -111,13 +113,23 @@ pub struct Templates<'v> {
     variables: &'v Map<String, Json>,
     /// The same, as templates see them; made where one needs the language.
     context: OnceCell<minijinja::Value>,
+    /// Bytes that were filled in so far.
+    filled: Cell<usize>,
+    /// What filters were given so far, as [`Work`] counts it.
+    work: Cell<usize>,
 }
 
 impl<'v> Templates<'v> {
     /// For these variables.
     #[must_use]
     pub fn new(variables: &'v Map<String, Json>) -> Self {
-        Self { variables, context: OnceCell::new() }
+        Self { variables, context: OnceCell::new(), filled: Cell::new(0), work: Cell::new(0) }
+    }
+
+    /// What the filters of all templates were given so far, in bytes of texts.
+    #[must_use]
+    pub fn work(&self) -> usize {
+        self.work.get()
     }
 
     /// The same tree with every text filled in. A text that cannot be is noted and left as it is.
@@ -149,6 +161,22 @@ impl<'v> Templates<'v> {
         if !is_template(text) {
             return Some(text.to_owned());
         }
+        let filled = self.filled_in(findings, at, text)?;
+        let (before, now) = (self.filled.get(), self.filled.get().saturating_add(filled.len()));
+        self.filled.set(now);
+        if now <= MAX_SCRIPT {
+            return Some(filled);
+        }
+        // Said where it becomes too much, and not of every text behind it.
+        if before <= MAX_SCRIPT {
+            let message = format!("the texts of one script come to more than {} MiB with this", MAX_SCRIPT >> 20);
+            findings.error(Code::TemplateError, at, message, "");
+        }
+        findings.unfilled(at);
+        None
+    }
+
+    fn filled_in(&self, findings: &mut Findings, at: &Node, text: &str) -> Option<String> {
         if let Some(filled) = self.plain(text) {
             return Some(filled);
         }
@@ -237,9 +265,15 @@ impl<'v> Templates<'v> {
         }
         let mut filled = Bounded::default();
         let context = self.context.get_or_init(|| minijinja::Value::from(minijinja::value::Serde(self.variables)));
-        let rendered = environment
-            .get_template(text)
-            .and_then(|template| template.render_captured_to(context.clone(), &mut filled).map(drop));
+        let work = |state: &State| state.get_extension::<Work>().map_or(0, |work| work.0);
+        let rendered = if self.work.get() > MAX_SCRIPT_WORK {
+            Err(ErrorKind::OutOfFuel.into())
+        } else {
+            let template = environment.get_template(text);
+            template.and_then(|it| Ok(work(it.render_captured_to(context.clone(), &mut filled)?.state())))
+        };
+        // What fails may have taken as much as it might.
+        self.work.set(self.work.get().saturating_add(*rendered.as_ref().unwrap_or(&MAX_WORK)));
         if let Err(error) = rendered {
             let message = format!("this template fails: {}", reason(&error));
             match error.kind() {

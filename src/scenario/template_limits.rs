@@ -8,15 +8,24 @@
 use std::borrow::Cow;
 use std::io;
 
+use minijinja::functions::Function;
 use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Value, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, filters, tests};
+use minijinja::value::{FunctionArgs, FunctionResult, Rest, Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, filters, tests};
 
 /// Steps of one template, so that a loop within a loop ends.
 const FUEL: u64 = 100_000;
+/// The most bytes of texts that the filters of one template may be given.
+pub const MAX_WORK: usize = 16 << 20;
+/// What a value counts beside its text: that it is looked at, and perhaps written.
+const AN_ITEM: usize = 8;
+/// The same of all templates of one script.
+pub const MAX_SCRIPT_WORK: usize = 64 << 20;
 /// The longest text that a template may give, in bytes.
 pub const MAX_TEXT: usize = 1 << 20;
+/// The most bytes that all texts of one script that are filled in may have together.
+pub const MAX_SCRIPT: usize = 32 << 20;
 /// Words and signs within one pair of braces. An expression is read and dropped recursively.
 const MAX_TOKENS: usize = 100;
 /// Statements (`{% … %}`) in one template: a chain of `elif` is read recursively, too.
@@ -46,33 +55,69 @@ pub fn environment() -> Environment<'static> {
 }
 
 fn add_filters(environment: &mut Environment<'_>) {
-    environment.add_filter("upper", filters::upper);
-    environment.add_filter("lower", filters::lower);
-    environment.add_filter("title", filters::title);
-    environment.add_filter("capitalize", filters::capitalize);
-    environment.add_filter("trim", filters::trim);
-    environment.add_filter("replace", replace);
-    environment.add_filter("split", filters::split);
-    environment.add_filter("lines", filters::lines);
-    environment.add_filter("join", join);
-    environment.add_filter("length", filters::length);
-    environment.add_filter("first", filters::first);
-    environment.add_filter("last", filters::last);
-    environment.add_filter("sort", filters::sort);
-    environment.add_filter("reverse", filters::reverse);
-    environment.add_filter("unique", filters::unique);
-    environment.add_filter("items", filters::items);
-    environment.add_filter("list", filters::list);
-    environment.add_filter("min", filters::min);
-    environment.add_filter("max", filters::max);
-    environment.add_filter("sum", filters::sum);
-    environment.add_filter("int", filters::int);
-    environment.add_filter("float", filters::float);
-    environment.add_filter("round", filters::round);
-    environment.add_filter("abs", filters::abs);
-    environment.add_filter("default", filters::default);
-    environment.add_filter("string", filters::string);
-    environment.add_filter("tojson", filters::tojson);
+    add(environment, "upper", filters::upper);
+    add(environment, "lower", filters::lower);
+    add(environment, "title", filters::title);
+    add(environment, "capitalize", filters::capitalize);
+    add(environment, "trim", filters::trim);
+    add(environment, "replace", replace);
+    add(environment, "split", filters::split);
+    add(environment, "lines", filters::lines);
+    add(environment, "join", join);
+    add(environment, "length", filters::length);
+    add(environment, "first", filters::first);
+    add(environment, "last", filters::last);
+    add(environment, "sort", filters::sort);
+    add(environment, "reverse", filters::reverse);
+    add(environment, "unique", filters::unique);
+    add(environment, "items", filters::items);
+    add(environment, "list", filters::list);
+    add(environment, "min", filters::min);
+    add(environment, "max", filters::max);
+    add(environment, "sum", filters::sum);
+    add(environment, "int", filters::int);
+    add(environment, "float", filters::float);
+    add(environment, "round", filters::round);
+    add(environment, "abs", filters::abs);
+    add(environment, "default", filters::default);
+    add(environment, "string", filters::string);
+    add(environment, "tojson", filters::tojson);
+}
+
+/// A filter that is charged for what it is given: a step of a loop may well go through all that a variable holds.
+fn add<F, Rv, Args>(environment: &mut Environment<'_>, name: &'static str, filter: F)
+where
+    F: Function<Rv, Args>,
+    Rv: FunctionResult,
+    Args: for<'a> FunctionArgs<'a>,
+{
+    let filter = Value::from_function(filter);
+    environment.add_filter(name, move |state: &mut State, given: Rest<Value>| {
+        let work = state.get_or_insert_extension(Work::default());
+        given.iter().try_for_each(|value| work.look_at(value))?;
+        filter.call(state, &given)
+    });
+}
+
+/// What the filters of one rendering were given so far, in bytes of texts.
+#[derive(Debug, Default)]
+pub struct Work(pub usize);
+
+impl Work {
+    fn look_at(&mut self, value: &Value) -> Result<(), Error> {
+        self.0 = self.0.saturating_add(AN_ITEM + value.as_str().map_or(0, str::len));
+        if self.0 > MAX_WORK {
+            return Err(Error::from(ErrorKind::OutOfFuel));
+        }
+        match value.kind() {
+            ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.try_for_each(|item| self.look_at(&item)),
+            ValueKind::Map => value.try_iter()?.try_for_each(|key| {
+                self.look_at(&key)?;
+                self.look_at(&value.get_item(&key)?)
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn add_tests(environment: &mut Environment<'_>) {

@@ -309,6 +309,23 @@ fn values_are_data_even_where_they_look_like_templates() {
 }
 
 #[test]
+fn all_scripts_of_a_scenario_have_as_many_live_turns_whatever_is_filled_in() {
+    let scenario = scenario(
+        "matrix: {m: [0, 3]}\ncases: [{n: 1, r: Yes}, {n: 4, r: ~}]\nprobes: [{user: Who?}]\nturns: [{user: Hi}, {user: '{{ n }}', reply: \
+         '{{ r }}'}, {filler: '{{ n }}'}, {filler: '{{ m }}'}, {user: '{{ m }}'}]\n",
+    );
+    for (case, cell) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        assert_eq!(scenario.script(case, cell).unwrap().live_turns(), 3, "{case} {cell}");
+    }
+    assert_eq!(scenario.live_turns, 3);
+    // A reply of nothing is an error, and no turn that is live.
+    for nothing in ["''", "' '"] {
+        let text = format!("cases: [{{r: Yes}}, {{r: {nothing}}}]\nturns: [{{user: Hi, reply: '{{{{ r }}}}'}}]\n");
+        assert!(!codes(&text).is_empty(), "{nothing}");
+    }
+}
+
+#[test]
 fn cases_come_from_lists_and_lines_too_and_are_named_by_id_or_row() {
     let list = scenario("cases: [{id: 7, n: 1}, {n: 2}]\nturns: [{user: '{{ n }}'}]\n");
     assert_eq!(list.cases.names().collect::<Vec<_>>(), ["7", "2"]);

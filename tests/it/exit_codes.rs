@@ -62,7 +62,10 @@ fn code_2_when_the_input_is_wrong_and_nothing_was_sent() {
     // A hundred million: more than any journal is read back of, whatever is allowed.
     let values = format!("{:?}", (0..100).collect::<Vec<_>>());
     let huge = format!("matrix: {{a: {values}, b: {values}}}\ntrials: 10000\n{HELLO}");
-    wrong(&huge, &["--max-conversations", "999999999"], "has 100000000 conversations, and at most 67108864 are");
+    let told = "the plan has 100000000 conversations, and a journal has room for 67108864\n";
+    wrong(&huge, &["--max-conversations", "999999999"], told);
+    let (_, ran) = run(&server, &huge, &["--max-conversations", "999999999"]);
+    assert!(ran.stderr.ends_with(told), "no flag allows more:\n{}", ran.stderr);
     assert!(server.requests().is_empty());
 }
 

@@ -152,6 +152,20 @@ fn templates_cannot_fill_the_memory_or_the_stack() {
 }
 
 #[test]
+fn a_few_words_that_would_take_minutes_or_gigabytes_are_refused() {
+    let list = vec!["1"; 9_000].join(",");
+    let all_in_each = "{% for a in v %}{% if v|join|length > 0 %}x{% endif %}{% endfor %}";
+    refused(format!("vars: {{v: [{list}]}}\n{}", turn(all_in_each)), "template-error");
+    // Each of them is right, and all together are too much.
+    let turns = "  - user: '{{ v }}'\n".repeat(90);
+    refused(format!("vars: {{v: {}}}\nturns:\n{turns}", "x".repeat(400_000)), "template-error");
+    let one_in_each = "{% for a in v %}{{ a|string|upper }}{% endfor %}";
+    let sandbox = Sandbox::new();
+    sandbox.write("a.yaml", format!("vars: {{v: [{list}]}}\n{}", turn(one_in_each)));
+    check(&sandbox, "a.yaml").expect(0);
+}
+
+#[test]
 fn a_template_as_large_as_may_be_does_not_overflow_the_small_stack_of_a_worker() {
     let sandbox = Sandbox::new();
     let nested = format!("{}{{{{ n }}}}{}", "{% if n %}".repeat(60), "{% endif %}".repeat(60));
@@ -207,8 +221,11 @@ fn files_of_cases_are_read_strictly() {
         ("c.csv", String::new(), "no-cases"),
         ("c.csv", "id,q\n1,a\n1,b\n".to_owned(), "duplicate-case"),
         ("c.csv", format!("id,q\n{}", lines(100_001, |n| format!("{n},a\n"))), "too-many-cases"),
-        // A long name of a column counts with every row, however short.
-        ("c.csv", format!("id,{}\n{}", "x".repeat(MIB), lines(99, |n| format!("{n},a\n"))), "too-many-cases"),
+        // Every row would have the long name, however short it is itself.
+        ("c.csv", format!("id,{}\n{}", "x".repeat(MIB), lines(99, |n| format!("{n},a\n"))), "invalid-cases"),
+        // What is wrong first is said.
+        ("c.jsonl", "{\"id\":\"a\"}\n{\"id\":\"a\"}\nnot json".to_owned(), "duplicate-case"),
+        ("c.csv", "id,q\na,1\na,2\nb,3,4\n".to_owned(), "duplicate-case"),
         ("c.csv", "id,question\n1,a\n".to_owned(), "unknown-variable"),
         ("c.jsonl", "{\"q\": 1}\n{\"q\":\n".to_owned(), "invalid-cases"),
         ("c.jsonl", "[1]\n".to_owned(), "invalid-cases"),
@@ -223,6 +240,8 @@ fn files_of_cases_are_read_strictly() {
 
 #[test]
 fn cases_with_a_byte_order_mark_quotes_and_line_feeds_are_data() {
+    let lines = with_cases("c.jsonl", "\u{feff}{\"id\": \"x\", \"q\": \"you\"}\n");
+    check(&lines, "a.yaml").expect(0);
     let sandbox = with_cases("c.csv", "\u{feff}id,q\r\n\"a b\",\"He said \"\"hi\"\",\nand {{ left }}\"\r\n");
     sandbox.run(&["run", "a.yaml", "--snapshots", "off"]).expect(0);
     let rows = sandbox.rows("transcripts.csv");

@@ -113,7 +113,8 @@ fn a_second_signal_ends_at_once_and_the_journal_stays() {
     running.until_told("a second Ctrl-C ends at once");
     running.signal("INT");
     let ran = running.finish().expect(130);
-    assert!(ran.stderr.ends_with("what the journal holds stays, and `--resume` goes on with it\n"), "{}", ran.stderr);
+    let told = "stays: `--resume` goes on with it, and `chat-eval report` makes the reports of it\n";
+    assert!(ran.stderr.ends_with(told), "{}", ran.stderr);
     server.wait_for_hang_ups(2);
     let journal = journal(&sandbox);
     assert_eq!(["run", "turn", "conversation"].map(|event| count(&journal, event)), [1, 1, 0]);

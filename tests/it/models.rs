@@ -75,6 +75,16 @@ fn certificates_are_read_where_an_address_may_want_them_and_nowhere_else() {
     let sandbox = unreadable(Sandbox::with_bot(&server.base_url()));
     sandbox.write("scenarios/a.yaml", SCENARIO);
     sandbox.run(&["run", "scenarios", "--snapshots", "off"]).expect(0);
+    // A bot that keeps its history itself is called by the same clients.
+    let listens = |scheme: &str| {
+        let url = format!("url: \"{scheme}://127.0.0.1:9/{{{{ session }}}}\"");
+        let config = format!(
+            "model: bot\nmodels:\n  bot: {{provider: http, {url}, body: {{m: \"{{{{ message }}}}\"}}, reply: $.m}}\n"
+        );
+        unreadable(project(&config)).run(&["run", "scenarios", "--retries", "0"])
+    };
+    listens("http").expect(3);
+    says(&listens("https").expect(2), &["`SSL_CERT_FILE` names `no-such-file.pem`"]);
     let config =
         "model: bot\nmodels:\n  bot: {provider: openai, base_url: \"https://127.0.0.1:9/v1\", api_key_env: none}\n";
     let ran = unreadable(project(config)).run(&["run", "scenarios"]).expect(2);

@@ -130,7 +130,10 @@ impl Stage {
             console.fatal(format!("cannot start: {error}"));
             Exit::BadInput
         })?;
-        let last_words = || "what the journal holds stays, and `--resume` goes on with it".to_owned();
+        let last_words = || {
+            "what the journal holds stays: `--resume` goes on with it, and `chat-eval report` makes the reports of it"
+                .to_owned()
+        };
         let asked = signals::listen(console.clone(), last_words);
         Ok(Self { runtime, asked })
     }
@@ -404,7 +407,9 @@ fn distinct<T: Clone + PartialEq>(values: &[T]) -> Vec<T> {
 /// Says that a plan is too large, and what allows it.
 pub fn plan_refused(console: &Console, error: &PlanError) {
     console.fatal(error);
-    console.error("help: `--max-conversations N` allows a larger plan");
+    if let PlanError::TooLarge { .. } = error {
+        console.error("help: `--max-conversations N` allows a larger plan");
+    }
 }
 
 /// What is wrong with a plan whose files are right.

@@ -35,6 +35,22 @@ fn a_new_journal_has_its_first_line_and_nothing_lies_beside_it() {
 }
 
 #[test]
+fn a_journal_takes_no_line_that_could_not_be_read_back() {
+    let (_folder, path) = fresh();
+    let mut writer = Writer::create(&path, &first()).unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    let line = serde_json::to_string(&event(7)).unwrap() + "\n";
+    writer.length = MOST_BYTES - line.len() as u64 + 1;
+    for refused in [writer.append(&[event(7)]), writer.append_lines(line.as_bytes())] {
+        assert!(matches!(refused, Err(JournalError::TooLarge { .. })), "{refused:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), before);
+    }
+    writer.length -= 1;
+    writer.append(&[event(7)]).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), before + &line);
+}
+
+#[test]
 fn a_journal_is_never_written_over() {
     let (folder, path) = fresh();
     fs::write(&path, "precious\n").unwrap();
