@@ -72,7 +72,7 @@ impl Body {
         (self.fillers, self.schemas) = (FillerFiles::default(), Arc::default());
     }
 
-    /// The script of one case and one cell, and what its templates took ([`Templates::work`]).
+    /// The script of one case and one cell, and how many bytes the filters of its templates were given.
     pub(super) fn script(
         &self,
         source: &Arc<SourceFile>,
@@ -84,11 +84,11 @@ impl Body {
             return Ok((Arc::clone(script), 0));
         }
         let mut findings = Findings::new(Arc::clone(source)).with_schemas(Arc::clone(&self.schemas));
-        let (script, work) = self.fill(&mut findings, case(), cell, own);
+        let (script, given) = self.fill(&mut findings, case(), cell, own);
         if !findings.is_empty() {
             return Err(findings.into_diagnostics());
         }
-        Ok((Arc::new(script), work))
+        Ok((Arc::new(script), given))
     }
 
     fn fill(&self, findings: &mut Findings, case: Variables, cell: &Variables, own: &Variables) -> (Script, usize) {
@@ -130,6 +130,6 @@ impl Body {
         if !self.captures.is_empty() {
             captures::too_early(findings, self, &script);
         }
-        (script, templates.work())
+        (script, templates.given())
     }
 }

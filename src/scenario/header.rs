@@ -50,8 +50,8 @@ const MAX_NAME: usize = 100;
 const MAX_TRIALS: u64 = 10_000;
 /// All turns and checks of all scripts together: a small file with a large matrix must not keep the machine busy.
 const MAX_WORK: usize = 2_000_000;
-/// What filters are given counts too, so many bytes as one turn.
-const BYTES_A_TURN: usize = 100;
+/// The same of what the filters of all templates are given, in bytes.
+const MAX_GIVEN: usize = 1 << 30;
 /// Scripts are looked at until so many errors are known, or so many of them are wrong: more would repeat what is said.
 const ENOUGH_ERRORS: usize = 50;
 
@@ -97,14 +97,14 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
         (scenario.cases, scenario.cells) = (Cases::only(), vec![Variables::new()]);
     }
     let mut places = HashSet::new();
-    let (mut work, mut wrong) = (0, 0);
+    let (mut work, mut given, mut wrong) = (0, 0, 0);
     for case in 0..scenario.cases.len() {
         for cell in 0..scenario.cells.len() {
             let own = scenario.canaries(0, &ConversationId([0; 32]));
             let variables = || scenario.cases.variables(case);
             match scenario.body.script(&scenario.source, variables, &scenario.cells[cell], &own) {
-                Ok((script, filters)) => {
-                    work += work_of(&script) + filters / BYTES_A_TURN;
+                Ok((script, more)) => {
+                    (work, given) = (work + work_of(&script), given + more);
                     scenario.needs.add(&script);
                     scenario.live_turns = script.live_turns();
                     if is_fixed {
@@ -124,12 +124,15 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
             if is_fixed || places.len() >= ENOUGH_ERRORS || wrong >= ENOUGH_ERRORS {
                 return;
             }
-            if work > MAX_WORK {
-                let message = format!("the scripts of `{}` have more than {MAX_WORK} turns and checks", scenario.name);
-                let help = "of a scenario with templates each case and cell has a script of its own: use fewer of them";
-                findings.push(Diagnostic::error(Code::TooManyTurns, message).at(&scenario.source, 0..0, "").help(help));
-                return;
-            }
+            let help = "of a scenario with templates each case and cell has a script of its own: use fewer of them";
+            let (code, what) = match (work > MAX_WORK, given > MAX_GIVEN) {
+                (true, _) => (Code::TooManyTurns, format!("have more than {MAX_WORK} turns and checks")),
+                (_, true) => (Code::TemplateError, "have filters go through more than 1 GiB".to_owned()),
+                _ => continue,
+            };
+            let message = format!("the scripts of `{}` {what}", scenario.name);
+            findings.push(Diagnostic::error(code, message).at(&scenario.source, 0..0, "").help(help));
+            return;
         }
     }
 }

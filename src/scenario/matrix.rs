@@ -1,9 +1,12 @@
 //! Reads `vars:`, `matrix:` and `cases:`: the variables of each conversation.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
 use super::decode::Findings;
@@ -205,7 +208,7 @@ pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Cases {
 /// The first thing that is wrong with the file.
 pub fn file_cases(file: &Arc<SourceFile>) -> Result<Cases, Box<Diagnostic>> {
     let (mut cases, mut seen) = (Cases::default(), HashSet::new());
-    let add = |variables: Variables, span| {
+    let mut add = |variables: Variables, span| {
         let name = case_name(&variables, cases.len() + 1);
         if cases.len() == MAX_CASES {
             let message = format!("`{}` has more than {MAX_CASES} cases", file.path);
@@ -222,7 +225,9 @@ pub fn file_cases(file: &Arc<SourceFile>) -> Result<Cases, Box<Diagnostic>> {
     if file.path.to_lowercase().ends_with(".csv") {
         csv_rows(file, add)?;
     } else {
-        json_rows(file, Code::InvalidCases, JSON_CASES, add)?;
+        json_rows(file, Code::InvalidCases, JSON_CASES, |columns, span| {
+            add(columns.into_iter().map(|(name, cell)| (name, as_spelled(&cell))).collect(), span)
+        })?;
     }
     if cases.is_empty() {
         return Err(Box::new(Diagnostic::error(Code::NoCases, format!("`{}` has no cases", file.path))));
@@ -291,8 +296,8 @@ fn csv_rows(
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| problem(&error))?.clone();
     if let Some(long) = header.iter().find(|name| name.len() > MAX_COLUMN_NAME) {
-        let message =
-            format!("the name of a column has {} bytes, and at most {MAX_COLUMN_NAME} are allowed", long.len());
+        let shown: String = long.chars().take(40).collect();
+        let message = format!("the name of the column `{shown}…` has more than {MAX_COLUMN_NAME} bytes");
         return Err(Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, 0..0, "in this header")));
     }
     let mut names = HashSet::new();
@@ -311,12 +316,49 @@ fn csv_rows(
 
 const JSON_CASES: &str = "a file of cases is CSV (`.csv`), or has one JSON object a line (`.jsonl`)";
 
+/// A cell of JSON; like [`variable`] a number that is written unlike others of its value as it was written.
+fn as_spelled(cell: &RawValue) -> Json {
+    // It was read once: this fails for nothing.
+    match serde_json::from_str(cell.get()).unwrap_or_default() {
+        Json::Number(number) if number.to_string() != cell.get() => cell.get().into(),
+        json => json,
+    }
+}
+
+/// A JSON object in the order of its keys, with what stands there as it is written.
+pub(super) struct Object(pub Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let (mut entries, mut seen) = (Vec::new(), HashSet::new());
+                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    if !seen.insert(name.clone()) {
+                        return Err(A::Error::custom(format!("`{name}` is there twice")));
+                    }
+                    entries.push((name, value));
+                }
+                Ok(Object(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
 /// Hands on the objects of a file with one of them a line, each with its place. What is wrong has the code `code`, and `help` behind it.
 pub(super) fn json_rows(
     file: &Arc<SourceFile>,
     code: Code,
     help: &str,
-    mut add: impl FnMut(Variables, Range<usize>) -> Result<(), Box<Diagnostic>>,
+    mut add: impl FnMut(Vec<(String, Box<RawValue>)>, Range<usize>) -> Result<(), Box<Diagnostic>>,
 ) -> Result<(), Box<Diagnostic>> {
     let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
     let mut at = file.text.len() - text.len();
@@ -326,17 +368,18 @@ pub(super) fn json_rows(
         if line.trim().is_empty() {
             continue;
         }
-        match serde_json::from_str::<Json>(line) {
-            Ok(Json::Object(variables)) => add(variables, span)?,
+        // An object is read twice: what it is, and how that is written.
+        let object = serde_json::from_str::<Json>(line).map(|json| json.is_object());
+        match object.and_then(|is_object| if is_object { serde_json::from_str(line).map(Some) } else { Ok(None) }) {
+            Ok(Some(Object(entries))) => add(entries, span)?,
             wrong => {
                 let message = match wrong {
                     Ok(_) => "this line is JSON, but no object".to_owned(),
                     Err(error) => {
-                        let error = error.to_string();
-                        format!(
-                            "this line is not JSON: {}",
-                            error.rsplit_once(" at line ").map_or(&*error, |(what, _)| what)
-                        )
+                        let what = error.to_string();
+                        let what = what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what);
+                        let wrong = if error.is_data() { "in this line" } else { "this line is not JSON:" };
+                        format!("{wrong} {what}")
                     }
                 };
                 return Err(Box::new(Diagnostic::error(code, message).at(file, span, "").help(help)));

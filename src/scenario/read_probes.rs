@@ -37,6 +37,8 @@ impl Probes {
         let help = "a file of probes has one JSON object a line, such as `{\"user\": \"What's my name?\"}`";
         let mut items = Vec::new();
         matrix::json_rows(file, Code::InvalidProbes, help, |row, span| {
+            let value = |text: &str| serde_json::from_str(text).unwrap_or_default();
+            let row = row.into_iter().map(|(key, raw)| (key, value(raw.get()))).collect();
             items.push(node(Json::Object(row), &span));
             Ok(())
         })?;

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use minijinja::{Environment, ErrorKind, State};
+use minijinja::{Environment, ErrorKind};
 use serde_json::{Map, Value as Json};
 
 use super::decode::Findings;
 use super::template_limits::{
-    Bounded, FILTERS, MAX_SCRIPT, MAX_SCRIPT_WORK, MAX_TEXT, MAX_WORK, Work, environment, refusal,
+    Bounded, FILTERS, MAX_SCRIPT, MAX_SCRIPT_GIVEN, MAX_TEXT, environment, measured, refusal,
 };
 use super::yaml::{Node, Scalar, Value};
 use crate::diagnostic::{Code, Diagnostic};
@@ -115,21 +115,21 @@ pub struct Templates<'v> {
     context: OnceCell<minijinja::Value>,
     /// Bytes that were filled in so far.
     filled: Cell<usize>,
-    /// What filters were given so far, as [`Work`] counts it.
-    work: Cell<usize>,
+    /// Bytes that filters were given so far.
+    given: Cell<usize>,
 }
 
 impl<'v> Templates<'v> {
     /// For these variables.
     #[must_use]
     pub fn new(variables: &'v Map<String, Json>) -> Self {
-        Self { variables, context: OnceCell::new(), filled: Cell::new(0), work: Cell::new(0) }
+        Self { variables, context: OnceCell::new(), filled: Cell::new(0), given: Cell::new(0) }
     }
 
-    /// What the filters of all templates were given so far, in bytes of texts.
+    /// How many bytes the filters of all templates were given so far.
     #[must_use]
-    pub fn work(&self) -> usize {
-        self.work.get()
+    pub fn given(&self) -> usize {
+        self.given.get()
     }
 
     /// The same tree with every text filled in. A text that cannot be is noted and left as it is.
@@ -265,15 +265,24 @@ impl<'v> Templates<'v> {
         }
         let mut filled = Bounded::default();
         let context = self.context.get_or_init(|| minijinja::Value::from(minijinja::value::Serde(self.variables)));
-        let work = |state: &State| state.get_extension::<Work>().map_or(0, |work| work.0);
-        let rendered = if self.work.get() > MAX_SCRIPT_WORK {
-            Err(ErrorKind::OutOfFuel.into())
-        } else {
+        let before = self.given.get();
+        if before > MAX_SCRIPT_GIVEN {
+            findings.unfilled(at);
+            return None;
+        }
+        let (rendered, given) = measured(|| {
             let template = environment.get_template(text);
-            template.and_then(|it| Ok(work(it.render_captured_to(context.clone(), &mut filled)?.state())))
-        };
-        // What fails may have taken as much as it might.
-        self.work.set(self.work.get().saturating_add(*rendered.as_ref().unwrap_or(&MAX_WORK)));
+            template.and_then(|template| template.render_captured_to(context.clone(), &mut filled).map(drop))
+        });
+        self.given.set(before.saturating_add(given));
+        if self.given.get() > MAX_SCRIPT_GIVEN {
+            // Said here, and not of every template behind it.
+            let most = MAX_SCRIPT_GIVEN >> 20;
+            let message = format!("with this, the filters of one script go through more than {most} MiB");
+            findings.error(Code::TemplateError, at, message, "");
+            findings.unfilled(at);
+            return None;
+        }
         if let Err(error) = rendered {
             let message = format!("this template fails: {}", reason(&error));
             match error.kind() {

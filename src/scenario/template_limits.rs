@@ -6,22 +6,23 @@
 //! times the variables that it names, however the template is built.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io;
 
 use minijinja::functions::Function;
 use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{FunctionArgs, FunctionResult, Rest, Value, ValueKind};
+use minijinja::value::{FunctionArgs, FunctionResult, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, filters, tests};
 
 /// Steps of one template, so that a loop within a loop ends.
 const FUEL: u64 = 100_000;
 /// The most bytes of texts that the filters of one template may be given.
-pub const MAX_WORK: usize = 16 << 20;
+const MAX_GIVEN: usize = 16 << 20;
 /// What a value counts beside its text: that it is looked at, and perhaps written.
 const AN_ITEM: usize = 8;
 /// The same of all templates of one script.
-pub const MAX_SCRIPT_WORK: usize = 64 << 20;
+pub const MAX_SCRIPT_GIVEN: usize = 64 << 20;
 /// The longest text that a template may give, in bytes.
 pub const MAX_TEXT: usize = 1 << 20;
 /// The most bytes that all texts of one script that are filled in may have together.
@@ -92,31 +93,42 @@ where
     Args: for<'a> FunctionArgs<'a>,
 {
     let filter = Value::from_function(filter);
-    environment.add_filter(name, move |state: &mut State, given: Rest<Value>| {
-        let work = state.get_or_insert_extension(Work::default());
-        given.iter().try_for_each(|value| work.look_at(value))?;
+    // What these are given they do not go through.
+    let is_quick = ["length", "first", "last", "default"].contains(&name);
+    environment.add_filter(name, move |state: &mut State, given: Rest<ValueOrKwargs>| {
+        let given = given.into_values();
+        given.iter().try_for_each(|value| charge(value, is_quick))?;
         filter.call(state, &given)
     });
 }
 
-/// What the filters of one rendering were given so far, in bytes of texts.
-#[derive(Debug, Default)]
-pub struct Work(pub usize);
+thread_local! {
+    /// What filters were given in the rendering at hand, which has this thread to itself. The language hands out its own state of a
+    /// rendering only where that succeeds.
+    static GIVEN: Cell<usize> = const { Cell::new(0) };
+}
 
-impl Work {
-    fn look_at(&mut self, value: &Value) -> Result<(), Error> {
-        self.0 = self.0.saturating_add(AN_ITEM + value.as_str().map_or(0, str::len));
-        if self.0 > MAX_WORK {
-            return Err(Error::from(ErrorKind::OutOfFuel));
+/// Renders, and tells how many bytes its filters were given, whatever came of it.
+pub fn measured<R>(render: impl FnOnce() -> R) -> (R, usize) {
+    GIVEN.set(0);
+    (render(), GIVEN.get())
+}
+
+fn charge(value: &Value, is_quick: bool) -> Result<(), Error> {
+    GIVEN.set(GIVEN.get().saturating_add(AN_ITEM + value.as_str().map_or(0, str::len)));
+    if GIVEN.get() > MAX_GIVEN {
+        let message = format!("its filters go through more than {} MiB", MAX_GIVEN >> 20);
+        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    }
+    match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable if !is_quick => {
+            value.try_iter()?.try_for_each(|item| charge(&item, false))
         }
-        match value.kind() {
-            ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.try_for_each(|item| self.look_at(&item)),
-            ValueKind::Map => value.try_iter()?.try_for_each(|key| {
-                self.look_at(&key)?;
-                self.look_at(&value.get_item(&key)?)
-            }),
-            _ => Ok(()),
-        }
+        ValueKind::Map if !is_quick => value.try_iter()?.try_for_each(|key| {
+            charge(&key, false)?;
+            charge(&value.get_item(&key)?, false)
+        }),
+        _ => Ok(()),
     }
 }
 

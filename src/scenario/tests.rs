@@ -345,6 +345,8 @@ fn templates_choose_and_filter() {
         ("{{ items|join(', ') }}", "a, b"),
         ("{{ city|replace('L', 'l') }}", "lisbon"),
         ("{{ items|length }}{# said to nobody #}", "2"),
+        ("{{ items|sort(reverse=true)|join('') }} {{ home|tojson(indent=0) }}", "ba {\n\"city\": \"Pune\"\n}"),
+        ("{{ home.village|default('none') }} {{ '7'|int(default=0) }}", "none 7"),
         ("{% for i in items|reverse %}{{ loop.index }}{{ i }}{% endfor %}", "1b2a"),
         ("{{ home.city }} {{ items[0] }} {{ 'a' in items }}", "Pune a true"),
         ("{{ city|default('x') }}", "Lisbon"),

@@ -153,15 +153,29 @@ fn templates_cannot_fill_the_memory_or_the_stack() {
 
 #[test]
 fn a_few_words_that_would_take_minutes_or_gigabytes_are_refused() {
-    let list = vec!["1"; 9_000].join(",");
+    let list = |items: usize| format!("vars: {{v: [{}]}}\n", vec!["1"; items].join(","));
+    let turns = |user: &str, times: usize| format!("turns:\n{}", format!("  - user: \"{user}\"\n").repeat(times));
     let all_in_each = "{% for a in v %}{% if v|join|length > 0 %}x{% endif %}{% endfor %}";
-    refused(format!("vars: {{v: [{list}]}}\n{}", turn(all_in_each)), "template-error");
-    // Each of them is right, and all together are too much.
-    let turns = "  - user: '{{ v }}'\n".repeat(90);
-    refused(format!("vars: {{v: {}}}\nturns:\n{turns}", "x".repeat(400_000)), "template-error");
-    let one_in_each = "{% for a in v %}{{ a|string|upper }}{% endfor %}";
+    let told = |text: String| {
+        let sandbox = Sandbox::new();
+        sandbox.write("a.yaml", text);
+        check(&sandbox, "a.yaml").expect(2).stderr
+    };
+    assert!(told(list(9_000) + &turns(all_in_each, 1)).contains("its filters go through more than 16 MiB"));
+    // One of them is right, and all together are too much, which is said once.
+    let many = told(list(1_200) + &turns(all_in_each, 9));
+    assert!(many.contains("the filters of one script go through more than 64 MiB"), "{many}");
+    assert!(many.contains("\n1 error; nothing was sent"), "{many}");
+    let long = told(format!("vars: {{v: {}}}\n{}", "x".repeat(400_000), turns("{{ v }}", 90)));
+    assert!(long.contains("the texts of one script come to more than 32 MiB with this"), "{long}");
+    assert!(long.contains("\n1 error; nothing was sent"), "{long}");
+    // What fails for another reason is said of each, however many there are.
+    let wrong = told(format!("vars: {{v: x}}\n{}", turns("{{ v|uper }}", 9)));
+    assert_eq!(wrong.matches("`uper` is no filter").count(), 9, "{wrong}");
+    // A filter that does not go through its list is not charged for it.
     let sandbox = Sandbox::new();
-    sandbox.write("a.yaml", format!("vars: {{v: [{list}]}}\n{}", turn(one_in_each)));
+    let last_in_each = "{% for a in v %}{{ a|string|upper }} of {{ v|length }}{% endfor %}";
+    sandbox.write("a.yaml", list(5_000) + &turns(last_in_each, 2));
     check(&sandbox, "a.yaml").expect(0);
 }
 
@@ -229,6 +243,8 @@ fn files_of_cases_are_read_strictly() {
         ("c.csv", "id,question\n1,a\n".to_owned(), "unknown-variable"),
         ("c.jsonl", "{\"q\": 1}\n{\"q\":\n".to_owned(), "invalid-cases"),
         ("c.jsonl", "[1]\n".to_owned(), "invalid-cases"),
+        ("c.jsonl", "{\"q\": 1, \"q\": 2}\n".to_owned(), "invalid-cases"),
+        ("c.jsonl", format!("{{\"q\": {}1{}}}\n", "[".repeat(MIB), "]".repeat(MIB)), "invalid-cases"),
         ("c.jsonl", "[".repeat(MIB), "invalid-cases"),
     ] {
         let ran = check(&with_cases(name, text), "a.yaml").expect(2);
@@ -242,6 +258,11 @@ fn files_of_cases_are_read_strictly() {
 fn cases_with_a_byte_order_mark_quotes_and_line_feeds_are_data() {
     let lines = with_cases("c.jsonl", "\u{feff}{\"id\": \"x\", \"q\": \"you\"}\n");
     check(&lines, "a.yaml").expect(0);
+    let numbers = with_cases("c.jsonl", "{\"id\": 12345678901234567890123, \"q\": 2.50}\n{\"id\": 1e3, \"q\": 7}\n");
+    numbers.run(&["run", "a.yaml", "--snapshots", "off"]).expect(0);
+    let as_written: Vec<_> =
+        numbers.rows("transcripts.csv").iter().map(|row| [row["case"].clone(), row["user"].clone()]).collect();
+    assert_eq!(as_written, [["12345678901234567890123", "Hello 2.50"], ["1e3", "Hello 7"]]);
     let sandbox = with_cases("c.csv", "\u{feff}id,q\r\n\"a b\",\"He said \"\"hi\"\",\nand {{ left }}\"\r\n");
     sandbox.run(&["run", "a.yaml", "--snapshots", "off"]).expect(0);
     let rows = sandbox.rows("transcripts.csv");
