@@ -16,7 +16,7 @@ use super::read_turns::{self, FillerFiles};
 use super::yaml::{self, Node, Value};
 use super::{Files, Needs, Scenario, read_fact, read_params, read_snapshot, read_window};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
-use crate::model::{CanaryKind, ConversationId, Script, Window};
+use crate::model::{CanaryKind, Script, Window};
 use crate::text::file_name::is_device;
 
 const KEYS: &[&str] = &[
@@ -100,9 +100,7 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
     let (mut work, mut given, mut wrong) = (0, 0, 0);
     for case in 0..scenario.cases.len() {
         for cell in 0..scenario.cells.len() {
-            let own = scenario.canaries(0, &ConversationId([0; 32]));
-            let variables = || scenario.cases.variables(case);
-            match scenario.body.script(&scenario.source, variables, &scenario.cells[cell], &own) {
+            match scenario.measured_script(case, cell, &scenario.any_canaries()) {
                 Ok((script, more)) => {
                     (work, given) = (work + work_of(&script), given + more);
                     scenario.needs.add(&script);

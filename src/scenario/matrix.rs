@@ -215,11 +215,10 @@ pub fn file_cases(file: &Arc<SourceFile>) -> Result<Cases, Box<Diagnostic>> {
             return Err(Box::new(Diagnostic::error(Code::TooManyCases, message)));
         }
         cases.add(&name, variables);
-        if seen.contains(&name) {
+        if !seen.insert(name.clone()) {
             let diagnostic = Diagnostic::error(Code::DuplicateCase, format!("two cases are called `{name}`"));
             return Err(Box::new(diagnostic.at(file, span, "the second one")));
         }
-        seen.insert(name);
         Ok(())
     };
     if file.path.to_lowercase().ends_with(".csv") {

@@ -161,7 +161,7 @@ impl Scenario {
     /// # Errors
     /// What is wrong with it. A scenario that loaded without errors has none.
     pub fn script(&self, case: usize, cell: usize) -> Result<Arc<Script>, Vec<Diagnostic>> {
-        self.script_with(case, cell, &self.canaries(0, &ConversationId([0; 32])))
+        self.script_with(case, cell, &self.any_canaries())
     }
 
     /// The same of one conversation. `own` are variables of its alone: its canaries, and what it has
@@ -170,7 +170,22 @@ impl Scenario {
     /// # Errors
     /// What is wrong with it. A scenario that loaded without errors has none.
     pub fn script_with(&self, case: usize, cell: usize, own: &Variables) -> Result<Arc<Script>, Vec<Diagnostic>> {
-        self.body.script(&self.source, || self.cases.variables(case), &self.cells[cell], own).map(|(script, _)| script)
+        self.measured_script(case, cell, own).map(|(script, _)| script)
+    }
+
+    /// The same, and how many bytes the filters of its templates were given.
+    fn measured_script(
+        &self,
+        case: usize,
+        cell: usize,
+        own: &Variables,
+    ) -> Result<(Arc<Script>, usize), Vec<Diagnostic>> {
+        self.body.script(&self.source, || self.cases.variables(case), &self.cells[cell], own)
+    }
+
+    /// Canaries such as any conversation might have.
+    fn any_canaries(&self) -> Variables {
+        self.canaries(0, &ConversationId([0; 32]))
     }
 
     /// Whether turns capture parts of their replies.
