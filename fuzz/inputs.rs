@@ -124,10 +124,10 @@ fn planned(text: &str) {
     assert_eq!(plan.digest(), again.digest(), "the same plan of the same text");
     assert!(plan.conversations.len() % trials as usize == 0);
     if plan.scenarios[0].has_one_script() {
-        assert!(plan.conversations.iter().all(|planned| plan.live_turns(planned) == live));
+        assert!(plan.conversations.iter().all(|planned| plan.live_turns(&planned) == live));
     }
     let keys: HashSet<String> =
-        plan.conversations.iter().map(|planned| format!("{:?}", plan.conversation_key(planned))).collect();
+        plan.conversations.iter().map(|planned| format!("{:?}", plan.conversation_key(&planned))).collect();
     assert_eq!(keys.len(), plan.conversations.len(), "each conversation has a name of its own");
     let model =
         |_: &str| LintedModel { tokenizer: Tokenizer::default(), is_language_model: true, keeps_history: false };

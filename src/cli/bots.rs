@@ -177,7 +177,7 @@ fn warnings(plan: &Plan, config: &Config) -> Vec<String> {
         let mut seen = std::collections::BTreeSet::new();
         let own = plan.conversations.iter().filter(|planned| plan.model(planned) == name);
         own.filter(|planned| seen.insert((planned.scenario, planned.persona))).any(|planned| {
-            plan.script(planned).is_ok_and(|script| !script.personas[planned.persona as usize].system.is_empty())
+            plan.script(&planned).is_ok_and(|script| !script.personas[planned.persona as usize].system.is_empty())
         })
     };
     let untold = untold

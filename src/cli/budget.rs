@@ -106,7 +106,7 @@ fn without_longest_answer(config: &Config, (plan, judges): (&Plan, &Judges), nam
 fn without_longest_reply(plan: &Plan, live: &HashSet<&str>) -> Vec<Diagnostic> {
     let played = plan.conversations.iter().filter(|planned| live.contains(plan.model(planned)));
     let mut seen = HashSet::new();
-    let scenarios = played.filter(|planned| seen.insert(planned.scenario)).map(|planned| plan.scenario(planned));
+    let scenarios = played.filter(|planned| seen.insert(planned.scenario)).map(|planned| plan.scenario(&planned));
     let unlimited = scenarios.filter(|scenario| scenario.params.longest_reply().is_none());
     let diagnostics = unlimited.map(|scenario| {
         let message = format!("the run has a budget, and `{}` sets no `max_tokens`", scenario.name);

@@ -110,10 +110,10 @@ pub fn load(
     let mut wrong = Vec::new();
     let called: HashSet<&str> = plan.models().into_iter().filter(|model| is_called(config, model)).collect();
     let mut played: BTreeMap<u32, (usize, bool)> = BTreeMap::new();
-    for planned in &plan.conversations {
+    for planned in plan.conversations.iter() {
         let (conversations, is_any_called) = played.entry(planned.scenario).or_default();
         *conversations += 1;
-        *is_any_called |= called.contains(plan.model(planned));
+        *is_any_called |= called.contains(plan.model(&planned));
     }
     for (index, (conversations, is_any_called)) in played {
         let scenario = &plan.scenarios[index as usize];

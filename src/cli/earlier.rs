@@ -107,7 +107,5 @@ fn planned(manifest: &Manifest, args: &RunArgs, config: Option<&Path>) -> Option
 /// Leaves in a plan only what is played again.
 pub fn narrow(plan: &mut Plan, rerun: &Rerun) {
     let variants: HashSet<&str> = rerun.variants.iter().map(String::as_str).collect();
-    let mut conversations = std::mem::take(&mut plan.conversations);
-    conversations.retain(|planned| variants.contains(plan.key(planned).id().as_str()));
-    plan.conversations = conversations;
+    plan.retain(|variant| variants.contains(variant.id().as_str()));
 }

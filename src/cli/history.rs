@@ -55,15 +55,15 @@ pub fn pins(
         }
     };
     let mut wrong = Wrong::default();
-    for planned in places.iter().map(|place| &plan.conversations[*place]) {
+    for planned in places.iter().map(|place| plan.conversations.at(*place)) {
         // The embedded model is never recorded, and says the same anyway.
-        if args.history == History::Recorded && uncalled_by_nature.contains(plan.model(planned)) {
+        if args.history == History::Recorded && uncalled_by_nature.contains(plan.model(&planned)) {
             continue;
         }
-        let key = plan.conversation_key(planned);
+        let key = plan.conversation_key(&planned);
         let pinned = pins.of(planned.scenario, &key).map_err(|error| refused(error.to_string(), ""))?;
-        if let Ok(script) = plan.script(planned) {
-            let is_open = |text: &str| plan.scenario(planned).is_open(text);
+        if let Ok(script) = plan.script(&planned) {
+            let is_open = |text: &str| plan.scenario(&planned).is_open(text);
             wrong.add(&key, (&script, &is_open), &pinned);
         }
     }

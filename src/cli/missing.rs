@@ -49,7 +49,7 @@ impl Missing {
         let mut names: Vec<String> = Vec::new();
         for place in lacks {
             number += 1;
-            let planned = &plan.conversations[place];
+            let planned = &plan.conversations.at(place);
             let case = plan.case(planned);
             let case = if case.is_empty() { String::new() } else { format!(" · {case}") };
             let name = format!("`{}{case}`", plan.scenario(planned).name);

@@ -127,14 +127,14 @@ pub fn announcement(prepared: &Prepared) -> String {
     by_model.sort_unstable();
     let mut calls = 0;
     let mut scenarios: Vec<u32> = Vec::new();
-    for planned in job.places.iter().map(|place| &plan.conversations[*place]) {
-        if let Some((_, count)) = by_model.iter_mut().find(|(name, _)| *name == plan.model(planned)) {
+    for planned in job.places.iter().map(|place| plan.conversations.at(*place)) {
+        if let Some((_, count)) = by_model.iter_mut().find(|(name, _)| *name == plan.model(&planned)) {
             *count += 1;
         }
         if scenarios.last() != Some(&planned.scenario) {
             scenarios.push(planned.scenario);
         }
-        calls += u64::from(job.calls_at_most(planned));
+        calls += u64::from(job.calls_at_most(&planned));
     }
     // A part of a plan need not have conversations of every model.
     by_model.retain(|(_, count)| *count > 0);

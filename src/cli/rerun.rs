@@ -105,7 +105,7 @@ impl Again {
     pub fn warnings(&self, plan: &Plan) -> Vec<String> {
         let is_narrower = |name: &String| NARROWER.contains(&name.as_str());
         let is_filtered = self.args.given.iter().any(is_narrower);
-        let planned: HashSet<VariantKey> = plan.conversations.iter().map(|planned| plan.key(planned)).collect();
+        let planned: HashSet<VariantKey> = plan.conversations.iter().map(|planned| plan.key(&planned)).collect();
         let gone: Vec<&VariantKey> = self.variants.values().filter(|key| !planned.contains(*key)).collect();
         if is_filtered || gone.is_empty() {
             return Vec::new();
@@ -234,7 +234,7 @@ fn errored(
             break;
         }
         let Some(plan) = plan() else { continue };
-        for key in plan.conversations.iter().map(|planned| plan.conversation_key(planned)) {
+        for key in plan.conversations.iter().map(|planned| plan.conversation_key(&planned)) {
             let id = ConversationId::new(&key);
             if is_own(&key.variant) && !begun.contains(&id) {
                 told.insert(id);

@@ -206,12 +206,12 @@ pub fn unsupported(config: &Config, name: &str, params: &Params) -> Vec<Diagnost
 pub fn refused(plan: &Plan, config: &Config, judges: Option<&Judges>) -> Vec<Diagnostic> {
     let mut wrong = Vec::new();
     let mut seen = HashSet::new();
-    for planned in &plan.conversations {
-        let name = plan.model(planned);
+    for planned in plan.conversations.iter() {
+        let name = plan.model(&planned);
         if !seen.insert((planned.scenario, name)) {
             continue;
         }
-        let scenario = plan.scenario(planned);
+        let scenario = plan.scenario(&planned);
         let found = unsupported(config, name, &scenario.params).into_iter();
         wrong.extend(found.map(|wrong| wrong.at(&scenario.source, scenario.place_of_params(), "")));
     }

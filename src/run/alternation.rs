@@ -23,17 +23,17 @@ pub fn unsendable(plan: &Plan, model_of: &dyn Fn(&str) -> Option<(&'static str, 
     let mut found = HashSet::new();
     let mut diagnostics = Vec::new();
     let mut last: Option<(&str, Option<(&'static str, Tokenizer)>)> = None;
-    for planned in &plan.conversations {
-        let name = plan.model(planned);
+    for planned in plan.conversations.iter() {
+        let name = plan.model(&planned);
         if last.is_none_or(|(known, _)| known != name) {
             last = Some((name, model_of(name)));
         }
         let Some((_, Some((provider, tokenizer)))) = last else { continue };
-        let place = (planned.scenario, plan.window(planned), name);
-        if found.contains(&place) || !seen.insert(plan.key(planned)) {
+        let place = (planned.scenario, plan.window(&planned), name);
+        if found.contains(&place) || !seen.insert(plan.key(&planned)) {
             continue;
         }
-        if let Some(diagnostic) = of_conversation(plan, planned, provider, tokenizer) {
+        if let Some(diagnostic) = of_conversation(plan, &planned, provider, tokenizer) {
             found.insert(place);
             diagnostics.push(diagnostic);
         }

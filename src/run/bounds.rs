@@ -161,12 +161,12 @@ pub fn bounds(
     let mut remarks = Remarks::default();
     let mut models: HashMap<&str, BoundedModel> = HashMap::new();
     let counts = RefCell::new(HashMap::<(Tokenizer, Box<str>), u64>::new());
-    let planned = |at: usize| &plan.conversations[at];
+    let planned = |at: usize| plan.conversations.at(at);
     let is_variant = |one: &usize, next: &usize| plan.first_trial(*one) == plan.first_trial(*next);
     let mut open: Option<(u32, Open)> = None;
     let mut known: HashMap<(u32, Window, &str), Bound> = HashMap::new();
     for trials in places.chunk_by(is_variant) {
-        let first = planned(trials[0]);
+        let first = &planned(trials[0]);
         let scenario = plan.scenario(first);
         if open.as_ref().is_none_or(|(of, _)| *of != first.scenario) {
             open = Some((first.scenario, Open::of(scenario)));
@@ -192,7 +192,7 @@ pub fn bounds(
         };
         let mut bound = if scenario.has_canaries() {
             // Each trial has values of its own.
-            trials.iter().map(|at| one(planned(*at))).fold(Bound::NOTHING, Bound::plus)
+            trials.iter().map(|at| one(&planned(*at))).fold(Bound::NOTHING, Bound::plus)
         } else {
             let key = (first.persona, plan.window(first), name);
             let is_same = scenario.has_one_script();

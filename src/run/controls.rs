@@ -66,7 +66,7 @@ pub async fn control(plan: &Plan) -> Controlled {
     // By scenario, place in its file, and key.
     let mut seen: BTreeMap<(usize, u32, u32, String), Seen> = BTreeMap::new();
     for (place, planned) in plan.conversations.iter().enumerate().filter(|(_, planned)| planned.trial == 1) {
-        let Ok(script) = plan.script(planned) else { continue };
+        let Ok(script) = plan.script(&planned) else { continue };
         let amnesiac = played(plan, place, BuiltinKind::Amnesiac).await;
         let omniscient = played(plan, place, BuiltinKind::Omniscient).await;
         let asserted = numbered(&script, planned.persona as usize);
@@ -248,7 +248,7 @@ impl Steering for Alone<'_> {
     }
 
     fn script(&self, plan: u32, captured: &Variables) -> Result<Arc<Script>, String> {
-        self.0.script_with(&self.0.conversations[plan as usize], captured).map_err(first_message)
+        self.0.script_with(&self.0.conversations.at(plan as usize), captured).map_err(first_message)
     }
 
     fn check_failed(&self, _check: &CheckDone) {}

@@ -118,9 +118,11 @@ struct Course {
 }
 
 impl Course {
-    fn new(job: Job, outlet: Outlet) -> Self {
+    fn new(mut job: Job, outlet: Outlet) -> Self {
         let order = Mutex::new(Order::new(&job));
         let sharing = Sharing::new(&job);
+        // Whoever is to be played is in the order now.
+        job.places = Vec::new();
         let fail_fast = job.is_fail_fast.then(|| failed_before(&job));
         let until_decided = job.is_until_decided.then(|| known_before(&job));
         let has_ended = Notify::new();
@@ -154,7 +156,7 @@ impl Course {
     /// Takes in that a conversation has ended.
     fn ended(&self, slot: Slot, played: Option<&Played>) {
         if let Some(sharing) = &self.sharing {
-            sharing.ended(&self.job.plan.conversations[slot.place]);
+            sharing.ended(&self.job.plan.conversations.at(slot.place));
         }
         let Some(until_decided) = &self.until_decided else { return self.order().ended(slot, slot.place, 0) };
         let variant = self.job.plan.first_trial(slot.place);
@@ -167,8 +169,8 @@ impl Course {
 
     /// How many more trials of a conversation's variant may be needed.
     fn needed(&self, until_decided: &UntilDecided, place: usize) -> u32 {
-        let (plan, planned) = (&self.job.plan, &self.job.plan.conversations[place]);
-        until_decided.needed(plan.first_trial(place), plan.trials_of(planned), plan.scenario(planned).pass_rate)
+        let (plan, planned) = (&self.job.plan, self.job.plan.conversations.at(place));
+        until_decided.needed(plan.first_trial(place), plan.trials_of(&planned), plan.scenario(&planned).pass_rate)
     }
 
     /// Whether a conversation is left out. One that has begun already is played: what it took is part of the run.
@@ -184,8 +186,8 @@ impl Course {
 
 impl Steering for Course {
     fn script(&self, plan: u32, captured: &Variables) -> Result<Arc<Script>, String> {
-        let planned = &self.job.plan.conversations[plan as usize];
-        self.job.plan.script_with(planned, captured).map_err(first_message)
+        let planned = self.job.plan.conversations.at(plan as usize);
+        self.job.plan.script_with(&planned, captured).map_err(first_message)
     }
 
     fn is_stopping(&self) -> bool {
@@ -231,7 +233,7 @@ fn known_before(job: &Job) -> UntilDecided {
 }
 
 fn failed_trial(plan: &Plan, check: &CheckDone) -> Option<FailedTrial> {
-    let planned = plan.conversations.get(check.plan as usize)?;
+    let planned = &plan.conversations.get(check.plan as usize)?;
     Some(FailedTrial {
         variant: plan.key(planned),
         index: check.index,
@@ -309,7 +311,7 @@ async fn worker(course: Arc<Course>, outlet: Outlet) {
 /// Says of a conversation that it is not played, since the verdicts of its variant are decided without it.
 fn leave_out(job: &Job, index: usize, outlet: &Outlet) -> Result<(), JournalLost> {
     let begin = bare_begin(job, index);
-    let (plan, calls) = (begin.plan, job.calls_at_most(&job.plan.conversations[index]));
+    let (plan, calls) = (begin.plan, job.calls_at_most(&job.plan.conversations.at(index)));
     outlet.tell(Event::Begin(Box::new(begin)))?;
     let done = ConversationDone { plan, end: End::Skipped, error: None, checks: None, left_out: Some(calls) };
     outlet.tell(Event::Conversation(done))
@@ -345,7 +347,7 @@ pub(super) fn first_message(diagnostics: Vec<Diagnostic>) -> String {
 /// Puts together what the conversation at a place of the plan needs, or says why it cannot be played.
 fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
     let job = &course.job;
-    let planned = &job.plan.conversations[index];
+    let planned = &job.plan.conversations.at(index);
     let name = job.plan.model(planned);
     let model = job.models.get(name).ok_or_else(|| format!("there is no provider for the model `{name}`"))?;
     let is_recorded = model.chat.source() != Source::Builtin && !model.chat.keeps_history();
@@ -370,7 +372,7 @@ fn conversation(course: &Course, index: usize) -> Result<Conversation, String> {
 
 /// The conversation at a place of the plan, of which nothing is recorded, shared or known.
 pub(super) fn alone(plan: &Plan, index: usize, model: &Model) -> Result<Conversation, String> {
-    let planned = &plan.conversations[index];
+    let planned = &plan.conversations.at(index);
     let scenario = plan.scenario(planned);
     Ok(Conversation {
         plan: u32::try_from(index).unwrap_or(u32::MAX),
@@ -401,7 +403,7 @@ pub(super) fn alone(plan: &Plan, index: usize, model: &Model) -> Result<Conversa
 /// What its later turns see in the place of its live replies.
 fn pinned(job: &Job, index: usize) -> Result<Replies, String> {
     let Some(pins) = &job.pins else { return Ok(Replies::new()) };
-    let planned = &job.plan.conversations[index];
+    let planned = &job.plan.conversations.at(index);
     pins.of(planned.scenario, &job.plan.conversation_key(planned)).map_err(|error| error.to_string())
 }
 
@@ -415,7 +417,7 @@ fn so_far(job: &Job, index: usize) -> Result<SoFar, String> {
 
 /// The beginning of a conversation that could not be put together.
 fn bare_begin(job: &Job, index: usize) -> Begin {
-    let planned = &job.plan.conversations[index];
+    let planned = &job.plan.conversations.at(index);
     let scenario = job.plan.scenario(planned);
     let key = job.plan.conversation_key(planned);
     Begin {

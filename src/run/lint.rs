@@ -53,7 +53,7 @@ pub fn lint(plan: &Plan, extent: Extent, model_of: &dyn Fn(&str) -> LintedModel)
     let mut models: HashMap<String, LintedModel> = HashMap::new();
     let mut work = 0;
     let mut counts: HashMap<(Tokenizer, Box<str>), usize> = HashMap::new();
-    for conversations in plan.conversations.chunk_by(|one, next| one.scenario == next.scenario) {
+    for (_, conversations) in plan.conversations.by_scenario() {
         let scenario = plan.scenario(&conversations[0]);
         if scenario.facts().is_empty() {
             continue;

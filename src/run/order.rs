@@ -65,7 +65,7 @@ impl Order {
         let plan = &job.plan;
         let is_one_at_a_time = job.concurrency <= 1;
         let conversations = job.places.iter().map(|place| {
-            let planned = &plan.conversations[*place];
+            let planned = &plan.conversations.at(*place);
             if is_one_at_a_time {
                 return ("", Waiting { turns: 0, trial: Reverse(0), place: Reverse(whole(*place)) });
             }

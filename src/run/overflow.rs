@@ -14,12 +14,12 @@ pub fn overflows(plan: &Plan, tokenizer_of: &dyn Fn(&str) -> Tokenizer) -> Vec<D
     let mut seen = HashSet::new();
     let mut found = HashSet::new();
     let mut diagnostics = Vec::new();
-    for planned in &plan.conversations {
-        if !matches!(plan.window(planned).tail, Tail::Tokens(_)) || !seen.insert(plan.key(planned)) {
+    for planned in plan.conversations.iter() {
+        if !matches!(plan.window(&planned).tail, Tail::Tokens(_)) || !seen.insert(plan.key(&planned)) {
             continue;
         }
-        if let Some(diagnostic) = overflow(plan, planned, tokenizer_of(plan.model(planned)))
-            && found.insert((planned.scenario, plan.window(planned)))
+        if let Some(diagnostic) = overflow(plan, &planned, tokenizer_of(plan.model(&planned)))
+            && found.insert((planned.scenario, plan.window(&planned)))
         {
             diagnostics.push(diagnostic);
         }

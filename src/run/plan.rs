@@ -3,6 +3,8 @@
 //! The order is: scenario file, case, matrix (first name slowest), persona, model, window, trial. Everything that a
 //! run writes stands in it.
 
+mod conversations;
+
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -12,6 +14,10 @@ use crate::diagnostic::Diagnostic;
 use crate::journal::MOST_CONVERSATIONS;
 use crate::model::{ConversationId, ConversationKey, Script, VariantKey, Window};
 use crate::scenario::{Scenario, Variables};
+
+use conversations::Factors;
+pub use conversations::{Conversations, Planned};
+pub(super) use conversations::{Group, whole};
 
 /// What the command line says instead of the files.
 #[derive(Debug, Clone, Default)]
@@ -38,54 +44,13 @@ pub struct Overrides {
     pub seed: u64,
 }
 
-/// One conversation of the plan. There may be a great many, and all of them are held as long as the run goes on: so it is
-/// indexes, and [`Plan`] tells its names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Planned {
-    /// Index of its scenario.
-    pub scenario: u32,
-    /// Index of its case.
-    case: u32,
-    /// Index of its cell of the matrix.
-    cell: u32,
-    /// Index of its persona.
-    pub persona: u32,
-    /// Index of its model among those of the plan.
-    model: u32,
-    /// Index of its window among those of the plan.
-    window: u32,
-    /// The repetition, from 1.
-    pub trial: u32,
-}
-
-/// Conversations that may send the same requests: scenario, case, model and trial.
-pub(super) type Group = [u32; 4];
-
-impl Planned {
-    /// Those that may send the same requests.
-    pub(super) fn group(&self) -> Group {
-        [self.scenario, self.case, self.model, self.trial]
-    }
-
-    /// What tells its script from others of its scenario: the indexes of case and cell.
-    #[must_use]
-    pub fn script(&self) -> (usize, usize) {
-        (self.case as usize, self.cell as usize)
-    }
-
-    /// Whether two conversations of one scenario differ in nothing but case, model and trial.
-    pub(super) fn is_alike(&self, other: &Self) -> bool {
-        (self.cell, self.persona, self.window) == (other.cell, other.persona, other.window)
-    }
-}
-
 /// The conversations of a run, in plan order, and the scenarios that they point into.
 #[derive(Debug)]
 pub struct Plan {
     /// The scenarios.
     pub scenarios: Vec<Scenario>,
     /// The conversations.
-    pub conversations: Vec<Planned>,
+    pub conversations: Conversations,
     /// The names of the models that files and overrides name.
     models: Vec<String>,
     /// The windows that they name.
@@ -130,16 +95,12 @@ impl Plan {
         if size > MOST_CONVERSATIONS as u64 {
             return Err(PlanError::BeyondJournal { size });
         }
-        // A vector that grows to a million conversations is there twice while it does.
-        let is_whole = overrides.filters.is_empty() && overrides.tags.is_empty() && overrides.personas.is_empty();
-        let conversations = Vec::with_capacity(if is_whole { usize::try_from(size).unwrap_or(0) } else { 0 });
-        let (models, windows) = (Vec::new(), Vec::new());
+        let (conversations, models, windows) = (Conversations::default(), Vec::new(), Vec::new());
         let (stream, trials) = (overrides.stream, overrides.trials);
         let mut plan = Self { scenarios, conversations, models, windows, stream, trials, seed: overrides.seed };
         for index in 0..plan.scenarios.len() {
             plan.add_scenario(index, overrides);
         }
-        plan.conversations.shrink_to_fit();
         Ok(plan)
     }
 
@@ -237,7 +198,7 @@ impl Plan {
     #[must_use]
     pub fn models(&self) -> Vec<&str> {
         let mut models: Vec<u32> = Vec::new();
-        for planned in &self.conversations {
+        for planned in self.conversations.iter() {
             if !models.contains(&planned.model) {
                 models.push(planned.model);
             }
@@ -250,8 +211,8 @@ impl Plan {
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        for planned in &self.conversations {
-            hash.update(ConversationId::new(&self.conversation_key(planned)).0);
+        for planned in self.conversations.iter() {
+            hash.update(ConversationId::new(&self.conversation_key(&planned)).0);
         }
         for scenario in &self.scenarios {
             hash.update(Sha256::digest(scenario.source.text.as_bytes()));
@@ -270,7 +231,7 @@ impl Plan {
     #[must_use]
     pub fn first_trial(&self, place: usize) -> usize {
         // Trials stand one behind the other, and a plan has all of a variant or none.
-        place.saturating_sub(self.conversations[place].trial as usize - 1)
+        place.saturating_sub(self.conversations.at(place).trial as usize - 1)
     }
 
     /// Whether a conversation's replies are streamed.
@@ -290,32 +251,32 @@ impl Plan {
             (_, own) if !own.is_empty() => own,
             _ => default_model,
         };
-        let models: Vec<u32> = models.iter().map(|name| index_of(&mut self.models, name)).collect();
+        let models = models.iter().map(|name| index_of(&mut self.models, name)).collect();
         let windows = if overrides.windows.is_empty() { &scenario.windows } else { &overrides.windows };
-        let windows: Vec<u32> = windows.iter().map(|window| index_of(&mut self.windows, window)).collect();
+        let windows = windows.iter().map(|window| index_of(&mut self.windows, window)).collect();
         let is_asked = |persona: &String| overrides.personas.is_empty() || overrides.personas.contains(persona);
         let personas = (0..).zip(&scenario.personas).filter(|(_, persona)| is_asked(persona)).map(|(at, _)| at);
-        let (personas, trials): (Vec<u32>, _) = (personas.collect(), overrides.trials.unwrap_or(scenario.trials));
-        let (cases, cells) = (whole(scenario.cases.len()), whole(scenario.cells.len()));
-        let cases_and_cells = (0..cases).flat_map(|case| (0..cells).map(move |cell| (case, cell)));
-        for (case, cell) in cases_and_cells {
-            for persona in personas.iter().copied() {
-                for model in models.iter().copied() {
-                    for window in windows.iter().copied() {
-                        let first = Planned { scenario: whole(index), case, cell, persona, model, trial: 1, window };
-                        if overrides.filters.is_empty() || is_selected(&overrides.filters, &self.key(&first)) {
-                            self.conversations.extend((1..=trials).map(|trial| Planned { trial, ..first }));
-                        }
-                    }
-                }
-            }
-        }
+        let factors = Factors {
+            scenario: whole(index),
+            cases: whole(scenario.cases.len()),
+            cells: whole(scenario.cells.len()),
+            personas: personas.collect(),
+            models,
+            windows,
+            trials: overrides.trials.unwrap_or(scenario.trials),
+        };
+        let mut conversations = std::mem::take(&mut self.conversations);
+        let is_wanted = |planned: &Planned| is_selected(&overrides.filters, &self.key(planned));
+        conversations.add(factors, (!overrides.filters.is_empty()).then_some(&is_wanted));
+        self.conversations = conversations;
     }
-}
 
-/// The limits on files, cases and cells lie far below.
-pub(super) fn whole(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
+    /// Leaves out variants with all their trials.
+    pub fn retain(&mut self, is_kept: impl Fn(&VariantKey) -> bool) {
+        let mut conversations = std::mem::take(&mut self.conversations);
+        conversations.retain(|planned| is_kept(&self.key(planned)));
+        self.conversations = conversations;
+    }
 }
 
 /// The place of an item in a list, at whose end it is put where it is new.

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use super::plan::Plan;
+use super::plan::{Plan, Planned};
 use crate::event::Shard;
 use crate::model::VariantKey;
 
@@ -76,11 +76,8 @@ impl Shard {
     /// The places in the plan of the conversations of this part, in plan order.
     #[must_use]
     pub fn places(self, plan: &Plan) -> Vec<usize> {
-        let own = plan
-            .conversations
-            .iter()
-            .enumerate()
-            .filter(|(_, planned)| self.has_case(&plan.scenario(planned).name, plan.case(planned)));
+        let is_own = |planned: &Planned| self.has_case(&plan.scenario(planned).name, plan.case(planned));
+        let own = plan.conversations.iter().enumerate().filter(|(_, planned)| is_own(planned));
         own.map(|(place, _)| place).collect()
     }
 }

@@ -57,15 +57,12 @@ impl Sharing {
             let is_shared = |model: &Model| model.chat.source() == Source::Live && !model.chat.keeps_history();
             job.models.get(plan.model(planned)).is_some_and(is_shared)
         };
-        let mut first = 0;
-        for scenario in plan.conversations.chunk_by(|one, next| one.scenario == next.scenario) {
-            let places = whole(first)..;
-            first += scenario.len();
-            if is_one_variant(scenario) || is_recorded(job, scenario[0].scenario) {
+        for (places, scenario) in plan.conversations.by_scenario() {
+            if is_one_variant(&scenario) || is_recorded(job, scenario[0].scenario) {
                 continue;
             }
             for (place, planned) in places.zip(scenario).filter(|(_, planned)| is_called(planned)) {
-                groups.entry(planned.group()).or_default().places.push(place);
+                groups.entry(planned.group()).or_default().places.push(whole(place));
             }
         }
         groups.retain(|_, members| members.places.len() > 1);
@@ -73,7 +70,7 @@ impl Sharing {
             return None;
         }
         for place in &job.places {
-            groups.entry(plan.conversations[*place].group()).and_modify(|members| members.left += 1);
+            groups.entry(plan.conversations.at(*place).group()).and_modify(|members| members.left += 1);
         }
         Some(Self(Mutex::new(groups)))
     }

@@ -13,7 +13,7 @@ use crate::scenario::Scenario;
 #[must_use]
 pub fn unseen(plan: &Plan, model_of: &dyn Fn(&str) -> LintedModel) -> Vec<Diagnostic> {
     let mut wrong = Vec::new();
-    for conversations in plan.conversations.chunk_by(|one, next| one.scenario == next.scenario) {
+    for (_, conversations) in plan.conversations.by_scenario() {
         let is_bot = |planned: &&Planned| model_of(plan.model(planned)).keeps_history;
         let mut bots: Vec<(&str, LintedModel)> = Vec::new();
         let mut windows = BTreeSet::new();

@@ -185,7 +185,7 @@ fn first(plan: &Plan, args: &ChatArgs) -> Result<Planned, String> {
         let own = plan.cell(planned).get(name);
         own.is_some_and(|own| own.as_str().map_or_else(|| own.to_string(), str::to_owned).as_str() == value)
     };
-    let is_asked = |planned: &&Planned| {
+    let is_asked = |planned: &Planned| {
         args.case.as_ref().is_none_or(|case| plan.case(planned) == case)
             && args.vars.iter().all(|(name, value)| is_value(planned, name, value))
     };
@@ -193,5 +193,5 @@ fn first(plan: &Plan, args: &ChatArgs) -> Result<Planned, String> {
         let asked: Vec<String> = args.vars.iter().map(|(name, value)| format!("{name}={value}")).collect();
         format!("no variant of the scenario has {}", asked.join(", "))
     };
-    plan.conversations.iter().find(is_asked).copied().ok_or_else(missing)
+    plan.conversations.iter().find(is_asked).ok_or_else(missing)
 }

@@ -98,9 +98,9 @@ fn known(folder: &Path, root: &Path, config: &Config, console: &Console) -> Resu
         nothing_removed(console)
     })?;
     let mut known = Known::default();
-    for planned in &plan.conversations {
-        let has_snapshot = plan.scenario(planned).snapshot.mode != SnapshotMode::Off;
-        known.add(&plan.key(planned), has_snapshot);
+    for planned in plan.conversations.iter() {
+        let has_snapshot = plan.scenario(&planned).snapshot.mode != SnapshotMode::Off;
+        known.add(&plan.key(&planned), has_snapshot);
     }
     Ok(known.whole())
 }

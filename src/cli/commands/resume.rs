@@ -241,7 +241,7 @@ impl Begun {
             }
             begun.spent_usd += record.spent_usd();
             let is_other =
-                plan.conversations.get(place).is_none_or(|planned| plan.key(planned) != record.begin.key.variant);
+                plan.conversations.get(place).is_none_or(|planned| plan.key(&planned) != record.begin.key.variant);
             if is_other && begun.other.is_none() {
                 begun.other = Some((place, record.begin.key.variant));
             }
@@ -254,7 +254,7 @@ impl Begun {
     fn settle(&mut self, plan: &Plan, left_out: &[usize]) {
         for places in left_out.chunk_by(|one, next| plan.first_trial(*one) == plan.first_trial(*next)) {
             let first = plan.first_trial(places[0]);
-            let trials = first..first + plan.trials_of(&plan.conversations[first]) as usize;
+            let trials = first..first + plan.trials_of(&plan.conversations.at(first)) as usize;
             let is_open = |place: usize| !self.is_done[place] && !places.contains(&place);
             let is_settled = !trials.into_iter().any(is_open);
             for place in places {
@@ -286,7 +286,7 @@ fn another_plan(manifest: &Manifest, plan: &Plan, begun: &Begun) -> Vec<String> 
                 let is = plan
                     .conversations
                     .get(*place)
-                    .map_or_else(|| "nothing".to_owned(), |now| plan.key(now).to_string());
+                    .map_or_else(|| "nothing".to_owned(), |now| plan.key(&now).to_string());
                 format!("where `{was}` was planned when the run began, the config file now makes it `{is}`")
             }
             None => "the config file or this version of chat-eval now makes another plan of the same files".to_owned(),

@@ -311,7 +311,7 @@ pub(super) fn asked_paths(args: &Selection, config: &Config) -> Option<Vec<PathB
 /// Leaves in the plan only what is played again, and says what of it there is.
 fn narrowed(plan: &mut Plan, rerun: &Rerun) -> Rerun {
     earlier::narrow(plan, rerun);
-    let mut variants: Vec<String> = plan.conversations.iter().map(|planned| plan.key(planned).id()).collect();
+    let mut variants: Vec<String> = plan.conversations.iter().map(|planned| plan.key(&planned).id()).collect();
     // Trials stand one behind the other.
     variants.dedup();
     Rerun { variants, ..rerun.clone() }
@@ -422,8 +422,8 @@ fn plan_errors(plan: &Plan, models: &Models) -> Vec<Diagnostic> {
 
 /// Snapshots whose names differ by case alone overwrite one another on some file systems.
 pub fn name_clashes(plan: &Plan) -> Vec<Diagnostic> {
-    let firsts: Vec<&Planned> = plan.conversations.iter().filter(|planned| planned.trial == 1).collect();
-    let clashes = snapshot::clashes(firsts.len(), |number| plan.key(firsts[number]));
+    let firsts: Vec<Planned> = plan.conversations.iter().filter(|planned| planned.trial == 1).collect();
+    let clashes = snapshot::clashes(firsts.len(), |number| plan.key(&firsts[number]));
     let diagnostics = clashes.into_iter().map(|(first, second)| {
         Diagnostic::error(Code::NameClash, format!("`{first}` and `{second}` differ by upper and lower case alone"))
             .help("their snapshots would share a file on some systems: rename a persona, model or case")
