@@ -81,9 +81,10 @@ pub fn in_folder(folder: &Path) -> (Vec<PathBuf>, Vec<Diagnostic>) {
 }
 
 fn read_all_of(found: &[Found], mut diagnostics: Vec<Diagnostic>) -> Loaded {
-    let mut scenarios = Vec::with_capacity(found.len());
-    for (read, mut wrong) in read_side_by_side(found) {
-        scenarios.extend(read);
+    let mut scenarios = Vec::new();
+    for (mut read, mut wrong) in read_side_by_side(found) {
+        scenarios.reserve_exact(read.len());
+        scenarios.append(&mut read);
         diagnostics.append(&mut wrong);
     }
     diagnostics.extend(scenario::duplicate_names(&scenarios));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::captures;
 use super::decode::Findings;
+use super::header::entry;
 use super::matrix::Variables;
 use super::read_fact;
 use super::read_json::Schemas;
@@ -11,22 +12,32 @@ use super::read_probes::Probes;
 use super::read_transcript;
 use super::read_turns::{self, FillerFiles};
 use super::template::{Templates, has_templates, is_template};
-use super::yaml::Node;
+use super::tree::Tree;
+use super::yaml::{Node, Value};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::model::{CanaryKind, Persona, Script};
 
 /// A persona before its variables are filled in.
-#[derive(Debug)]
-pub(super) struct PersonaNode {
-    pub name: String,
+pub(super) struct PersonaNode<'b> {
+    pub name: &'b str,
     /// The system prompt in the scenario itself.
-    pub system: Option<Node>,
+    pub system: Option<&'b Node>,
     /// Where a system prompt's file is named, and its text.
-    pub file: Option<(Node, String)>,
-    pub expect: Option<Node>,
+    pub file: Option<(&'b Node, &'b str)>,
+    pub expect: Option<&'b Node>,
 }
 
-/// What is left to be filled in for a case and a cell.
+/// What of a persona is held beside the scenario's tree.
+#[derive(Debug)]
+pub(super) struct PersonaPart {
+    pub name: String,
+    /// Its index in the file.
+    pub at: usize,
+    /// The text of a system prompt's file.
+    pub text: Option<String>,
+}
+
+/// What is left to be filled in for a case and a cell, but for the scenario's own tree.
 #[derive(Debug)]
 pub struct Body {
     pub(super) vars: Variables,
@@ -34,14 +45,9 @@ pub struct Body {
     pub(super) canaries: Vec<(String, CanaryKind)>,
     /// The names of what turns capture.
     pub(super) captures: Vec<String>,
-    pub(super) facts: Option<Node>,
-    pub(super) personas: Vec<PersonaNode>,
-    pub(super) history: Option<Node>,
-    pub(super) turns: Node,
+    pub(super) personas: Vec<PersonaPart>,
+    /// Probes that are from a file.
     pub(super) probes: Option<Probes>,
-    pub(super) each_reply: Option<Node>,
-    /// Checks on the whole transcript.
-    pub(super) expect: Option<Node>,
     pub(super) fillers: FillerFiles,
     /// The schemas of files.
     pub(super) schemas: Arc<Schemas>,
@@ -51,25 +57,43 @@ pub struct Body {
 
 impl Body {
     /// Whether every case and cell has the same script.
-    pub(super) fn is_fixed(&self) -> bool {
-        let nodes = [&self.facts, &self.history, &self.each_reply, &self.expect].into_iter().flatten();
-        let personas =
-            self.personas.iter().flat_map(|persona| [&persona.system, &persona.expect].into_iter().flatten());
-        let files = self.personas.iter().filter_map(|persona| persona.file.as_ref());
+    pub(super) fn is_fixed(&self, tree: &Tree) -> bool {
+        let is_open = |node: Option<&Node>| node.is_some_and(has_templates);
+        let is_persona_open = |persona: PersonaNode<'_>| {
+            is_open(persona.system)
+                || is_open(persona.expect)
+                || persona.file.is_some_and(|(_, text)| is_template(text))
+        };
         self.canaries.is_empty()
             && self.captures.is_empty()
-            && !nodes.chain(personas).chain([&self.turns]).any(has_templates)
-            && !self.probes.as_ref().is_some_and(Probes::have_templates)
-            && !files.into_iter().any(|(_, text)| is_template(text))
+            && !["facts", "history", "turns", "each_reply", "expect"].iter().any(|key| is_open(tree.get(key)))
+            && !self.personas(tree).any(is_persona_open)
+            && !self.probes(tree).is_some_and(|probes| probes.have_templates())
     }
 
-    /// Keeps the script that is the same for every case and cell, and lets go of the tree that it is made of, which nobody looks
-    /// at again; but for the facts, whose places are asked for.
+    /// Keeps the script that is the same for every case and cell, and lets go of what it is made of, which nobody looks at again.
     pub(super) fn fix(&mut self, script: Arc<Script>) {
         self.fixed = Some(script);
-        (self.turns, self.personas) = (Node::NOTHING, Vec::new());
-        (self.history, self.each_reply, self.expect, self.probes) = (None, None, None, None);
+        (self.personas, self.probes) = (Vec::new(), None);
         (self.fillers, self.schemas) = (FillerFiles::default(), Arc::default());
+    }
+
+    /// The personas, in the order of the file.
+    pub(super) fn personas<'b>(&'b self, tree: &'b Tree) -> impl Iterator<Item = PersonaNode<'b>> {
+        self.personas.iter().map(|part| {
+            let node = tree.persona(part.at);
+            let is_there = |value: &&Node| !matches!(value.value, Value::Null);
+            let key = |key: &str| node.and_then(|node| entry(node, key)).filter(is_there);
+            let own = node.filter(|node| matches!(node.value, Value::Scalar(..)));
+            let file = part.text.as_deref().and_then(|text| Some((key("system_file")?, text)));
+            PersonaNode { name: &part.name, system: own.or_else(|| key("system")), file, expect: key("expect") }
+        })
+    }
+
+    /// The probes, where there are any.
+    pub(super) fn probes(&self, tree: &Tree) -> Option<Probes> {
+        let own = tree.get("probes").filter(|node| matches!(node.value, Value::List(_)));
+        own.map(|list| Probes::inline(list.clone())).or_else(|| self.probes.clone())
     }
 
     /// The script of one case and one cell, and how many bytes the filters of its templates were given.
@@ -83,37 +107,46 @@ impl Body {
         if let Some(script) = &self.fixed {
             return Ok((Arc::clone(script), 0));
         }
+        let tree = Tree::of(source).map_err(|diagnostic| vec![*diagnostic])?;
         let mut findings = Findings::new(Arc::clone(source)).with_schemas(Arc::clone(&self.schemas));
-        let (script, given) = self.fill(&mut findings, case(), cell, own);
+        let (script, given) = self.fill(&mut findings, &tree, case(), cell, own);
         if !findings.is_empty() {
             return Err(findings.into_diagnostics());
         }
         Ok((Arc::new(script), given))
     }
 
-    fn fill(&self, findings: &mut Findings, case: Variables, cell: &Variables, own: &Variables) -> (Script, usize) {
+    fn fill(
+        &self,
+        findings: &mut Findings,
+        tree: &Tree,
+        case: Variables,
+        cell: &Variables,
+        own: &Variables,
+    ) -> (Script, usize) {
         let mut variables = self.vars.clone();
         variables.extend(case);
         variables.extend(cell.clone());
         variables.extend(own.clone());
         variables.extend(captures::unknown(&self.captures, own));
         let templates = Templates::new(&variables);
-        let mut filled = |node: &Option<Node>| node.as_ref().map(|node| templates.fill(findings, node));
-        let (facts, history) = (filled(&self.facts), filled(&self.history));
-        let (each_reply, expect) = (filled(&self.each_reply), filled(&self.expect));
-        let turns = templates.fill(findings, &self.turns);
+        let mut filled = |key: &str| tree.get(key).map(|node| templates.fill(findings, node));
+        let (facts, history) = (filled("facts"), filled("history"));
+        let (each_reply, expect) = (filled("each_reply"), filled("expect"));
+        // Without turns the rest of the file is still looked at.
+        let turns = filled("turns").unwrap_or(Node::NOTHING);
         let facts = facts.map_or_else(Vec::new, |node| read_fact::facts(findings, &node, own));
         let turns = read_turns::turns(findings, &turns, &facts, &self.fillers);
-        let probes = self.probes.as_ref().map_or_else(Vec::new, |probes| probes.fill(findings, &templates, &facts));
-        let personas = self.personas.iter().map(|persona| {
-            let system = match (&persona.system, &persona.file) {
+        let probes = self.probes(tree).map_or_else(Vec::new, |probes| probes.fill(findings, &templates, &facts));
+        let personas = self.personas(tree).map(|persona| {
+            let system = match (persona.system, persona.file) {
                 (Some(node), _) => templates.fill(findings, node).scalar_text().unwrap_or_default().to_owned(),
                 (None, Some((node, text))) => templates.fill_text(findings, node, text).unwrap_or_default(),
                 (None, None) => String::new(),
             };
-            let expect = persona.expect.as_ref().map(|node| templates.fill(findings, node));
+            let expect = persona.expect.map(|node| templates.fill(findings, node));
             Persona {
-                name: persona.name.clone(),
+                name: persona.name.to_owned(),
                 system: system.trim_end().into(),
                 checks: expect.map_or_else(Vec::new, |node| read_turns::each_reply(findings, &node, &facts, &turns)),
             }
@@ -128,7 +161,7 @@ impl Body {
         let history = history.map_or_else(Vec::new, |node| read_turns::history(findings, &node));
         let script = Script { facts, personas, history, turns, probes, each_reply, transcript_checks };
         if !self.captures.is_empty() {
-            captures::too_early(findings, self, &script);
+            captures::too_early(findings, (self, tree), &script);
         }
         (script, templates.given())
     }

@@ -10,6 +10,7 @@ use super::decode::{Findings, one_or_many};
 use super::header::entry;
 use super::matrix::Variables;
 use super::template::names_in;
+use super::tree::Tree;
 use super::yaml::{Node, Value};
 use crate::diagnostic::Code;
 use crate::model::{Check, CheckKind, Script};
@@ -36,20 +37,20 @@ pub fn unknown(names: &[String], own: &Variables) -> Variables {
 }
 
 /// Finds everything that needs a capture before it is there.
-pub fn too_early(findings: &mut Findings, body: &Body, script: &Script) {
+pub(super) fn too_early(findings: &mut Findings, (body, tree): (&Body, &Tree), script: &Script) {
     let numbers = (1_u32..).zip(&script.turns);
     let captured =
         numbers.clone().flat_map(|(number, turn)| turn.captures.iter().map(move |capture| (&*capture.name, number)));
     let captured: HashMap<&str, u32> = captured.collect();
     let mut early = Early { findings, captured, of_facts: Vec::new() };
-    for persona in &body.personas {
-        if let Some((node, text)) = &persona.file {
+    for persona in body.personas(tree) {
+        if let Some((node, text)) = persona.file {
             early.text(node, &names_in_text(text), 0);
         }
-        early.node(persona.system.as_ref(), 0);
+        early.node(persona.system, 0);
     }
-    early.node(body.history.as_ref(), 0);
-    if let Some(Value::Map(facts)) = body.facts.as_ref().map(|facts| &facts.value) {
+    early.node(tree.get("history"), 0);
+    if let Some(Value::Map(facts)) = tree.get("facts").map(|facts| &facts.value) {
         early.of_facts = facts.iter().map(|(_, fact)| early.captures_in(fact)).collect();
     }
     // Fillers unfold to several turns of one place.
@@ -57,19 +58,16 @@ pub fn too_early(findings: &mut Findings, body: &Body, script: &Script) {
     for (number, turn) in numbers.clone() {
         places.entry(turn.position).or_insert(number);
     }
-    let Value::List(items) = &body.turns.value else { return };
+    let Some(Value::List(items)) = tree.get("turns").map(|turns| &turns.value) else { return };
     for item in items.iter() {
         let Some(number) = places.get(&item.position).copied() else { continue };
         early.node(Some(item), number);
         let turn = script.turns.get(number as usize - 1);
         turn.iter().flat_map(|turn| &turn.checks).for_each(|check| early.check(item, check, number));
     }
-    let persona_checks = body
-        .personas
-        .iter()
-        .zip(&script.personas)
-        .filter_map(|(node, persona)| Some((node.expect.as_ref()?, &persona.checks)));
-    let each_reply = body.each_reply.iter().map(|node| (node, &script.each_reply));
+    let persona_checks =
+        body.personas(tree).zip(&script.personas).filter_map(|(node, persona)| Some((node.expect?, &persona.checks)));
+    let each_reply = tree.get("each_reply").into_iter().map(|node| (node, &script.each_reply));
     for (node, checks) in persona_checks.chain(each_reply) {
         for (item, each) in one_or_many(node).iter().zip(checks) {
             early.node(Some(item), each.from);

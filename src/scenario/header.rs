@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::body::{Body, PersonaNode};
+use super::body::{Body, PersonaPart};
 use super::decode::{Fields, Findings, one_or_many};
 use super::lint::Allowed;
 use super::matrix::{self, Cases, CasesNode, Variables};
@@ -13,6 +13,7 @@ use super::read_files::Remembered;
 use super::read_json::{self, Schemas};
 use super::read_probes::Probes;
 use super::read_turns::{self, FillerFiles};
+use super::tree::Tree;
 use super::yaml::{self, Node, Value};
 use super::{Files, Needs, Scenario, read_fact, read_params, read_snapshot, read_window};
 use crate::diagnostic::{Code, Diagnostic, SourceFile};
@@ -59,8 +60,8 @@ const ENOUGH_ERRORS: usize = 50;
 ///
 /// The scenario is there exactly when no diagnostic is an error.
 pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<Scenario>, Vec<Diagnostic>) {
-    let root = match yaml::parse(source) {
-        Ok(root) => root,
+    let (tree, root) = match Tree::read(source) {
+        Ok(read) => read,
         Err(diagnostic) => return (None, vec![*diagnostic]),
     };
     let mut findings = Findings::new(Arc::clone(source));
@@ -82,15 +83,15 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
         Scenario { reads: files.into_reads(), ..scenario }
     });
     let Some(mut scenario) = scenario else { return (None, findings.into_diagnostics()) };
-    make_scripts(&mut findings, &mut scenario);
+    make_scripts(&mut findings, &mut scenario, &tree);
     let is_right = findings.is_empty();
     (is_right.then_some(scenario), findings.into_diagnostics())
 }
 
 /// Makes each script once, to see whether it is right. A place that is wrong in one cell
 /// is said once, however many cells it is wrong in.
-fn make_scripts(findings: &mut Findings, scenario: &mut Scenario) {
-    let is_fixed = scenario.body.is_fixed();
+fn make_scripts(findings: &mut Findings, scenario: &mut Scenario, tree: &Tree) {
+    let is_fixed = scenario.body.is_fixed(tree);
     // What is wrong with a matrix or cases is said already; that their variables are missing would be said of each.
     let is_unread = scenario.cases.is_empty() || scenario.cells.is_empty();
     if is_unread {
@@ -190,20 +191,15 @@ impl Reader<'_> {
             cases,
             cells,
             allowed,
+            facts: self.facts(),
             body: Body {
                 vars,
                 canaries,
                 captures,
-                facts: fields.get("facts").cloned(),
                 personas,
-                history: fields.get("history").cloned(),
                 fillers: turns.map_or_else(FillerFiles::new, |turns| self.filler_files(findings, turns)),
-                // Without turns the rest of the file is still looked at.
-                turns: turns.unwrap_or(&Node::NOTHING).clone(),
                 schemas: self.schemas(findings, probes.as_ref()).into(),
-                probes,
-                each_reply: fields.get("each_reply").cloned(),
-                expect: fields.get("expect").cloned(),
+                probes: probes.filter(|probes| probes.place().is_some()),
                 fixed: None,
             },
             needs: Needs::default(),
@@ -246,6 +242,13 @@ impl Reader<'_> {
             findings.error_help(Code::InvalidName, at, message, "", "give it another `name:`");
         }
         name
+    }
+
+    /// The names of the facts, and where they stand. What is wrong with them is found where they are read.
+    fn facts(&self) -> Vec<(String, Range<usize>)> {
+        let Some(Value::Map(entries)) = self.fields.get("facts").map(|node| &node.value) else { return Vec::new() };
+        let named = |key: &Node| Some((key.scalar_text()?.to_owned(), key.span.clone()));
+        entries.iter().filter_map(|(key, _)| named(key)).collect()
     }
 
     fn models(&self, findings: &mut Findings) -> Vec<String> {
@@ -334,12 +337,12 @@ impl Reader<'_> {
         }
     }
 
-    fn personas(&self, findings: &mut Findings) -> Vec<PersonaNode> {
+    fn personas(&self, findings: &mut Findings) -> Vec<PersonaPart> {
         let (node, is_list) = match (self.fields.get("persona"), self.fields.get("personas")) {
             (Some(node), _) => (node, false),
             (None, Some(node)) => (node, true),
             (None, None) => {
-                return vec![PersonaNode { name: "default".to_owned(), system: None, file: None, expect: None }];
+                return vec![PersonaPart { name: "default".to_owned(), at: 0, text: None }];
             }
         };
         let items = if is_list {
@@ -347,9 +350,9 @@ impl Reader<'_> {
         } else {
             std::slice::from_ref(node)
         };
-        let mut personas: Vec<PersonaNode> = Vec::with_capacity(items.len());
-        for item in items {
-            let Some(persona) = self.persona(findings, item, is_list) else { continue };
+        let mut personas: Vec<PersonaPart> = Vec::with_capacity(items.len());
+        for (at, item) in items.iter().enumerate() {
+            let Some(persona) = self.persona(findings, item, is_list.then_some(at)) else { continue };
             if personas.iter().any(|other| other.name == persona.name) {
                 let message = format!("two personas are called `{}`", persona.name);
                 findings.error(Code::DuplicatePersona, entry(item, "name").unwrap_or(item), message, "again here");
@@ -359,14 +362,11 @@ impl Reader<'_> {
         personas
     }
 
-    fn persona(&self, findings: &mut Findings, node: &Node, is_list: bool) -> Option<PersonaNode> {
+    /// A persona, with its index where it stands in a list.
+    fn persona(&self, findings: &mut Findings, node: &Node, index: Option<usize>) -> Option<PersonaPart> {
+        let (is_list, at) = (index.is_some(), index.unwrap_or(0));
         if let (Value::Scalar(..), false) = (&node.value, is_list) {
-            return Some(PersonaNode {
-                name: "default".to_owned(),
-                system: Some(node.clone()),
-                file: None,
-                expect: None,
-            });
+            return Some(PersonaPart { name: "default".to_owned(), at, text: None });
         }
         let fields = findings.fields(node, "a persona", &["name", "system", "system_file", "expect"])?;
         fields.exclude(findings, "system", "system_file");
@@ -380,14 +380,14 @@ impl Reader<'_> {
             let message = format!("a persona's name has at most {MAX_NAME} characters and is one line");
             findings.error(Code::InvalidName, fields.get("name").unwrap_or(node), message, "");
         }
-        let file = fields.get("system_file").and_then(|node| {
+        let text = fields.get("system_file").and_then(|node| {
             let path = findings.filled_text(node, "system_file")?;
-            Some((node.clone(), self.read(findings, node, &path)?.text.clone()))
+            Some(self.read(findings, node, &path)?.text.clone())
         });
         if let Some(system) = fields.get("system") {
             findings.text(system, "system");
         }
-        Some(PersonaNode { name, system: fields.get("system").cloned(), file, expect: fields.get("expect").cloned() })
+        Some(PersonaPart { name, at, text })
     }
 
     fn filler_files(&self, findings: &mut Findings, turns: &Node) -> FillerFiles {

@@ -28,6 +28,7 @@ mod template;
 mod template_limits;
 #[cfg(test)]
 mod tests;
+mod tree;
 pub mod yaml;
 
 use std::collections::HashMap;
@@ -104,6 +105,8 @@ pub struct Scenario {
     pub cells: Vec<Variables>,
     /// Which warnings of the memory lint are meant.
     pub allowed: lint::Allowed,
+    /// The names of its facts, in the order of the file, and where they stand.
+    facts: Vec<(String, Range<usize>)>,
     /// What is left to be filled in for a case and a cell.
     pub(super) body: Body,
     /// What its checks need from outside.
@@ -141,19 +144,14 @@ impl Scenario {
     /// The names of its facts, in the order of the file.
     #[must_use]
     pub fn facts(&self) -> Vec<&str> {
-        let declared = self.body.facts.as_ref().map(|facts| &facts.value);
-        let entries = if let Some(yaml::Value::Map(entries)) = declared { &entries[..] } else { &[] };
-        entries.iter().filter_map(|(key, _)| key.scalar_text()).collect()
+        self.facts.iter().map(|(name, _)| name.as_str()).collect()
     }
 
     /// Where a fact is declared, and whether it is a canary.
     #[must_use]
     pub fn place_of_fact(&self, name: &str) -> (Range<usize>, bool) {
-        let declared = self.body.facts.as_ref().map(|facts| &facts.value);
-        let entries = if let Some(yaml::Value::Map(entries)) = declared { &entries[..] } else { &[] };
-        let key = entries.iter().map(|(key, _)| key).find(|key| key.scalar_text() == Some(name));
-        let is_canary = self.body.canaries.iter().any(|(canary, _)| canary == name);
-        (key.map_or(0..0, |key| key.span.clone()), is_canary)
+        let place = self.facts.iter().find(|(fact, _)| fact == name).map_or(0..0, |(_, place)| place.clone());
+        (place, self.body.canaries.iter().any(|(canary, _)| canary == name))
     }
 
     /// The script of one case and one cell of the matrix, both as indexes, with canaries such as any conversation might have.

@@ -8,6 +8,7 @@ use super::Scenario;
 use super::decode::one_or_many;
 use super::header::entry;
 use super::template::names_in;
+use super::tree::Tree;
 use super::yaml::{Node, Value};
 use crate::model::Position;
 
@@ -32,9 +33,14 @@ impl Open {
         if body.captures.is_empty() {
             return open;
         }
+        let Ok(tree) = Tree::of(&scenario.source) else {
+            // It was one when the file was loaded.
+            return open;
+        };
         let hangs = |node: &Node| names_in(node).iter().any(|name| body.captures.contains(name));
-        let probes = body.probes.as_ref().map(|probes| (probes.list(), probes.place()));
-        for (list, place) in [(&body.turns, None)].into_iter().chain(probes) {
+        let probes = body.probes(&tree);
+        let probes = probes.as_ref().map(|probes| (probes.list(), probes.place()));
+        for (list, place) in tree.get("turns").map(|turns| (turns, None)).into_iter().chain(probes) {
             let Value::List(items) = &list.value else { continue };
             for item in items.iter() {
                 // Probes of a file all stand where it is named.
@@ -45,10 +51,10 @@ impl Open {
                 open.checks.extend(part("expect").into_iter().flat_map(one_or_many).filter(|node| hangs(node)).map(at));
             }
         }
-        let each = body.personas.iter().filter_map(|persona| persona.expect.as_ref());
-        let each = each.chain(&body.each_reply).chain(&body.expect);
+        let each = body.personas(&tree).filter_map(|persona| persona.expect);
+        let each = each.chain(tree.get("each_reply")).chain(tree.get("expect"));
         open.checks.extend(each.flat_map(one_or_many).filter(|node| hangs(node)).map(|node| node.position));
-        if let Some(Value::Map(facts)) = body.facts.as_ref().map(|node| &node.value) {
+        if let Some(Value::Map(facts)) = tree.get("facts").map(|node| &node.value) {
             open.facts = facts.iter().map(|(_, fact)| hangs(fact)).collect();
         }
         open

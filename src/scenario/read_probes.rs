@@ -15,7 +15,7 @@ use crate::diagnostic::{Code, Diagnostic, SourceFile};
 use crate::model::{Fact, Position, Turn};
 
 /// Probes before their variables are filled in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Probes {
     /// The list.
     list: Node,

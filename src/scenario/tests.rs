@@ -66,6 +66,21 @@ fn a_file_that_says_little_has_the_defaults() {
 }
 
 #[test]
+fn a_key_with_nothing_behind_it_counts_as_absent() {
+    let empty = "facts:\nhistory:\nprobes:\neach_reply:\nexpect:\ncases:\nmatrix:\nvars:\n";
+    for persona in
+        ["persona:\n", "personas: [{name: default, system: , expect: }]\n", "persona: {name: , system_file: }\n"]
+    {
+        let with = script(&format!("{empty}{persona}turns: [{{user: Hello, expect: }}]\n"));
+        assert_eq!(
+            format!("{:?} {:?}", with.personas, with.facts),
+            format!("{:?} []", script(TURN).personas),
+            "{persona}"
+        );
+    }
+}
+
+#[test]
 fn short_forms_mean_what_long_forms_mean() {
     for (short, long) in [
         ("persona: Be kind.\n", "personas: [{name: default, system: Be kind.}]\n"),
@@ -323,6 +338,43 @@ fn all_scripts_of_a_scenario_have_as_many_live_turns_whatever_is_filled_in() {
         let text = format!("cases: [{{r: Yes}}, {{r: {nothing}}}]\nturns: [{{user: Hi, reply: '{{{{ r }}}}'}}]\n");
         assert!(!codes(&text).is_empty(), "{nothing}");
     }
+}
+
+#[test]
+fn a_script_is_the_same_when_the_tree_of_its_file_was_let_go() {
+    let files = [
+        ("guide.md", "You guide {{ who }}.\n"),
+        ("probes.jsonl", "{\"user\": \"Who is {{ who }}?\", \"expect\": [{\"recalls\": \"name\"}]}\n"),
+        ("small-talk.yaml", "- {user: Hm, reply: Ah}\n"),
+        ("shape.json", "{\"type\": \"object\"}"),
+    ];
+    let text = "
+        personas:
+          - {name: a, system_file: guide.md, expect: [{max_words: 9}]}
+          - {name: b, system: 'Be kind to {{ who }}'}
+        facts: {name: '{{ who }}', code: {canary: code}}
+        history: [{role: user, content: 'I am {{ who }}'}, {role: assistant, content: Noted}]
+        matrix: {who: [Ada, Bo]}
+        cases: [{id: x, town: Rome}, {id: y, town: Oslo}]
+        turns:
+          - {user: 'A ticket to {{ town }}, {{ code }}', capture: {ticket: '([0-9]+)'}, expect: [{json_schema: shape.json}]}
+          - filler: {count: 2, from: small-talk.yaml}
+          - {user: 'Is {{ ticket }} it?', expect: [{contains: '{{ ticket }}'}]}
+        probes: probes.jsonl
+        each_reply: [{not: {contains: '{{ town }}!'}}]
+        expect: [{eventually: {recalls: name}}]";
+    let scenario = scenario_with(text, &files);
+    let scripts = || {
+        let all = (0..4).map(|at| scenario.script(at / 2, at % 2).unwrap_or_else(|wrong| panic!("{wrong:#?}")));
+        all.map(|script| format!("{script:#?}")).collect::<Vec<_>>()
+    };
+    let open = || format!("{:?}", open::Open::of(&scenario).has_fact(0));
+    let tree = || tree::Tree::of(&scenario.source).unwrap();
+    let (held, before) = (tree(), (scripts(), open()));
+    // A file that is longer than all that is held.
+    scenario_with(&format!("# {}\n{TURN}", "x".repeat(1 << 20)), &[]);
+    assert!(!std::ptr::eq(held.get("turns").unwrap(), tree().get("turns").unwrap()), "it is made anew");
+    assert_eq!((scripts(), open()), before);
 }
 
 #[test]

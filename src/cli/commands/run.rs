@@ -35,7 +35,7 @@ use crate::journal::{Reader, Writer};
 use crate::model::Source;
 use crate::provider::Rates;
 use crate::report::lines;
-use crate::run::plan::{Overrides, Plan, PlanError, Planned};
+use crate::run::plan::{Overrides, Plan, PlanError};
 use crate::run::{Ended, Job, Models, Outlet, Sessions, Watcher, consume, dispatch, overflows};
 use crate::scenario::Scenario;
 use crate::snapshot;
@@ -422,8 +422,10 @@ fn plan_errors(plan: &Plan, models: &Models) -> Vec<Diagnostic> {
 
 /// Snapshots whose names differ by case alone overwrite one another on some file systems.
 pub fn name_clashes(plan: &Plan) -> Vec<Diagnostic> {
-    let firsts: Vec<Planned> = plan.conversations.iter().filter(|planned| planned.trial == 1).collect();
-    let clashes = snapshot::clashes(firsts.len(), |number| plan.key(&firsts[number]));
+    let places = plan.conversations.iter().enumerate().filter(|(_, planned)| planned.trial == 1);
+    let firsts: Vec<u32> = places.filter_map(|(place, _)| u32::try_from(place).ok()).collect();
+    let key = |number: usize| plan.key(&plan.conversations.at(firsts[number] as usize));
+    let clashes = snapshot::clashes(firsts.len(), key);
     let diagnostics = clashes.into_iter().map(|(first, second)| {
         Diagnostic::error(Code::NameClash, format!("`{first}` and `{second}` differ by upper and lower case alone"))
             .help("their snapshots would share a file on some systems: rename a persona, model or case")
