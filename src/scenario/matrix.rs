@@ -192,10 +192,13 @@ pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Cases {
     let (mut cases, mut seen) = (Cases::default(), HashSet::new());
     for (number, node) in (1..).zip(items) {
         let variables = variables(findings, node, "a case");
-        let name = case_name(&variables, number);
+        let at = entry(node, "id").unwrap_or(node);
+        let Some(name) = case_name(&variables, number) else {
+            findings.wrong_type(at, "id", ID);
+            continue;
+        };
         cases.add(&name, variables);
         if !seen.insert(name.clone()) {
-            let at = entry(node, "id").unwrap_or(node);
             findings.error(Code::DuplicateCase, at, format!("two cases are called `{name}`"), "again here");
         }
     }
@@ -209,7 +212,10 @@ pub fn inline_cases(findings: &mut Findings, items: &[Node]) -> Cases {
 pub fn file_cases(file: &Arc<SourceFile>) -> Result<Cases, Box<Diagnostic>> {
     let (mut cases, mut seen) = (Cases::default(), HashSet::new());
     let mut add = |variables: Variables, span| {
-        let name = case_name(&variables, cases.len() + 1);
+        let Some(name) = case_name(&variables, cases.len() + 1) else {
+            let message = format!("the `id` of a case must be {ID}");
+            return Err(Box::new(Diagnostic::error(Code::InvalidCases, message).at(file, span, "in this line")));
+        };
         if cases.len() == MAX_CASES {
             let message = format!("`{}` has more than {MAX_CASES} cases", file.path);
             return Err(Box::new(Diagnostic::error(Code::TooManyCases, message)));
@@ -234,11 +240,14 @@ pub fn file_cases(file: &Arc<SourceFile>) -> Result<Cases, Box<Diagnostic>> {
     Ok(cases.trimmed())
 }
 
-fn case_name(variables: &Variables, number: usize) -> String {
+/// What a case is called, by its `id`, else by its number; none where the `id` can be no name.
+fn case_name(variables: &Variables, number: usize) -> Option<String> {
     match variables.get("id") {
-        Some(Json::String(id)) if !id.is_empty() => id.clone(),
-        Some(Json::Number(id)) => id.to_string(),
-        _ => number.to_string(),
+        None | Some(Json::Null) => Some(number.to_string()),
+        Some(Json::String(id)) if id.is_empty() => Some(number.to_string()),
+        Some(Json::String(id)) => Some(id.clone()),
+        Some(Json::Number(id)) => Some(id.to_string()),
+        Some(Json::Bool(_) | Json::Array(_) | Json::Object(_)) => None,
     }
 }
 
@@ -313,6 +322,8 @@ fn csv_rows(
     Ok(())
 }
 
+/// What the `id` of a case must be.
+const ID: &str = "a text or a number";
 const JSON_CASES: &str = "a file of cases is CSV (`.csv`), or has one JSON object a line (`.jsonl`)";
 
 /// A cell of JSON; like [`variable`] a number that is written unlike others of its value as it was written.
