@@ -81,8 +81,10 @@ pub fn in_folder(folder: &Path) -> (Vec<PathBuf>, Vec<Diagnostic>) {
 }
 
 fn read_all_of(found: &[Found], mut diagnostics: Vec<Diagnostic>) -> Loaded {
-    let mut scenarios = Vec::new();
-    for (mut read, mut wrong) in read_side_by_side(found) {
+    let mut shares = read_side_by_side(found).into_iter();
+    let (mut scenarios, mut wrong) = shares.next().unwrap_or_default();
+    diagnostics.append(&mut wrong);
+    for (mut read, mut wrong) in shares {
         scenarios.reserve_exact(read.len());
         scenarios.append(&mut read);
         diagnostics.append(&mut wrong);

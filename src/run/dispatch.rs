@@ -40,7 +40,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Job {
     /// The conversations, and the scenarios that they point into.
     pub plan: Plan,
-    /// Places in the plan of the conversations that are played, in plan order.
+    /// Places in the plan of the conversations that are played, in plan order; given back once the order of play is made.
     pub places: Vec<usize>,
     /// Who answers.
     pub models: Models,

@@ -54,10 +54,11 @@ pub fn lint(plan: &Plan, extent: Extent, model_of: &dyn Fn(&str) -> LintedModel)
     let mut work = 0;
     let mut counts: HashMap<(Tokenizer, Box<str>), usize> = HashMap::new();
     for (_, conversations) in plan.conversations.by_scenario() {
-        let scenario = plan.scenario(&conversations[0]);
+        let Some(scenario) = conversations.clone().next().map(|first| plan.scenario(&first)) else { continue };
         if scenario.facts().is_empty() {
             continue;
         }
+        let conversations: Vec<Planned> = conversations.collect();
         let (mut of_scenario, mut is_whole) = (OfScenario::new(scenario), extent.is_whole);
         for variants in conversations.chunk_by(|one, next| one.script() == next.script()) {
             if work > extent.most {

@@ -101,6 +101,7 @@ impl Plan {
         for index in 0..plan.scenarios.len() {
             plan.add_scenario(index, overrides);
         }
+        plan.conversations.shrink();
         Ok(plan)
     }
 

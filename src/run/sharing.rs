@@ -58,7 +58,8 @@ impl Sharing {
             job.models.get(plan.model(planned)).is_some_and(is_shared)
         };
         for (places, scenario) in plan.conversations.by_scenario() {
-            if is_one_variant(&scenario) || is_recorded(job, scenario[0].scenario) {
+            let is_recorded = |first: Planned| is_recorded(job, first.scenario);
+            if is_one_variant(scenario.clone()) || scenario.clone().next().is_some_and(is_recorded) {
                 continue;
             }
             for (place, planned) in places.zip(scenario).filter(|(_, planned)| is_called(planned)) {
@@ -110,8 +111,9 @@ impl Sharing {
 }
 
 /// Whether the conversations of a scenario are cases and trials of one variant, or of several models.
-fn is_one_variant(scenario: &[Planned]) -> bool {
-    scenario.iter().all(|planned| planned.is_alike(&scenario[0]))
+fn is_one_variant(mut scenario: impl Iterator<Item = Planned> + Clone) -> bool {
+    let first = scenario.clone().next();
+    scenario.all(|planned| first.is_some_and(|first| planned.is_alike(&first)))
 }
 
 /// What is recorded is sent once already, whoever asks it.

@@ -14,20 +14,20 @@ use crate::scenario::Scenario;
 pub fn unseen(plan: &Plan, model_of: &dyn Fn(&str) -> LintedModel) -> Vec<Diagnostic> {
     let mut wrong = Vec::new();
     for (_, conversations) in plan.conversations.by_scenario() {
-        let is_bot = |planned: &&Planned| model_of(plan.model(planned)).keeps_history;
+        let is_bot = |planned: &Planned| model_of(plan.model(planned)).keeps_history;
         let mut bots: Vec<(&str, LintedModel)> = Vec::new();
         let mut windows = BTreeSet::new();
-        for planned in conversations.iter().filter(|planned| planned.trial == 1).filter(is_bot) {
-            let name = plan.model(planned);
+        for planned in conversations.clone().filter(|planned| planned.trial == 1).filter(is_bot) {
+            let name = plan.model(&planned);
             if bots.iter().all(|(known, _)| *known != name) {
                 bots.push((name, model_of(name)));
             }
-            if plan.window(planned) != Window::FULL {
-                windows.insert(plan.window(planned).to_string());
+            if plan.window(&planned) != Window::FULL {
+                windows.insert(plan.window(&planned).to_string());
             }
         }
-        let Some((first, _)) = bots.first().copied() else { continue };
-        let scenario = plan.scenario(&conversations[0]);
+        let (Some((first, _)), Some(of)) = (bots.first().copied(), conversations.clone().next()) else { continue };
+        let scenario = plan.scenario(&of);
         let mut found = Found { scenario, bots: &bots, wrong: Vec::new(), seen: BTreeSet::new() };
         for window in windows {
             let message = format!("the window `{window}` cannot hold: `{first}` keeps its history itself");
@@ -36,12 +36,12 @@ pub fn unseen(plan: &Plan, model_of: &dyn Fn(&str) -> LintedModel) -> Vec<Diagno
             found.push(message, place, help);
         }
         let mut scripts: Vec<(usize, usize)> = Vec::new();
-        for planned in conversations.iter().filter(is_bot) {
+        for planned in conversations.filter(is_bot) {
             if scripts.last() == Some(&planned.script()) {
                 continue;
             }
             scripts.push(planned.script());
-            if let Ok(script) = plan.script(planned) {
+            if let Ok(script) = plan.script(&planned) {
                 found.script(&script, first);
             }
             if scenario.has_one_script() {

@@ -14,7 +14,7 @@ use super::read_turns::{self, FillerFiles};
 use super::template::{Templates, has_templates, is_template};
 use super::tree::Tree;
 use super::yaml::{Node, Value};
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::Diagnostic;
 use crate::model::{CanaryKind, Persona, Script};
 
 /// A persona before its variables are filled in.
@@ -71,7 +71,7 @@ impl Body {
             && !self.probes(tree).is_some_and(|probes| probes.have_templates())
     }
 
-    /// Keeps the script that is the same for every case and cell, and lets go of what it is made of, which nobody looks at again.
+    /// Keeps the script that is the same for every case and cell, and lets go of what else it is made of, which nobody looks at again.
     pub(super) fn fix(&mut self, script: Arc<Script>) {
         self.fixed = Some(script);
         (self.personas, self.probes) = (Vec::new(), None);
@@ -96,24 +96,20 @@ impl Body {
         own.map(|list| Probes::inline(list.clone())).or_else(|| self.probes.clone())
     }
 
-    /// The script of one case and one cell, and how many bytes the filters of its templates were given.
+    /// The script of one case and one cell, made of the scenario's tree, and how many bytes the filters of its templates were given.
     pub(super) fn script(
         &self,
-        source: &Arc<SourceFile>,
-        case: impl FnOnce() -> Variables,
+        tree: &Tree,
+        case: Variables,
         cell: &Variables,
         own: &Variables,
-    ) -> Result<(Arc<Script>, usize), Vec<Diagnostic>> {
-        if let Some(script) = &self.fixed {
-            return Ok((Arc::clone(script), 0));
-        }
-        let tree = Tree::of(source).map_err(|diagnostic| vec![*diagnostic])?;
-        let mut findings = Findings::new(Arc::clone(source)).with_schemas(Arc::clone(&self.schemas));
-        let (script, given) = self.fill(&mut findings, &tree, case(), cell, own);
+    ) -> Result<(Script, usize), Vec<Diagnostic>> {
+        let mut findings = Findings::new(Arc::clone(tree.source())).with_schemas(Arc::clone(&self.schemas));
+        let (script, given) = self.fill(&mut findings, tree, case, cell, own);
         if !findings.is_empty() {
             return Err(findings.into_diagnostics());
         }
-        Ok((Arc::new(script), given))
+        Ok((script, given))
     }
 
     fn fill(

@@ -85,6 +85,9 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
     let Some(mut scenario) = scenario else { return (None, findings.into_diagnostics()) };
     make_scripts(&mut findings, &mut scenario, &tree);
     let is_right = findings.is_empty();
+    if is_right && !scenario.has_one_script() {
+        tree.hold();
+    }
     (is_right.then_some(scenario), findings.into_diagnostics())
 }
 
@@ -101,13 +104,13 @@ fn make_scripts(findings: &mut Findings, scenario: &mut Scenario, tree: &Tree) {
     let (mut work, mut given, mut wrong) = (0, 0, 0);
     for case in 0..scenario.cases.len() {
         for cell in 0..scenario.cells.len() {
-            match scenario.measured_script(case, cell, &scenario.any_canaries()) {
+            match scenario.script_of(tree, case, cell, &scenario.any_canaries()) {
                 Ok((script, more)) => {
                     (work, given) = (work + work_of(&script), given + more);
                     scenario.needs.add(&script);
                     scenario.live_turns = script.live_turns();
                     if is_fixed {
-                        scenario.body.fix(script);
+                        scenario.body.fix(script.into());
                         return;
                     }
                 }

@@ -43,6 +43,7 @@ pub use header::load;
 pub use matrix::{Cases, Variables};
 pub use needs::Needs;
 pub use read_files::ReadFile;
+use tree::Tree;
 
 /// Reads the files that a scenario names, relative to its own place.
 pub trait Files {
@@ -168,17 +169,22 @@ impl Scenario {
     /// # Errors
     /// What is wrong with it. A scenario that loaded without errors has none.
     pub fn script_with(&self, case: usize, cell: usize, own: &Variables) -> Result<Arc<Script>, Vec<Diagnostic>> {
-        self.measured_script(case, cell, own).map(|(script, _)| script)
+        if let Some(script) = &self.body.fixed {
+            return Ok(Arc::clone(script));
+        }
+        let tree = Tree::of(&self.source).map_err(|diagnostic| vec![*diagnostic])?;
+        self.script_of(&tree, case, cell, own).map(|(script, _)| Arc::new(script))
     }
 
-    /// The same, and how many bytes the filters of its templates were given.
-    fn measured_script(
+    /// The same, made of the file's tree, and how many bytes the filters of its templates were given.
+    fn script_of(
         &self,
+        tree: &Tree,
         case: usize,
         cell: usize,
         own: &Variables,
-    ) -> Result<(Arc<Script>, usize), Vec<Diagnostic>> {
-        self.body.script(&self.source, || self.cases.variables(case), &self.cells[cell], own)
+    ) -> Result<(Script, usize), Vec<Diagnostic>> {
+        self.body.script(tree, self.cases.variables(case), &self.cells[cell], own)
     }
 
     /// Canaries such as any conversation might have.

@@ -368,13 +368,19 @@ fn a_script_is_the_same_when_the_tree_of_its_file_was_let_go() {
         let all = (0..4).map(|at| scenario.script(at / 2, at % 2).unwrap_or_else(|wrong| panic!("{wrong:#?}")));
         all.map(|script| format!("{script:#?}")).collect::<Vec<_>>()
     };
-    let open = || format!("{:?}", open::Open::of(&scenario).has_fact(0));
+    let open = || {
+        let (open, script) = (open::Open::of(&scenario), scenario.script(0, 0).unwrap());
+        let last = &script.turns[3];
+        [open.has_user(last.position), open.has_check(last.checks[0].position)]
+    };
     let tree = || tree::Tree::of(&scenario.source).unwrap();
     let (held, before) = (tree(), (scripts(), open()));
-    // A file that is longer than all that is held.
-    scenario_with(&format!("# {}\n{TURN}", "x".repeat(1 << 20)), &[]);
+    // A file that is longer than all that is held, whose script is made anew too.
+    let long = format!("vars: {{x: 1}}\nturns:\n{}", "- {user: '{{ x }}'}\n".repeat(9000));
+    scenario_with(&long, &[]).script(0, 0).unwrap();
     assert!(!std::ptr::eq(held.get("turns").unwrap(), tree().get("turns").unwrap()), "it is made anew");
     assert_eq!((scripts(), open()), before);
+    assert_eq!(open(), [true, true], "what is captured is not known");
 }
 
 #[test]
@@ -386,6 +392,27 @@ fn cases_come_from_lists_and_lines_too_and_are_named_by_id_or_row() {
     let lines = scenario_with(text, &[("c.jsonl", lines)]);
     assert_eq!(lines.cases.names().collect::<Vec<_>>(), ["x", "2"]);
     assert_eq!(&*lines.script(0, 0).unwrap().turns[0].user, "A;B;");
+}
+
+#[test]
+fn a_case_is_called_by_a_text_or_a_number() {
+    for id in ["true", "[a]", "{a: 1}"] {
+        let (_, found) = load(
+            &source("a.yaml", &format!("cases: [{{id: {id}, who: Ada}}]\nturns: [{{user: '{{{{ who }}}}'}}]\n")),
+            "a",
+            &Memory::default(),
+        );
+        let said: Vec<&str> = found.iter().map(|found| found.message.as_str()).collect();
+        assert!(matches!(said[..], [one] if one.starts_with("`id` must be a text or a number")), "{id}: {said:?}");
+    }
+    let rows: HashMap<_, _> = [("cases.jsonl", "{\"id\": 7}\n{\"id\": null}\n{\"id\": false}\n")].into();
+    let (_, found) = load(&source("a.yaml", &format!("cases: cases.jsonl\n{TURN}")), "a", &Memory(rows));
+    assert_eq!(
+        found.iter().map(|found| found.message.as_str()).collect::<Vec<_>>(),
+        ["the `id` of a case must be a text or a number"]
+    );
+    let named = scenario(&format!("cases: [{{id: a}}, {{id: 1.50}}, {{id: ''}}, {{id: }}, {{who: Ada}}]\n{TURN}"));
+    assert_eq!(named.cases.names().collect::<Vec<_>>(), ["a", "1.50", "3", "4", "5"]);
 }
 
 #[test]
@@ -419,6 +446,12 @@ fn what_templates_give_counts_as_the_number_or_the_flag_that_it_looks_like() {
     let script = script(text);
     assert_eq!((script.turns.len(), script.each_reply[0].from), (3, 2));
     assert_eq!(script.turns[2].checks[0].kind, CheckKind::Asks(true));
+}
+
+#[test]
+fn of_a_key_that_is_there_twice_the_first_counts() {
+    let twice = "turns:\nturns:\n  - {user: A, capture: {t: '(.)'}}\n  - {user: 'B {{ t }}'}\n";
+    assert_eq!(codes(twice), [Code::DuplicateKey, Code::MissingKey]);
 }
 
 #[test]

@@ -1,7 +1,6 @@
-//! The tree of a scenario's file, and where in it stands what scripts are made of.
+//! The tree of a scenario's file, as far as scripts are made of it.
 //!
-//! A tree is several times its text, and there may be thousands of files: so it is held for those that were looked at last, and
-//! made anew of the text for the others.
+//! There may be thousands of files: so trees are held for those that were looked at last, and made anew of the text for the others.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,16 +11,18 @@ use crate::diagnostic::{Diagnostic, SourceFile};
 
 /// What scripts are made of. Cases, of which there may be a great many, are not: each becomes variables.
 const KEYS: [&str; 8] = ["persona", "personas", "facts", "history", "turns", "probes", "each_reply", "expect"];
-/// The trees of so many bytes of text are held, and that of one file in any case.
-const HELD_BYTES: usize = 256 << 10;
+/// Trees of so many bytes are held, and that of one file in any case.
+const HELD_BYTES: usize = 1 << 20;
 
-static HELD: Mutex<Held> = Mutex::new(Held(VecDeque::new()));
+static HELD: Mutex<Held> = Mutex::new(Held { trees: VecDeque::new(), bytes: 0 });
 
 /// What of a file scripts are made of. A copy shares it.
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
     source: Arc<SourceFile>,
     entries: Arc<[(Node, Node)]>,
+    /// What it takes, nearly.
+    bytes: usize,
 }
 
 impl Tree {
@@ -32,13 +33,10 @@ impl Tree {
     pub(super) fn read(source: &Arc<SourceFile>) -> Result<(Self, Node), Box<Diagnostic>> {
         let root = yaml::parse(source)?;
         let entries: &[_] = if let Value::Map(entries) = &root.value { entries } else { &[] };
-        let is_held = |(key, value): &&(Node, Node)| {
-            key.scalar_text().is_some_and(|key| KEYS.contains(&key)) && !matches!(value.value, Value::Null)
-        };
-        let entries = entries.iter().filter(is_held).cloned().collect();
-        let tree = Self { source: Arc::clone(source), entries };
-        held().add(tree.clone());
-        Ok((tree, root))
+        let is_needed = |key: &Node| key.scalar_text().is_some_and(|key| KEYS.contains(&key));
+        let entries: Arc<[_]> = entries.iter().filter(|(key, _)| is_needed(key)).cloned().collect();
+        let bytes = entries.iter().map(|(key, value)| size(key) + size(value)).sum();
+        Ok((Self { source: Arc::clone(source), entries, bytes }, root))
     }
 
     /// Of a file that was read before.
@@ -47,13 +45,31 @@ impl Tree {
     /// Why it is no tree: none, since it was one then.
     pub(super) fn of(source: &Arc<SourceFile>) -> Result<Self, Box<Diagnostic>> {
         let known = held().tree(source);
-        known.map_or_else(|| Self::read(source).map(|(tree, _)| tree), Ok)
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let (tree, _) = Self::read(source)?;
+        tree.clone().hold();
+        Ok(tree)
+    }
+
+    /// The file.
+    pub(super) const fn source(&self) -> &Arc<SourceFile> {
+        &self.source
+    }
+
+    /// Has it at hand for whoever looks at the file next.
+    pub(super) fn hold(self) {
+        let let_go = held().add(self);
+        // Others need not wait while they are taken apart.
+        drop(let_go);
     }
 
     /// The value of a key of the scenario, one of those that scripts are made of. A key without a value counts as absent.
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
         debug_assert!(KEYS.contains(&key), "`{key}` is not held");
-        self.entries.iter().find(|(name, _)| name.scalar_text() == Some(key)).map(|(_, value)| value)
+        let (_, value) = self.entries.iter().find(|(name, _)| name.scalar_text() == Some(key))?;
+        Some(value).filter(|value| !matches!(value.value, Value::Null))
     }
 
     /// The persona at an index: a map, or its system prompt alone.
@@ -69,24 +85,45 @@ fn held() -> MutexGuard<'static, Held> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a node takes, nearly: itself, and its text with two counts.
+fn size(node: &Node) -> usize {
+    let inner = match &node.value {
+        Value::Null => 0,
+        Value::Scalar(_, text) => 16 + text.len(),
+        Value::List(items) => items.iter().map(size).sum(),
+        Value::Map(entries) => entries.iter().map(|(key, value)| size(key) + size(value)).sum(),
+    };
+    size_of::<Node>() + inner
+}
+
 /// What was looked at last, the newest at the end.
-struct Held(VecDeque<Tree>);
+struct Held {
+    trees: VecDeque<Tree>,
+    bytes: usize,
+}
 
 impl Held {
     /// The tree of a file, which is the newest then.
     fn tree(&mut self, source: &Arc<SourceFile>) -> Option<Tree> {
-        let at = self.0.iter().rposition(|tree| Arc::ptr_eq(&tree.source, source))?;
-        let tree = self.0.remove(at)?;
-        self.0.push_back(tree.clone());
+        let at = self.trees.iter().rposition(|tree| Arc::ptr_eq(&tree.source, source))?;
+        let tree = self.trees.remove(at)?;
+        self.trees.push_back(tree.clone());
         Some(tree)
     }
 
-    fn add(&mut self, tree: Tree) {
-        self.0.push_back(tree);
-        let mut bytes: usize = self.0.iter().map(|tree| tree.source.text.len()).sum();
-        while bytes > HELD_BYTES && self.0.len() > 1 {
-            bytes -= self.0.pop_front().map_or(0, |tree| tree.source.text.len());
+    /// Adds a tree, and gives those that are let go for it.
+    fn add(&mut self, tree: Tree) -> Vec<Tree> {
+        if self.tree(&tree.source).is_some() {
+            // Another thread read the file meanwhile.
+            return vec![tree];
         }
+        self.bytes += tree.bytes;
+        self.trees.push_back(tree);
+        let mut let_go = Vec::new();
+        while self.bytes > HELD_BYTES && self.trees.len() > 1 {
+            let_go.extend(self.trees.pop_front().inspect(|oldest| self.bytes -= oldest.bytes));
+        }
+        let_go
     }
 }
 
@@ -95,25 +132,38 @@ mod tests {
     use super::*;
 
     fn tree(bytes: usize) -> Tree {
-        let source = SourceFile { path: "a.yaml".into(), text: "#".repeat(bytes) };
-        Tree { source: Arc::new(source), entries: Arc::new([]) }
+        let source = SourceFile { path: "a.yaml".into(), text: String::new() };
+        Tree { source: Arc::new(source), entries: Arc::new([]), bytes }
     }
 
     #[test]
     fn those_that_were_looked_at_last_are_held() {
-        let mut held = Held(VecDeque::new());
+        let mut held = Held { trees: VecDeque::new(), bytes: 0 };
         let trees: Vec<Tree> = (0..4).map(|_| tree(HELD_BYTES / 4)).collect();
         for tree in &trees {
-            held.add(tree.clone());
+            assert_eq!(held.add(tree.clone()).len(), 0, "all of them fit");
         }
-        let mut has = |at: usize| held.tree(&trees[at].source).is_some();
-        assert!((0..4).rev().all(&mut has), "all of them fit");
+        assert!((0..4).rev().all(|at| held.tree(&trees[at].source).is_some()));
+        assert_eq!(held.add(trees[2].clone()).len(), 1, "none is there twice");
         held.add(tree(1));
         let is_held: Vec<bool> = trees.iter().map(|tree| held.tree(&tree.source).is_some()).collect();
         assert_eq!(is_held, [true, true, true, false], "the last was looked at first");
         let large = tree(HELD_BYTES * 2);
-        held.add(large.clone());
+        assert_eq!(held.add(large.clone()).len(), 4);
         assert!(held.tree(&large.source).is_some(), "one is held, however large it is");
-        assert_eq!(held.0.len(), 1);
+        held.add(tree(3));
+        assert_eq!((held.trees.len(), held.bytes), (1, 3));
+    }
+
+    #[test]
+    fn what_aliases_unfold_to_counts_and_what_no_script_is_made_of_does_not() {
+        let bytes = |text: String| {
+            let (tree, _) = Tree::read(&Arc::new(SourceFile { path: "a.yaml".into(), text })).unwrap();
+            tree.bytes
+        };
+        let small = bytes("turns: [{user: Hello}]\n".to_owned());
+        assert_eq!(bytes(format!("cases: [{}]\nturns: [{{user: Hello}}]\n", "{id: a}, ".repeat(99))), small);
+        let anchored = bytes(format!("facts: &a [{}]\nturns: [*a, *a, *a]\n", "b, ".repeat(99)));
+        assert!(anchored > 4 * 99 * size_of::<Node>(), "{anchored}");
     }
 }

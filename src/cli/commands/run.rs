@@ -423,8 +423,8 @@ fn plan_errors(plan: &Plan, models: &Models) -> Vec<Diagnostic> {
 /// Snapshots whose names differ by case alone overwrite one another on some file systems.
 pub fn name_clashes(plan: &Plan) -> Vec<Diagnostic> {
     let places = plan.conversations.iter().enumerate().filter(|(_, planned)| planned.trial == 1);
-    let firsts: Vec<u32> = places.filter_map(|(place, _)| u32::try_from(place).ok()).collect();
-    let key = |number: usize| plan.key(&plan.conversations.at(firsts[number] as usize));
+    let firsts: Vec<usize> = places.map(|(place, _)| place).collect();
+    let key = |number: usize| plan.key(&plan.conversations.at(firsts[number]));
     let clashes = snapshot::clashes(firsts.len(), key);
     let diagnostics = clashes.into_iter().map(|(first, second)| {
         Diagnostic::error(Code::NameClash, format!("`{first}` and `{second}` differ by upper and lower case alone"))

@@ -8,15 +8,15 @@ pub struct Planned {
     /// Index of its scenario.
     pub scenario: u32,
     /// Index of its case.
-    pub(in crate::run) case: u32,
+    pub(super) case: u32,
     /// Index of its cell of the matrix.
-    pub(in crate::run) cell: u32,
+    pub(super) cell: u32,
     /// Index of its persona.
     pub persona: u32,
     /// Index of its model among those of the plan.
-    pub(in crate::run) model: u32,
+    pub(super) model: u32,
     /// Index of its window among those of the plan.
-    pub(in crate::run) window: u32,
+    pub(super) window: u32,
     /// The repetition, from 1.
     pub trial: u32,
 }
@@ -47,7 +47,7 @@ impl Planned {
 pub(super) struct Factors {
     pub(super) scenario: u32,
     /// How many cases there are.
-    pub(in crate::run) cases: u32,
+    pub(super) cases: u32,
     /// How many cells the matrix has.
     pub(super) cells: u32,
     pub(super) personas: Box<[u32]>,
@@ -82,8 +82,8 @@ impl Factors {
 /// The conversations of one scenario.
 #[derive(Debug)]
 struct Share {
-    /// The place behind the last of them.
-    end: u32,
+    /// Their places.
+    places: Range<u32>,
     factors: Factors,
     /// The numbers of the variants that are left; none where all of them are.
     left: Option<Box<[u32]>>,
@@ -98,12 +98,8 @@ impl Share {
         self.variants() * self.factors.trials
     }
 
-    fn places(&self) -> Range<u32> {
-        self.end - self.len()..self.end
-    }
-
     fn at(&self, place: u32) -> Planned {
-        let number = place - self.places().start;
+        let number = place - self.places.start;
         let (variant, trial) = (number / self.factors.trials, number % self.factors.trials + 1);
         let variant = self.left.as_ref().map_or(variant, |left| left[variant as usize]);
         Planned { trial, ..self.factors.variant(variant) }
@@ -111,9 +107,11 @@ impl Share {
 
     /// Leaves out variants, told by their first trials.
     fn retain(&mut self, is_kept: impl Fn(&Planned) -> bool) {
-        let numbers = self.left.as_deref().map_or_else(|| (0..self.factors.variants()).collect(), <[u32]>::to_vec);
-        let left = numbers.into_iter().filter(|number| is_kept(&self.factors.variant(*number)));
-        self.left = Some(left.collect());
+        let is_left = |number: &u32| is_kept(&self.factors.variant(*number));
+        self.left = Some(match &self.left {
+            None => (0..self.factors.variants()).filter(is_left).collect(),
+            Some(left) => left.iter().copied().filter(is_left).collect(),
+        });
     }
 }
 
@@ -129,7 +127,7 @@ impl Conversations {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shares.last().map_or(0, |share| share.end as usize)
+        self.shares.last().map_or(0, |share| share.places.end as usize)
     }
 
     /// Whether there is none.
@@ -151,42 +149,49 @@ impl Conversations {
     #[must_use]
     pub fn at(&self, place: usize) -> Planned {
         let place = whole(place);
-        self.shares[self.shares.partition_point(|share| share.end <= place)].at(place)
+        self.shares[self.shares.partition_point(|share| share.places.end <= place)].at(place)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = Planned> + Clone {
-        self.shares.iter().flat_map(|share| share.places().map(|place| share.at(place)))
+        self.shares.iter().flat_map(|share| share.places.clone().map(|place| share.at(place)))
     }
 
     /// All of them with their places, those of one scenario together.
-    pub fn by_scenario(&self) -> impl Iterator<Item = (Range<usize>, Vec<Planned>)> {
+    pub fn by_scenario(&self) -> impl Iterator<Item = (Range<usize>, impl Iterator<Item = Planned> + Clone)> {
         self.shares.iter().map(|share| {
-            let places = share.places();
-            (places.start as usize..places.end as usize, places.map(|place| share.at(place)).collect())
+            let places = share.places.start as usize..share.places.end as usize;
+            (places, share.places.clone().map(|place| share.at(place)))
         })
     }
 
     /// Adds those of a scenario whose variants, told by their first trials, are wanted.
     pub(super) fn add(&mut self, factors: Factors, is_wanted: Option<&dyn Fn(&Planned) -> bool>) {
-        let mut share = Share { end: 0, factors, left: None };
+        let mut share = Share { places: 0..0, factors, left: None };
         if let Some(is_wanted) = is_wanted {
             share.retain(is_wanted);
         }
-        share.end = whole(self.len()) + share.len();
-        if share.len() > 0 {
-            self.shares.push(share);
-        }
+        self.push(share);
     }
 
     /// Leaves out variants with all their trials, told by the first of them.
     pub(super) fn retain(&mut self, is_kept: impl Fn(&Planned) -> bool) {
         for mut share in std::mem::take(&mut self.shares) {
             share.retain(&is_kept);
-            share.end = whole(self.len()) + share.len();
-            if share.len() > 0 {
-                self.shares.push(share);
-            }
+            self.push(share);
+        }
+    }
+
+    /// Gives back the room that was taken in advance.
+    pub(super) fn shrink(&mut self) {
+        self.shares.shrink_to_fit();
+    }
+
+    /// Puts a share behind the others, unless there is nothing in it.
+    fn push(&mut self, share: Share) {
+        let (start, len) = (whole(self.len()), share.len());
+        if len > 0 {
+            self.shares.push(Share { places: start..start + len, ..share });
         }
     }
 }
@@ -248,6 +253,7 @@ mod tests {
             prop_assert_eq!(conversations.get(looped.len()), None);
             let (mut places, mut again) = (0..0, Vec::new());
             for (own, planned) in conversations.by_scenario() {
+                let planned: Vec<Planned> = planned.collect();
                 prop_assert_eq!((own.start, own.len()), (places.end, planned.len()));
                 prop_assert!(planned.iter().all(|other| other.scenario == planned[0].scenario));
                 again.extend(planned);
