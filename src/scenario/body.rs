@@ -37,7 +37,7 @@ pub(super) struct PersonaPart {
     pub text: Option<String>,
 }
 
-/// What is left to be filled in for a case and a cell, but for the scenario's own tree.
+/// What is left to be filled in for a case and a cell, beside the scenario's own tree.
 #[derive(Debug)]
 pub struct Body {
     pub(super) vars: Variables,
@@ -51,6 +51,8 @@ pub struct Body {
     pub(super) fillers: FillerFiles,
     /// The schemas of files.
     pub(super) schemas: Arc<Schemas>,
+    /// The tree, where it is large.
+    pub(super) tree: Option<Tree>,
     /// The script, where it is the same for every case and cell; made when the file is loaded.
     pub(super) fixed: Option<Arc<Script>>,
 }

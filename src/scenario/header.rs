@@ -85,8 +85,11 @@ pub fn load(source: &Arc<SourceFile>, stem: &str, files: &dyn Files) -> (Option<
     let Some(mut scenario) = scenario else { return (None, findings.into_diagnostics()) };
     make_scripts(&mut findings, &mut scenario, &tree);
     let is_right = findings.is_empty();
-    if is_right && !scenario.has_one_script() {
-        tree.hold();
+    match tree {
+        // Nobody looks at it again.
+        _ if !is_right || scenario.has_one_script() => {}
+        tree if tree.is_large() => scenario.body.tree = Some(tree),
+        tree => tree.hold(),
     }
     (is_right.then_some(scenario), findings.into_diagnostics())
 }
@@ -194,7 +197,7 @@ impl Reader<'_> {
             cases,
             cells,
             allowed,
-            facts: self.facts(),
+            facts: fields.get("facts").map_or_else(Vec::new, read_fact::declared),
             body: Body {
                 vars,
                 canaries,
@@ -203,6 +206,7 @@ impl Reader<'_> {
                 fillers: turns.map_or_else(FillerFiles::new, |turns| self.filler_files(findings, turns)),
                 schemas: self.schemas(findings, probes.as_ref()).into(),
                 probes: probes.filter(|probes| probes.place().is_some()),
+                tree: None,
                 fixed: None,
             },
             needs: Needs::default(),
@@ -245,13 +249,6 @@ impl Reader<'_> {
             findings.error_help(Code::InvalidName, at, message, "", "give it another `name:`");
         }
         name
-    }
-
-    /// The names of the facts, and where they stand. What is wrong with them is found where they are read.
-    fn facts(&self) -> Vec<(String, Range<usize>)> {
-        let Some(Value::Map(entries)) = self.fields.get("facts").map(|node| &node.value) else { return Vec::new() };
-        let named = |key: &Node| Some((key.scalar_text()?.to_owned(), key.span.clone()));
-        entries.iter().filter_map(|(key, _)| named(key)).collect()
     }
 
     fn models(&self, findings: &mut Findings) -> Vec<String> {

@@ -172,8 +172,15 @@ impl Scenario {
         if let Some(script) = &self.body.fixed {
             return Ok(Arc::clone(script));
         }
-        let tree = Tree::of(&self.source).map_err(|diagnostic| vec![*diagnostic])?;
-        self.script_of(&tree, case, cell, own).map(|(script, _)| Arc::new(script))
+        self.script_of(&self.tree()?, case, cell, own).map(|(script, _)| Arc::new(script))
+    }
+
+    /// The tree that scripts are made of.
+    fn tree(&self) -> Result<Tree, Vec<Diagnostic>> {
+        match &self.body.tree {
+            Some(tree) => Ok(tree.clone()),
+            None => Tree::of(&self.source).map_err(|diagnostic| vec![*diagnostic]),
+        }
     }
 
     /// The same, made of the file's tree, and how many bytes the filters of its templates were given.

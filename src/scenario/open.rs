@@ -8,7 +8,6 @@ use super::Scenario;
 use super::decode::one_or_many;
 use super::header::entry;
 use super::template::names_in;
-use super::tree::Tree;
 use super::yaml::{Node, Value};
 use crate::model::Position;
 
@@ -33,7 +32,7 @@ impl Open {
         if body.captures.is_empty() {
             return open;
         }
-        let Ok(tree) = Tree::of(&scenario.source) else {
+        let Ok(tree) = scenario.tree() else {
             // It was one when the file was loaded.
             return open;
         };

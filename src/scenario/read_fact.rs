@@ -2,6 +2,8 @@
 //!
 //! A fact may be a canary, whose value is no text of the file: it is told once which facts are, and their values come in.
 
+use std::ops::Range;
+
 use super::decode::Findings;
 use super::header::entry;
 use super::matrix::{Variables, is_variable_name};
@@ -14,6 +16,12 @@ const KEYS: &[&str] = &["value", "aliases", "match", "regex", "asks", "outdated"
 
 /// How many texts the facts of a scenario may have in all. Each is looked for in every message that is sent.
 const MOST_TEXTS: usize = 1000;
+
+/// The names of the facts, in the order of the file, and where they stand. What is wrong with them is found where they are read.
+pub fn declared(node: &Node) -> Vec<(String, Range<usize>)> {
+    let Value::Map(entries) = &node.value else { return Vec::new() };
+    entries.iter().filter_map(|(key, _)| Some((key.scalar_text()?.to_owned(), key.span.clone()))).collect()
+}
 
 /// Reads which facts are canaries, and of which kind. Whatever else is wrong is found where the facts are read.
 pub fn canaries(findings: &mut Findings, node: &Node) -> Vec<(String, CanaryKind)> {

@@ -66,6 +66,14 @@ fn a_file_that_says_little_has_the_defaults() {
 }
 
 #[test]
+fn a_large_tree_is_held_by_its_scenario() {
+    let large = scenario(&format!("vars: {{x: 1}}\nturns:\n{}", "- {user: '{{ x }}'}\n".repeat(2000)));
+    let turns = || std::ptr::from_ref(large.tree().unwrap().get("turns").unwrap());
+    assert!(large.body.tree.is_some());
+    assert_eq!(turns(), turns());
+}
+
+#[test]
 fn a_key_with_nothing_behind_it_counts_as_absent() {
     let empty = "facts:\nhistory:\nprobes:\neach_reply:\nexpect:\ncases:\nmatrix:\nvars:\n";
     for persona in
@@ -373,11 +381,12 @@ fn a_script_is_the_same_when_the_tree_of_its_file_was_let_go() {
         let last = &script.turns[3];
         [open.has_user(last.position), open.has_check(last.checks[0].position)]
     };
-    let tree = || tree::Tree::of(&scenario.source).unwrap();
+    let tree = || scenario.tree().unwrap();
     let (held, before) = (tree(), (scripts(), open()));
-    // A file that is longer than all that is held, whose script is made anew too.
-    let long = format!("vars: {{x: 1}}\nturns:\n{}", "- {user: '{{ x }}'}\n".repeat(9000));
-    scenario_with(&long, &[]).script(0, 0).unwrap();
+    // More of them than are held.
+    for number in 0..200 {
+        scenario_with(&format!("vars: {{x: {number}}}\nturns:\n{}", "- {user: '{{ x }}'}\n".repeat(120)), &[]);
+    }
     assert!(!std::ptr::eq(held.get("turns").unwrap(), tree().get("turns").unwrap()), "it is made anew");
     assert_eq!((scripts(), open()), before);
     assert_eq!(open(), [true, true], "what is captured is not known");

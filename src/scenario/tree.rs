@@ -1,6 +1,7 @@
 //! The tree of a scenario's file, as far as scripts are made of it.
 //!
-//! There may be thousands of files: so trees are held for those that were looked at last, and made anew of the text for the others.
+//! There may be thousands of files, nearly all of them small: so the trees of those that were looked at last are held, and made anew
+//! of the text for the others. A large one, which would take long to read, is held by its scenario.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,8 +12,10 @@ use crate::diagnostic::{Diagnostic, SourceFile};
 
 /// What scripts are made of. Cases, of which there may be a great many, are not: each becomes variables.
 const KEYS: [&str; 8] = ["persona", "personas", "facts", "history", "turns", "probes", "each_reply", "expect"];
-/// Trees of so many bytes are held, and that of one file in any case.
+/// Small trees of so many bytes are held.
 const HELD_BYTES: usize = 1 << 20;
+/// A tree or a text of more bytes is large. It must be well below what is held.
+const LARGE: usize = 32 << 10;
 
 static HELD: Mutex<Held> = Mutex::new(Held { trees: VecDeque::new(), bytes: 0 });
 
@@ -51,6 +54,11 @@ impl Tree {
         let (tree, _) = Self::read(source)?;
         tree.clone().hold();
         Ok(tree)
+    }
+
+    /// Whether it would take long to make it anew.
+    pub(super) fn is_large(&self) -> bool {
+        self.bytes.max(self.source.text.len()) > LARGE
     }
 
     /// The file.
@@ -120,7 +128,7 @@ impl Held {
         self.bytes += tree.bytes;
         self.trees.push_back(tree);
         let mut let_go = Vec::new();
-        while self.bytes > HELD_BYTES && self.trees.len() > 1 {
+        while self.bytes > HELD_BYTES {
             let_go.extend(self.trees.pop_front().inspect(|oldest| self.bytes -= oldest.bytes));
         }
         let_go
@@ -148,11 +156,8 @@ mod tests {
         held.add(tree(1));
         let is_held: Vec<bool> = trees.iter().map(|tree| held.tree(&tree.source).is_some()).collect();
         assert_eq!(is_held, [true, true, true, false], "the last was looked at first");
-        let large = tree(HELD_BYTES * 2);
-        assert_eq!(held.add(large.clone()).len(), 4);
-        assert!(held.tree(&large.source).is_some(), "one is held, however large it is");
-        held.add(tree(3));
-        assert_eq!((held.trees.len(), held.bytes), (1, 3));
+        assert_eq!(held.add(tree(HELD_BYTES)).len(), 4);
+        assert_eq!((held.trees.len(), held.bytes), (1, HELD_BYTES));
     }
 
     #[test]
