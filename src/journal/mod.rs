@@ -5,6 +5,7 @@
 //! of the process loses none of it; and a [`Reader`] holds places of lines in memory, never the conversations.
 
 mod blocks;
+mod index;
 mod merge;
 mod reader;
 mod senders;
@@ -16,9 +17,10 @@ use std::path::PathBuf;
 use crate::event::Lost;
 use crate::model::ConversationKey;
 
+pub use index::MOST_CONVERSATIONS;
 use merge::named;
 pub use merge::{Merge, NamedRun, Problem};
-pub use reader::{MOST_CONVERSATIONS, Reader, Records};
+pub use reader::Reader;
 pub use writer::Writer;
 
 /// How the names of files and folders begin that are not whole yet.

@@ -1,7 +1,7 @@
 //! Reads a journal back, conversation by conversation in plan order.
 //!
-//! [`Reader::open`] passes over the file once and notes where each line stands and which conversation it belongs to:
-//! 8 bytes an event. [`Reader::records`] then reads one conversation at a time, so that memory does not grow with
+//! [`Reader::open`] passes over the file once and notes where each line stands and which conversation it belongs to.
+//! [`Reader::records`] then reads one conversation at a time, so that memory does not grow with
 //! what the conversations say, however they were interleaved when they were written.
 //!
 //! A last line without its line feed, or that is no JSON, was torn by a crash: it was never acknowledged, is passed
@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use super::JournalError;
 use super::blocks::Blocks;
+use super::index::{Index, Line, MOST_BYTES, MOST_CONVERSATIONS};
 use super::senders::Senders;
 use crate::disk;
 use crate::event::{Begin, Event, FORMAT, Lost, Manifest, Record, SnapshotNote};
@@ -38,40 +39,13 @@ struct Head<'a> {
     max_cost_usd: Option<f64>,
 }
 
-/// Where the line of an event stands, in as few bytes as will do: there is one for each event of a run. The place in the plan is in
-/// the upper bits, so that lines are ordered by conversation, and within one as written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Line(u64);
-
-const OFFSET_BITS: u32 = 38;
-/// The most bytes that a journal may have for all of it to be read: 256 GiB.
-pub(super) const MOST_BYTES: u64 = 1 << OFFSET_BITS;
-/// The most conversations that a plan may have for its journal to be read.
-pub const MOST_CONVERSATIONS: usize = 1 << (u64::BITS - OFFSET_BITS);
-
-impl Line {
-    /// Of a place below [`MOST_CONVERSATIONS`] and an offset below [`MOST_BYTES`].
-    const fn new(plan: u32, offset: u64) -> Self {
-        Self((plan as u64) << OFFSET_BITS | offset)
-    }
-
-    const fn plan(self) -> u32 {
-        (self.0 >> OFFSET_BITS) as u32
-    }
-
-    const fn offset(self) -> u64 {
-        self.0 & ((1 << OFFSET_BITS) - 1)
-    }
-}
-
 /// A journal that was written, whole or torn.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
     blocks: Mutex<Blocks>,
     manifest: Manifest,
-    /// By conversation in plan order; within one, as written.
-    lines: Vec<Line>,
+    index: Index,
     parts: Parts,
     whole_length: u64,
     is_torn: bool,
@@ -104,13 +78,11 @@ impl Reader {
         let mut pass = Pass::new(&path, disk::open(&path).map_err(not_read)?);
         let manifest = pass.manifest()?;
         while pass.line()? {}
-        let Pass { source, mut lines, parts, is_torn, offset: whole_length, .. } = pass;
-        lines.sort_unstable();
-        lines.shrink_to_fit();
+        let Pass { source, index, parts, is_torn, offset: whole_length, .. } = pass;
         Ok(Self {
             blocks: Mutex::new(Blocks::new(source.into_inner())),
             manifest,
-            lines,
+            index: index.sorted(),
             parts,
             whole_length,
             is_torn,
@@ -185,24 +157,29 @@ impl Reader {
     /// # Errors
     /// When it cannot be read, or a line of it is damaged.
     pub fn record_of(&self, plan: u32) -> Result<Option<Record>, JournalError> {
-        let lines = self.lines_at(plan);
+        let lines = self.index.of(plan);
         if lines.is_empty() { Ok(None) } else { self.record(lines).map(Some) }
     }
 
     /// The conversations that were begun, in plan order, each read from the file when it is asked for. Of those that share a
     /// call, the first has made it.
-    pub fn records(&self) -> Records<'_> {
-        Records { reader: self, rest: &self.lines, senders: Senders::default() }
+    pub fn records(&self) -> impl Iterator<Item = Result<Record, JournalError>> + '_ {
+        let mut senders = Senders::default();
+        self.index.conversations().map(move |lines| {
+            let mut record = self.record(lines)?;
+            senders.settle(&mut record, |plan| self.record_of(plan))?;
+            Ok(record)
+        })
     }
 
     /// The places in the plan of the conversations that were begun, in plan order.
     pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
-        self.lines.chunk_by(|line, next| line.plan() == next.plan()).map(|lines| lines[0].plan())
+        self.index.conversations().map(|lines| lines[0].plan())
     }
 
     /// How the conversations began, in plan order, each read from the file when it is asked for.
     pub fn begins(&self) -> impl Iterator<Item = Result<Begin, JournalError>> + '_ {
-        let firsts = self.lines.chunk_by(|line, next| line.plan() == next.plan()).map(|lines| lines[0]);
+        let firsts = self.index.conversations().map(|lines| lines[0]);
         firsts.map(|line| match self.event(line.offset())? {
             Event::Begin(begin) => Ok(*begin),
             _ => Err(self.damaged(line.offset(), "its conversation has not begun")),
@@ -218,16 +195,10 @@ impl Reader {
         let not_read = |source| JournalError::NotRead { path: self.path.clone(), source };
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = Vec::new();
-        for line in self.lines_at(plan) {
+        for line in self.index.of(plan) {
             bytes.extend_from_slice(&blocks.line(line.offset()).map_err(not_read)?);
         }
         Ok(bytes)
-    }
-
-    fn lines_at(&self, plan: u32) -> &[Line] {
-        let from = self.lines.partition_point(|line| line.plan() < plan);
-        let to = self.lines.partition_point(|line| line.plan() <= plan);
-        &self.lines[from..to]
     }
 
     fn record(&self, lines: &[Line]) -> Result<Record, JournalError> {
@@ -293,29 +264,6 @@ impl Reader {
     }
 }
 
-/// The conversations of a journal, one at a time; made by [`Reader::records`].
-#[derive(Debug)]
-pub struct Records<'a> {
-    reader: &'a Reader,
-    rest: &'a [Line],
-    senders: Senders,
-}
-
-impl Iterator for Records<'_> {
-    type Item = Result<Record, JournalError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let plan = self.rest.first()?.plan();
-        let (lines, rest) = self.rest.split_at(self.rest.partition_point(|line| line.plan() == plan));
-        self.rest = rest;
-        let record = self.reader.record(lines).and_then(|mut record| {
-            self.senders.settle(&mut record, |plan| self.reader.record_of(plan))?;
-            Ok(record)
-        });
-        Some(record)
-    }
-}
-
 /// The place in the plan that stands at the beginning of a line, as nearly all lines are written. Whether all of the line is
 /// right is found out when it is read; of a last line, which may be torn, at once.
 fn quick_plan(line: &[u8]) -> Option<u32> {
@@ -327,11 +275,6 @@ fn quick_plan(line: &[u8]) -> Option<u32> {
     is_whole.then(|| rest[..digits].iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')))
 }
 
-/// About how many bytes a line has, and the most of them for which room is made before they are read: a file may be of nothing but
-/// its length.
-const BYTES_A_LINE: u64 = 256;
-const MOST_AT_ONCE: usize = 1 << 20;
-
 /// The one pass that makes the index.
 struct Pass<'a> {
     path: &'a Path,
@@ -339,20 +282,17 @@ struct Pass<'a> {
     text: Vec<u8>,
     number: u64,
     offset: u64,
-    lines: Vec<Line>,
+    index: Index,
     parts: Parts,
     is_torn: bool,
 }
 
 impl<'a> Pass<'a> {
     fn new(path: &'a Path, file: File) -> Self {
-        // An index that grows is there twice while it does. A length that cannot be told, or is of another kind of journal, costs that.
-        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        let lines =
-            Vec::with_capacity(usize::try_from(bytes / BYTES_A_LINE).map_or(0, |lines| lines.min(MOST_AT_ONCE)));
         let source = BufReader::with_capacity(READ_AHEAD, file);
         let parts = Parts { begun: 1, stopped: 0, wall_ms: 0, concurrency: None, max_cost_usd: None, snapshots: None };
-        Self { path, source, text: Vec::new(), number: 0, offset: 0, lines, parts, is_torn: false }
+        let index = Index::default();
+        Self { path, source, text: Vec::new(), number: 0, offset: 0, index, parts, is_torn: false }
     }
 
     /// Takes the next line into `text`; `false` at the end of the file or before a last line without line feed.
@@ -437,7 +377,7 @@ impl<'a> Pass<'a> {
         if self.offset >= MOST_BYTES {
             return Err(JournalError::TooLarge { path: self.path.to_owned() });
         }
-        self.lines.push(Line::new(plan, self.offset));
+        self.index.add(plan, self.offset);
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tempfile::TempPath;
 
-use super::reader::MOST_BYTES;
+use super::index::MOST_BYTES;
 use super::{DRAFT, JournalError, Reader};
 use crate::event::Event;
 

@@ -268,18 +268,6 @@ fn a_place_that_no_plan_has_is_damage() {
     insta::assert_snapshot!(Sandbox::with(&lines(&[run(1), begin(last + 1)])).error(), @"line 2 of the journal `JOURNAL` is damaged: no plan has a conversation 67108864");
 }
 
-proptest! {
-    #[test]
-    fn a_line_of_the_index_has_its_place_and_its_offset(lines in prop::collection::vec((0..1_u32 << 26, 0..1_u64 << 38), 1..9)) {
-        let of = |(plan, offset): &(u32, u64)| Line::new(*plan, *offset);
-        let mut index: Vec<Line> = lines.iter().map(of).collect();
-        index.sort_unstable();
-        let mut lines = lines.clone();
-        lines.sort_unstable();
-        prop_assert!(index.iter().map(|line| (line.plan(), line.offset())).eq(lines));
-    }
-}
-
 #[test]
 fn checks_stand_in_the_order_of_their_index() {
     let check = |index: u32| {
