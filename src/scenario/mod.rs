@@ -183,7 +183,7 @@ impl Scenario {
         }
     }
 
-    /// The same, made of the file's tree, and how many bytes the filters of its templates were given.
+    /// The script of a case and a cell, made of the file's tree, and how many bytes the filters of its templates were given.
     fn script_of(
         &self,
         tree: &Tree,
