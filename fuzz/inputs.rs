@@ -131,7 +131,7 @@ fn planned(text: &str) {
     assert_eq!(keys.len(), plan.conversations.len(), "each conversation has a name of its own");
     let model =
         |_: &str| LintedModel { tokenizer: Tokenizer::default(), is_language_model: true, keeps_history: false };
-    let linted = lint(&plan, Extent { is_whole: true, most: 20_000 }, &model);
+    let linted = lint(&plan, Extent { is_whole: true, cases: usize::MAX, most: 20_000 }, &model);
     well_said(&linted.diagnostics);
 }
 

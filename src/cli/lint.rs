@@ -18,11 +18,13 @@ const SHOWN_BEFORE_RUN: usize = 10;
 const MOST: usize = 2_000_000;
 /// So many before a run, which is not to be kept waiting.
 const MOST_BEFORE_RUN: usize = 100_000;
+/// Of so many cases of a scenario: what is said of them is nearly always said of all, which differ by what is filled in alone.
+const CASES_BEFORE_RUN: usize = 10;
 
 /// What `check` says of a plan from which nothing was left out.
 #[must_use]
 pub fn of(plan: &Plan, config: &Config) -> Linted {
-    lint(plan, Extent { is_whole: true, most: MOST }, &|name| linted(config, name))
+    lint(plan, Extent { is_whole: true, cases: usize::MAX, most: MOST }, &|name| linted(config, name))
 }
 
 /// What the lint must know of a model.
@@ -70,7 +72,7 @@ pub fn show_all(linted: &Linted, console: &Console) {
 
 /// Shows what a run is going to meet, a line each. No error ends it: the checks fail by themselves.
 pub fn show_before_run(plan: &Plan, config: &Config, console: &Console) {
-    let extent = Extent { is_whole: false, most: MOST_BEFORE_RUN };
+    let extent = Extent { is_whole: false, cases: CASES_BEFORE_RUN, most: MOST_BEFORE_RUN };
     let found = as_warnings(lint(plan, extent, &|name| linted(config, name)).diagnostics);
     for warning in found.iter().take(SHOWN_BEFORE_RUN) {
         console.remark(&line(warning));

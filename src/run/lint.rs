@@ -42,6 +42,8 @@ pub struct Linted {
 pub struct Extent {
     /// Whether nothing was left out of the plan, so that what no check asks for is known.
     pub is_whole: bool,
+    /// Of a scenario so many cases, each with all cells of its matrix.
+    pub cases: usize,
     /// Turns of all variants together, each times the facts: a plan of a hundred thousand conversations must not be waited for.
     pub most: usize,
 }
@@ -60,13 +62,17 @@ pub fn lint(plan: &Plan, extent: Extent, model_of: &dyn Fn(&str) -> LintedModel)
         }
         let conversations: Vec<Planned> = conversations.collect();
         let (mut of_scenario, mut is_whole) = (OfScenario::new(scenario), extent.is_whole);
+        let (mut cases, mut last) = (0, None);
         for variants in conversations.chunk_by(|one, next| one.script() == next.script()) {
-            if work > extent.most {
+            let (case, cell) = variants[0].script();
+            if last.replace(case) != Some(case) {
+                cases += 1;
+            }
+            if work > extent.most || cases > extent.cases {
                 linted.left_out += 1;
                 is_whole = false;
                 continue;
             }
-            let (case, cell) = variants[0].script();
             let Ok(script) = scenario.script(case, cell) else { continue };
             let firsts = variants.iter().filter(|planned| planned.trial == 1);
             work += script.facts.len() * script.turns.len() * firsts.clone().count();

@@ -141,6 +141,42 @@ probes:
 }
 
 #[test]
+fn before_a_run_the_first_ten_cases_are_looked_at_and_every_cell_of_each() {
+    let cases = |silent: usize| {
+        let case = |number: usize| {
+            let hello = if number == silent { "Hello." } else { "I am Priya." };
+            format!("  - {{id: c{number}, hello: {hello}}}\n")
+        };
+        (1..=12).map(case).collect::<String>()
+    };
+    let scenario = |cases: &str, matrix: &str| {
+        format!(
+            "matrix: {matrix}\ncases:\n{cases}facts: {{name: Priya}}\nturns:\n  - {{user: \"{{{{ hello }}}} {{{{ n }}}}\", reply: \
+             Hi.}}\nprobes:\n  - {{user: Who am I?, expect: [{{recalls: name}}]}}\n"
+        )
+    };
+    let said = |scenario: &str| {
+        let sandbox = Sandbox::new();
+        sandbox.write("s/one.yaml", scenario);
+        let [run, plan] = ["run", "plan"].map(|command| sandbox.run(&[command, "s"]).stderr.contains("can-never-pass"));
+        assert_eq!(run, plan, "a run and its plan say the same");
+        (run, sandbox.run(&["check", "s"]).code)
+    };
+    let one = "{n: [1]}";
+    assert_eq!(said(&scenario(&cases(10), one)), (true, Some(2)));
+    assert_eq!(said(&scenario(&cases(11), one)), (false, Some(2)), "`check` looks at all of them");
+    assert_eq!(said(&scenario(&cases(0), one)), (false, Some(0)));
+    // Of twenty-four cells, of which each has a script of its own, those with the last value say nothing of the name.
+    let matrix = |last: &str| {
+        let values: Vec<String> = (1..=11).map(|number| format!("I am Priya {number}.")).collect();
+        format!("{{n: [{}, {last}], m: [1, 2]}}", values.join(", "))
+    };
+    let two = "  - {hello: Hey.}\n  - {hello: Ho.}\n";
+    assert_eq!(said(&scenario(two, &matrix("Hm."))), (true, Some(2)));
+    assert_eq!(said(&scenario(two, &matrix("I am Priya."))), (false, Some(0)));
+}
+
+#[test]
 fn the_shipped_scenarios_are_clean() {
     let shipped = Sandbox::shipped();
     let ran = shipped.run(&["check", "scenarios"]).expect(0);
