@@ -1,9 +1,10 @@
 //! A message of a conversation, and where in the script it comes from.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,7 +65,7 @@ impl fmt::Display for Origin {
 }
 
 /// One message. Cloning is cheap: the text is shared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Message {
     /// Who speaks.
     pub role: Role,
@@ -72,12 +73,69 @@ pub struct Message {
     pub origin: Origin,
     /// What is said.
     pub content: Arc<str>,
+    /// What it is on the wire, once that was asked for; copies share it.
+    wire: Arc<OnceLock<Box<RawValue>>>,
 }
 
 impl Message {
     /// A message.
     #[must_use]
     pub fn new(role: Role, origin: Origin, content: impl Into<Arc<str>>) -> Self {
-        Self { role, origin, content: content.into() }
+        Self { role, origin, content: content.into(), wire: Arc::default() }
+    }
+
+    /// The message as most APIs take it: `{"role": "user", "content": "…"}`. It is written once, since every later request of its
+    /// conversation has it again.
+    ///
+    /// # Errors
+    /// As of the library; a role and a text can always be written.
+    pub fn wire(&self) -> serde_json::Result<&RawValue> {
+        #[derive(Serialize)]
+        struct Wire<'a> {
+            role: Role,
+            content: &'a str,
+        }
+        if let Some(wire) = self.wire.get() {
+            return Ok(wire);
+        }
+        let wire = to_raw_value(&Wire { role: self.role, content: &self.content })?;
+        Ok(self.wire.get_or_init(|| wire))
+    }
+}
+
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        (self.role, self.origin, &self.content) == (other.role, other.origin, &other.content)
+    }
+}
+
+impl Eq for Message {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_goes_on_the_wire_is_written_once_for_all_copies() {
+        let message = Message::new(Role::User, Origin::User(1), "My name is \"Priya\".\n");
+        let copy = message.clone();
+        assert_eq!(copy.wire().unwrap().get(), r#"{"role":"user","content":"My name is \"Priya\".\n"}"#);
+        assert!(std::ptr::eq(message.wire().unwrap(), copy.wire().unwrap()));
+        assert_eq!(message, Message::new(Role::User, Origin::User(1), "My name is \"Priya\".\n"));
+        assert_ne!(message, Message::new(Role::User, Origin::User(2), "My name is \"Priya\".\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn it_has_any_text_as_it_is(text in "\\PC*|.*") {
+            for role in [Role::System, Role::User, Role::Assistant] {
+                let message = Message::new(role, Origin::System, text.as_str());
+                let wire: serde_json::Value = serde_json::from_str(message.wire().unwrap().get()).unwrap();
+                prop_assert_eq!(wire, json!({"role": role.as_str(), "content": text.as_str()}));
+            }
+        }
     }
 }

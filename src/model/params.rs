@@ -38,7 +38,7 @@ impl Params {
             ("presence_penalty", self.presence_penalty.map(Value::from)),
             ("frequency_penalty", self.frequency_penalty.map(Value::from)),
         ];
-        let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let own = own.into_iter().filter_map(|(name, value)| value.map(|value| (name.to_owned(), value)));
         let is_free = |name: &str| !matches!(name, "model" | "messages" | "stream");
         let extra =
             self.extra.iter().filter(|(name, _)| is_free(name)).map(|(name, value)| (name.clone(), value.clone()));

@@ -14,6 +14,7 @@ mod usual;
 mod wire;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,8 +97,11 @@ impl OpenAi {
     async fn whole(&self, request: ChatRequest<'_>, exchange: &Arc<Exchange>) -> Result<Read, CallError> {
         let body = wire::RequestBody::new(&self.model, &request);
         let client = self.client(exchange);
+        let chat = client.chat();
         let started = Instant::now();
-        let answer = self.in_time(client.chat().create_byot(body).map(halves::or_mended), exchange).await?;
+        // Where it is: it has some kilobytes, and each hand that it passed through would copy them.
+        let answer = pin!(chat.create_byot(body));
+        let answer = self.in_time(answer.map(halves::or_mended), exchange).await?;
         let latency = started.elapsed();
         if let Some(error) = &answer.error {
             return Err(failure::of_error_object(error));

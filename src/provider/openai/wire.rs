@@ -5,7 +5,7 @@
 //! reply is decided by the callers.
 
 use serde::de::Error;
-use serde::ser::SerializeMap;
+use serde::ser::{self, SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -53,14 +53,11 @@ struct WireMessages<'a>(&'a [Message]);
 
 impl Serialize for WireMessages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct WireMessage<'a> {
-            role: &'a str,
-            content: &'a str,
+        let mut messages = serializer.serialize_seq(Some(self.0.len()))?;
+        for message in self.0 {
+            messages.serialize_element(message.wire().map_err(ser::Error::custom)?)?;
         }
-        serializer.collect_seq(
-            self.0.iter().map(|message| WireMessage { role: message.role.as_str(), content: &message.content }),
-        )
+        messages.end()
     }
 }
 
