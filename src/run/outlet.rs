@@ -19,6 +19,10 @@ const BATCH: usize = 1_000;
 /// How often those that are awake have their turn before what they sent is written, as long as they send something.
 const ROUNDS: usize = 8;
 
+/// So many things are enough for a write. All that are written together are acknowledged together, and send their next requests
+/// together: a server answers them so, and every reply of such a crowd waits for the others.
+const ENOUGH: usize = 16;
+
 /// One thing on its way to the consumer.
 #[derive(Debug)]
 pub enum Note {
@@ -176,7 +180,7 @@ async fn gather(notes: &mut Notes, batch: &mut Vec<Note>) {
         {
             batch.push(note);
         }
-        if batch.len() == before {
+        if batch.len() == before || batch.len() >= ENOUGH {
             break;
         }
     }
