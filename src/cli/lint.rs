@@ -18,7 +18,7 @@ const SHOWN_BEFORE_RUN: usize = 10;
 const MOST: usize = 2_000_000;
 /// So many before a run, which is not to be kept waiting.
 const MOST_BEFORE_RUN: usize = 100_000;
-/// Of so many cases of a scenario: what is said of them is nearly always said of all, which differ by what is filled in alone.
+/// Of each scenario the first so many cases, as a sample: they differ by what is filled in alone.
 const CASES_BEFORE_RUN: usize = 10;
 
 /// What `check` says of a plan from which nothing was left out.

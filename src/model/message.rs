@@ -1,5 +1,6 @@
 //! A message of a conversation, and where in the script it comes from.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -64,7 +65,11 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One message. Cloning is cheap: the text is shared.
+/// The longest text of which is kept what it is on the wire, in bytes: a system prompt is one text for all conversations, and this is
+/// each one's own.
+const KEPT: usize = 16 * 1024;
+
+/// One message. Cloning is cheap: the text is shared. It is not changed once it is made.
 #[derive(Debug, Clone)]
 pub struct Message {
     /// Who speaks.
@@ -84,22 +89,22 @@ impl Message {
         Self { role, origin, content: content.into(), wire: Arc::default() }
     }
 
-    /// The message as most APIs take it: `{"role": "user", "content": "…"}`. It is written once, since every later request of its
-    /// conversation has it again.
+    /// The message as chat completions take it: `{"role": "user", "content": "…"}`. It is written once, since every later request of
+    /// its conversation has it again; a very long one each time.
     ///
     /// # Errors
     /// As of the library; a role and a text can always be written.
-    pub fn wire(&self) -> serde_json::Result<&RawValue> {
+    pub fn wire(&self) -> serde_json::Result<Cow<'_, RawValue>> {
         #[derive(Serialize)]
         struct Wire<'a> {
             role: Role,
             content: &'a str,
         }
         if let Some(wire) = self.wire.get() {
-            return Ok(wire);
+            return Ok(Cow::Borrowed(wire));
         }
         let wire = to_raw_value(&Wire { role: self.role, content: &self.content })?;
-        Ok(self.wire.get_or_init(|| wire))
+        Ok(if self.content.len() > KEPT { Cow::Owned(wire) } else { Cow::Borrowed(self.wire.get_or_init(|| wire)) })
     }
 }
 
@@ -123,9 +128,17 @@ mod tests {
         let message = Message::new(Role::User, Origin::User(1), "My name is \"Priya\".\n");
         let copy = message.clone();
         assert_eq!(copy.wire().unwrap().get(), r#"{"role":"user","content":"My name is \"Priya\".\n"}"#);
-        assert!(std::ptr::eq(message.wire().unwrap(), copy.wire().unwrap()));
+        assert_eq!(message.wire().unwrap().get().as_ptr(), copy.wire().unwrap().get().as_ptr());
         assert_eq!(message, Message::new(Role::User, Origin::User(1), "My name is \"Priya\".\n"));
         assert_ne!(message, Message::new(Role::User, Origin::User(2), "My name is \"Priya\".\n"));
+    }
+
+    #[test]
+    fn of_a_very_long_one_nothing_is_kept() {
+        let long = Message::new(Role::System, Origin::System, "a".repeat(KEPT + 1));
+        assert!(matches!(long.wire().unwrap(), Cow::Owned(_)) && long.wire.get().is_none());
+        let last = Message::new(Role::System, Origin::System, "a".repeat(KEPT));
+        assert!(matches!(last.wire().unwrap(), Cow::Borrowed(_)));
     }
 
     proptest! {

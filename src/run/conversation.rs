@@ -266,10 +266,10 @@ impl<'c> Stage<'c> {
 
     fn canned(&mut self, number: TurnId, turn: &Turn, reply: &Arc<str>) -> Result<(), JournalLost> {
         if let Some(known) = self.conversation.so_far.turn(number) {
-            self.join(number, turn, so_far::reply(known).text);
+            self.join(number, user_message(number, turn), so_far::reply(known).text);
             return Ok(());
         }
-        self.join(number, turn, Arc::clone(reply));
+        self.join(number, user_message(number, turn), Arc::clone(reply));
         let mut done = self.turn_done(number, turn, Source::Canned);
         done.reply = Some(reply.to_string());
         self.outlet.tell(Event::Turn(Box::new(done)))
@@ -373,7 +373,10 @@ impl<'c> Stage<'c> {
     ) -> Result<Option<Cut>, JournalLost> {
         let mut cut = None;
         let before = self.history.len();
-        self.join(number, turn, heard);
+        // The one that went out, which is written for the wire already.
+        let own = user_message(number, turn);
+        let user = request.messages.last().filter(|last| **last == own).cloned().unwrap_or(own);
+        self.join(number, user, heard);
         if let (TurnId::Turn(turn), false) = (number, self.script.transcript_checks.is_empty()) {
             let sent = ranges(request.positions.iter().copied());
             self.exchanges.push(Exchange { turn, reply: reply.clone(), sent, before, tokens_sent, measured });
@@ -425,9 +428,9 @@ impl<'c> Stage<'c> {
     }
 
     /// Adds an exchange to the history; one of a probe is in none.
-    fn join(&mut self, number: TurnId, turn: &Turn, heard: impl Into<Arc<str>>) {
+    fn join(&mut self, number: TurnId, user: Message, heard: impl Into<Arc<str>>) {
         let TurnId::Turn(reply) = number else { return };
-        self.history.push(user_message(number, turn));
+        self.history.push(user);
         self.history.push(Message::new(Role::Assistant, Origin::Reply(reply), heard));
     }
 

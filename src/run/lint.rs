@@ -7,7 +7,7 @@ use std::rc::Rc;
 use globset::Glob;
 
 use super::plan::{Plan, Planned};
-use words::{Found, Holds, help_of, message_of, quoted};
+use words::{Found, Holds, help_of, message_of, of_sample, quoted};
 
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::model::{Check, Position, Script, TranscriptKind, TurnId, Window};
@@ -33,7 +33,7 @@ pub struct LintedModel {
 pub struct Linted {
     /// By scenario, then by place.
     pub diagnostics: Vec<Diagnostic>,
-    /// How many scripts were not looked at, since the others were work enough.
+    /// How many scripts were not looked at, since the others were enough.
     pub left_out: usize,
 }
 
@@ -63,6 +63,7 @@ pub fn lint(plan: &Plan, extent: Extent, model_of: &dyn Fn(&str) -> LintedModel)
         let conversations: Vec<Planned> = conversations.collect();
         let (mut of_scenario, mut is_whole) = (OfScenario::new(scenario), extent.is_whole);
         let (mut cases, mut last) = (0, None);
+        let mut sample = None;
         for variants in conversations.chunk_by(|one, next| one.script() == next.script()) {
             let (case, cell) = variants[0].script();
             if last.replace(case) != Some(case) {
@@ -71,6 +72,7 @@ pub fn lint(plan: &Plan, extent: Extent, model_of: &dyn Fn(&str) -> LintedModel)
             if work > extent.most || cases > extent.cases {
                 linted.left_out += 1;
                 is_whole = false;
+                sample = sample.or(Some(cases - 1));
                 continue;
             }
             let Ok(script) = scenario.script(case, cell) else { continue };
@@ -89,7 +91,7 @@ pub fn lint(plan: &Plan, extent: Extent, model_of: &dyn Fn(&str) -> LintedModel)
                 break;
             }
         }
-        linted.diagnostics.extend(of_scenario.diagnostics(is_whole));
+        linted.diagnostics.extend(of_scenario.diagnostics(is_whole, sample));
     }
     linted
 }
@@ -272,13 +274,15 @@ impl<'s> OfScenario<'s> {
         }
     }
 
-    fn diagnostics(mut self, is_whole: bool) -> Vec<Diagnostic> {
+    /// `sample` is how many cases were looked at, where others were not.
+    fn diagnostics(mut self, is_whole: bool, sample: Option<usize>) -> Vec<Diagnostic> {
         let source = &self.scenario.source;
         let mut diagnostics: Vec<Diagnostic> = Vec::new();
         self.found.sort_by_key(|found| (found.place.start, found.code));
         for found in &self.found {
             let make = if found.code == Code::CanNeverPass { Diagnostic::error } else { Diagnostic::warning };
-            let label = found.label(&self.all, &self.asked);
+            let label = [found.label(&self.all, &self.asked), sample.map(of_sample).unwrap_or_default()];
+            let label = label.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
             diagnostics
                 .push(make(found.code, &found.message).at(source, found.place.clone(), label).help(found.helps()));
         }

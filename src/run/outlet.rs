@@ -16,12 +16,12 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// How many things are written and acknowledged together at most.
 const BATCH: usize = 1_000;
 
-/// How often those that are awake have their turn before what they sent is written, as long as they send something.
+/// How often those that are awake have their turn before what they sent is written, as long as they send something and few wait.
 const ROUNDS: usize = 8;
 
-/// So many things are enough for a write. All that are written together are acknowledged together, and send their next requests
-/// together: a server answers them so, and every reply of such a crowd waits for the others.
-const ENOUGH: usize = 16;
+/// Once so many wait for a write it is not put off any longer. All that are written together are acknowledged together, and send
+/// their next requests together: a server answers them so, and every reply of such a crowd waits for the others.
+const ENOUGH: usize = 8;
 
 /// One thing on its way to the consumer.
 #[derive(Debug)]
@@ -180,7 +180,8 @@ async fn gather(notes: &mut Notes, batch: &mut Vec<Note>) {
         {
             batch.push(note);
         }
-        if batch.len() == before || batch.len() >= ENOUGH {
+        let waiting = batch.iter().filter(|note| matches!(note, Note::Event(_, Some(_)))).count();
+        if batch.len() == before || waiting >= ENOUGH {
             break;
         }
     }

@@ -174,6 +174,31 @@ fn before_a_run_the_first_ten_cases_are_looked_at_and_every_cell_of_each() {
     let two = "  - {hello: Hey.}\n  - {hello: Ho.}\n";
     assert_eq!(said(&scenario(two, &matrix("Hm."))), (true, Some(2)));
     assert_eq!(said(&scenario(two, &matrix("I am Priya."))), (false, Some(0)));
+
+    // What is said of a sample says so, of each file by itself.
+    let of = |cases: u32| {
+        let case = |number: u32| {
+            let hello = if number > 10 { "I am Priya." } else { "Hello." };
+            format!("  - {{id: c{number}, hello: {hello}}}\n")
+        };
+        scenario(&(1..=cases).map(case).collect::<String>(), one)
+    };
+    let sandbox = Sandbox::new();
+    sandbox.write("s/all.yaml", of(10));
+    sandbox.write("s/some.yaml", of(12));
+    let ran = sandbox.run(&["run", "s"]);
+    let lines: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("warning[")).collect();
+    let of_file = |file: &str, sample: &str| {
+        let ends = lines.iter().filter(|line| line.contains(file)).all(|line| line.contains(sample));
+        ends && lines.iter().filter(|line| line.contains(file)).count() == 2
+    };
+    assert!(of_file("s/some.yaml", "of the first 10 cases"), "{lines:#?}");
+    assert!(
+        of_file("s/all.yaml", "") && !lines.iter().any(|line| line.contains("all.yaml") && line.contains("first")),
+        "{lines:#?}"
+    );
+    let checked = sandbox.run(&["check", "s"]).expect(2);
+    assert!(!checked.stderr.contains("first"), "{}", checked.stderr);
 }
 
 #[test]

@@ -94,3 +94,4 @@ mod triage;
 mod unreferenced;
 mod until_decided;
 mod window_cases;
+mod written_once;

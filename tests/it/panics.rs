@@ -80,7 +80,7 @@ impl Watcher for Count {
 }
 
 /// Plays scenarios on one model, and gives their records, each of which began once and ended once.
-fn play(texts: &[&str], chat: Arc<dyn ChatModel>, concurrency: usize) -> Vec<Record> {
+pub(crate) fn play(texts: &[&str], chat: Arc<dyn ChatModel>, concurrency: usize) -> Vec<Record> {
     let scenarios = (0..).zip(texts).map(|(number, text)| {
         let source = Arc::new(SourceFile { path: format!("s{number}.yaml"), text: (*text).to_owned() });
         let (scenario, diagnostics) = scenario::load(&source, &format!("s{number}"), &NoFiles);

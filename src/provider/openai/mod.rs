@@ -99,7 +99,7 @@ impl OpenAi {
         let client = self.client(exchange);
         let chat = client.chat();
         let started = Instant::now();
-        // Where it is: it has some kilobytes, and each hand that it passed through would copy them.
+        // The future has some kilobytes, which every wrapper around it would move.
         let answer = pin!(chat.create_byot(body));
         let answer = self.in_time(answer.map(halves::or_mended), exchange).await?;
         let latency = started.elapsed();

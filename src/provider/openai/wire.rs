@@ -55,7 +55,7 @@ impl Serialize for WireMessages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut messages = serializer.serialize_seq(Some(self.0.len()))?;
         for message in self.0 {
-            messages.serialize_element(message.wire().map_err(ser::Error::custom)?)?;
+            messages.serialize_element(&*message.wire().map_err(ser::Error::custom)?)?;
         }
         messages.end()
     }

@@ -146,6 +146,14 @@ impl Holds {
     }
 }
 
+/// What a claim holds for where only the first cases were looked at.
+pub(super) fn of_sample(cases: usize) -> String {
+    match cases {
+        0 | 1 => "of the first case".to_owned(),
+        cases => format!("of the first {cases} cases"),
+    }
+}
+
 /// A value, as far as it is shown.
 pub(super) fn quoted(value: &str) -> String {
     quote(value, SHOWN).trim_matches('"').to_owned()
