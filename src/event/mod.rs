@@ -8,6 +8,7 @@ mod manifest;
 mod record;
 mod took;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -460,7 +461,7 @@ pub enum Live {
         /// The turn.
         turn: TurnId,
         /// The user message.
-        user: String,
+        user: Arc<str>,
     },
     /// A piece of a streamed reply.
     Delta {

@@ -300,9 +300,26 @@ impl<'a> Pass<'a> {
         self.offset += self.text.len() as u64;
         self.text.clear();
         self.number += 1;
-        self.source.read_until(b'\n', &mut self.text).map_err(|source| self.not_read(source))?;
+        self.read_line().map_err(|source| self.not_read(source))?;
         self.is_torn = self.text.last().is_some_and(|byte| *byte != b'\n');
         Ok(!self.text.is_empty() && !self.is_torn)
+    }
+
+    /// Does what `BufRead::read_until` does, which looks for the end of a line word by word: here that is most of what the pass takes.
+    fn read_line(&mut self) -> io::Result<()> {
+        loop {
+            let bytes = match self.source.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                bytes => bytes?,
+            };
+            let end = memchr::memchr(b'\n', bytes).map(|at| at + 1);
+            let length = end.unwrap_or(bytes.len());
+            self.text.extend_from_slice(&bytes[..length]);
+            self.source.consume(length);
+            if end.is_some() || length == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// Reads the first line. Its format is looked at before anything else: a newer one may not parse as ours.

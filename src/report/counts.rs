@@ -29,8 +29,8 @@ macro_rules! counts {
 
             /// Each word with its number, in the order in which they are shown.
             #[must_use]
-            pub fn each(&self) -> Vec<($word, u64)> {
-                vec![$(($word::$variant, self.$field)),*]
+            pub fn each(&self) -> [($word, u64); [$(stringify!($field)),*].len()] {
+                [$(($word::$variant, self.$field)),*]
             }
         }
     };

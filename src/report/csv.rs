@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use csv::{ByteRecord, Terminator, WriterBuilder};
 
 use super::Tally;
-use super::tally::Variants;
+use super::wording::push_fixed;
 use crate::event::{CheckDone, Record, Retention, TurnDone};
 use crate::model::{TurnId, VariantKey};
 use crate::stats::{quantile, wilson};
@@ -82,7 +82,6 @@ pub struct TableError {
 /// The four tables, each going to its own writer.
 pub struct Tables<W: Write> {
     run: String,
-    variants: Variants,
     transcripts: Table<W>,
     checks: Table<W>,
     retention: Table<W>,
@@ -110,7 +109,6 @@ impl<W: Write> Tables<W> {
     pub fn new(run: &str, sheets: Sheets<W>) -> Result<Self, TableError> {
         Ok(Self {
             run: run.to_owned(),
-            variants: Variants::default(),
             transcripts: Table::new("transcripts.csv", sheets.transcripts, TRANSCRIPTS)?,
             checks: Table::new("checks.csv", sheets.checks, CHECKS)?,
             retention: Table::new("retention.csv", sheets.retention, RETENTION)?,
@@ -123,9 +121,6 @@ impl<W: Write> Tables<W> {
     /// # Errors
     /// When a writer does not take its rows.
     pub fn add(&mut self, record: &Record) -> Result<(), TableError> {
-        if let Some(tally) = self.variants.add(record) {
-            self.summary.add(&summary_row(&self.run, &tally))?;
-        }
         let mut row = Cells::of(&self.run, &record.begin.key.variant).number(Some(record.begin.key.trial));
         let names = row.cells.len();
         for turn in &record.turns {
@@ -143,14 +138,19 @@ impl<W: Write> Tables<W> {
         Ok(())
     }
 
+    /// Adds a variant whose records were all added.
+    ///
+    /// # Errors
+    /// When a writer does not take its row.
+    pub fn close(&mut self, tally: &Tally) -> Result<(), TableError> {
+        self.summary.add(&summary_row(&self.run, tally))
+    }
+
     /// Ends the tables and gives the writers back.
     ///
     /// # Errors
     /// When a writer does not take the last rows.
-    pub fn finish(mut self) -> Result<Sheets<W>, TableError> {
-        if let Some(tally) = self.variants.finish() {
-            self.summary.add(&summary_row(&self.run, &tally))?;
-        }
+    pub fn finish(self) -> Result<Sheets<W>, TableError> {
         Ok(Sheets {
             transcripts: self.transcripts.finish()?,
             checks: self.checks.finish()?,
@@ -267,27 +267,6 @@ impl Cells {
     fn rate(self, rate: Option<f64>) -> Self {
         self.fixed(rate, 4)
     }
-}
-
-/// Writes a number with so many decimals, as `{:.*}` does, which is exact and slow: most are far enough from the middle
-/// between two such numbers that it is plain which of them is nearer.
-fn push_fixed(text: &mut String, number: f64, decimals: usize) {
-    let scaled = number * [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6].get(decimals).copied().unwrap_or(f64::NAN);
-    let is_plain = number.is_sign_positive() && (0.0..1e12).contains(&scaled) && (scaled.fract() - 0.5).abs() > 1e-3;
-    if !is_plain || decimals == 0 {
-        // Nothing can fail to be written into a text.
-        let _ = write!(text, "{number:.decimals$}");
-        return;
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 10^12")]
-    let units = scaled.round() as u64;
-    let mut digits = itoa::Buffer::new();
-    let digits = digits.format(units);
-    let whole = digits.len().saturating_sub(decimals);
-    text.push_str(if whole == 0 { "0" } else { &digits[..whole] });
-    text.push('.');
-    (digits.len()..decimals).for_each(|_| text.push('0'));
-    text.push_str(&digits[whole..]);
 }
 
 fn transcript_row(names: Cells, turn: &TurnDone) -> Cells {

@@ -19,6 +19,7 @@ use super::csv::{Sheets, TableError, Tables};
 use super::html::{self, Html};
 use super::junit::{self, Junit, Whole};
 use super::summary::{Summary, SummaryBuilder, Totals};
+use super::tally::Variants;
 use super::{EndCounts, ReportError, SourceCounts, VerdictCounts, markdown, svg};
 use crate::event::{Manifest, Record};
 use crate::journal::{DRAFT, Reader};
@@ -158,15 +159,25 @@ pub fn write_all_unless(
     let no_page = |source| ReportError::NotWritten { path: folder.join(PAGE), source };
     let page = BufWriter::with_capacity(SPOOLED, draft(PAGE)?);
     let mut html = Html::new(journal.manifest(), page).map_err(no_page)?;
-    // The suites and the page have a thread of their own, behind the tables: a large run's reports are half as long waited for.
-    let (suites, html) = thread::scope(|scope| {
+    // What is written has a thread of its own, behind what is read: a large run's reports are half as long waited for.
+    let (tables, suites, html) = thread::scope(|scope| {
         let (sender, batches) = sync_channel::<Vec<Record>>(1);
         let behind = scope.spawn(move || {
+            let mut variants = Variants::default();
             for record in batches.into_iter().flatten() {
-                suites.add(&record).map_err(no_junit)?;
+                if let Some(tally) = variants.add(&record) {
+                    tables.close(&tally).map_err(not_written)?;
+                    suites.close(&tally).map_err(no_junit)?;
+                }
+                tables.add(&record).map_err(not_written)?;
+                suites.add(&record);
                 html.add(record).map_err(no_page)?;
             }
-            Ok((suites, html))
+            if let Some(tally) = variants.finish() {
+                tables.close(&tally).map_err(not_written)?;
+                suites.close(&tally).map_err(no_junit)?;
+            }
+            Ok((tables, suites, html))
         });
         let mut batch = Batch::default();
         for record in journal.records() {
@@ -178,7 +189,6 @@ pub fn write_all_unless(
                 summary.left_out(calls);
                 continue;
             }
-            tables.add(&record).map_err(not_written)?;
             summary.add(&record);
             // It takes no more where it could not write: then it says why.
             if batch.add(record).is_some_and(|full| sender.send(full).is_err()) {

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use self::suite::{Gathered, Names, not_begun, of_snapshots};
 use self::xml::{BEHIND, Counts, Suite, front};
-use super::tally::Variants;
+use super::Tally;
 use crate::event::{Manifest, Record, SnapshotNote};
 
 /// How many bytes stand in front of the suites, in every file: enough for counts of any size. Whoever writes the suites leaves
@@ -32,7 +32,6 @@ pub struct Junit<W: Write> {
     suites: W,
     /// When the run began.
     started: String,
-    variants: Variants,
     gathered: Gathered,
     names: Names,
     /// Those that are of no suite yet, by place in the plan.
@@ -50,7 +49,6 @@ impl<W: Write> Junit<W> {
         Self {
             suites,
             started: manifest.started.clone(),
-            variants: Variants::default(),
             gathered: Gathered::default(),
             names: Names::default(),
             snapshots: of_places.into_iter().filter_map(|note| Some((note.plan?, note))).collect(),
@@ -59,17 +57,18 @@ impl<W: Write> Junit<W> {
         }
     }
 
-    /// Adds the next record of the plan.
+    /// Adds the next record of the plan. Where it begins another variant than the one before, that is to be closed first.
+    pub fn add(&mut self, record: &Record) {
+        self.gathered.add(record, self.snapshots.remove(&record.begin.plan), &mut self.names);
+    }
+
+    /// Adds the suite of a variant whose records were all added.
     ///
     /// # Errors
-    /// When the writer does not take a suite.
-    pub fn add(&mut self, record: &Record) -> io::Result<()> {
-        if let Some(tally) = self.variants.add(record) {
-            let suite = std::mem::take(&mut self.gathered).suite(&tally);
-            self.write(suite)?;
-        }
-        self.gathered.add(record, self.snapshots.remove(&record.begin.plan), &mut self.names);
-        Ok(())
+    /// When the writer does not take it.
+    pub fn close(&mut self, tally: &Tally) -> io::Result<()> {
+        let suite = std::mem::take(&mut self.gathered).suite(tally);
+        self.write(suite)
     }
 
     /// Ends the suites. Gives their writer back, and what stands in front of them and behind them in the file.
@@ -77,10 +76,6 @@ impl<W: Write> Junit<W> {
     /// # Errors
     /// When the writer does not take the last suites.
     pub fn finish(mut self, conversations_not_begun: u64, wall: Option<Duration>) -> io::Result<Whole<W>> {
-        if let Some(tally) = std::mem::take(&mut self.variants).finish() {
-            let suite = std::mem::take(&mut self.gathered).suite(&tally);
-            self.write(suite)?;
-        }
         let mut strays = std::mem::take(&mut self.strays);
         strays.extend(std::mem::take(&mut self.snapshots).into_values());
         // Nothing is the matter with the bot where one is only to be cleared away.

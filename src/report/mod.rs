@@ -1,8 +1,8 @@
 //! What people and other programs read of a run: every report is a pure function of the journal's records.
 //!
-//! One pass over the records feeds the CSV tables ([`csv`]) and the [`Summary`], from which the terminal's text
-//! ([`terminal`]), the page for a pull request ([`markdown`]) and the annotations of a CI service
-//! ([`github`]) are made, and pictures ([`svg`]); `junit` and `html` are fed beside them. [`compare`] puts two runs, or the variants
+//! One pass over the records feeds the [`Summary`], from which the terminal's text ([`terminal`]), the page for a pull request
+//! ([`markdown`]) and the annotations of a CI service ([`github`]) are made, and pictures ([`svg`]); the CSV tables ([`csv`]), `junit`
+//! and `html` are fed beside it, in a thread of their own. [`compare`] puts two runs, or the variants
 //! of one, side by side. [`files`] is the only place that writes result files. [`progress`]
 //! words what is said while a run is going; [`lines`] says it to programs.
 //!

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{EndCounts, OutcomeCounts, SourceCounts, VerdictCounts};
 use crate::event::{CheckDone, Record, TurnDone};
 use crate::model::{End, Source, VariantKey, Verdict};
-use crate::stats::decide_over_trials;
+use crate::stats::decide_over_counts;
 
 /// What calls took.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -119,7 +119,7 @@ fn count(sum: &mut Option<u64>, part: Option<u64>) {
 /// The trials of one check.
 #[derive(Debug, Clone, Default)]
 struct Trials {
-    verdicts: Vec<Verdict>,
+    verdicts: VerdictCounts,
     is_marked: bool,
 }
 
@@ -228,17 +228,16 @@ impl Tally {
             self.is_unseen |= keeps_history;
         }
         let trials = self.checks.entry(check.index).or_default();
-        trials.verdicts.push(check.verdict);
+        trials.verdicts.count(check.verdict);
         trials.is_marked |= check.known_failure.is_some();
     }
 
     /// Its checks, each decided over its trials, in order.
     pub fn decided(&self) -> impl Iterator<Item = Decided> + '_ {
         self.checks.iter().map(|(index, trials)| {
-            let verdict = decide_over_trials(trials.verdicts.iter().copied(), self.pass_rate, trials.is_marked);
-            let mut counts = VerdictCounts::default();
-            trials.verdicts.iter().for_each(|verdict| counts.count(*verdict));
-            Decided { index: *index, verdict, trials: counts, is_marked: trials.is_marked }
+            let Trials { verdicts, is_marked } = *trials;
+            let verdict = decide_over_counts(verdicts.each(), self.pass_rate, is_marked);
+            Decided { index: *index, verdict, trials: verdicts, is_marked }
         })
     }
 

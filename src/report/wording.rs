@@ -1,10 +1,11 @@
 //! How numbers and names are worded for people.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::text::escape::visible;
+use crate::text::escape::{is_one_line, visible};
 
 /// `1,740`.
 pub(super) fn grouped(number: u64) -> String {
@@ -75,6 +76,9 @@ pub(super) fn value_in_words(value: &Value) -> String {
 
 /// A text made visible on one line.
 pub(super) fn one_line(text: &str) -> String {
+    if is_one_line(text) {
+        return text.to_owned();
+    }
     let text = visible(text);
     if is_one_line(&text) {
         return text.into_owned();
@@ -82,20 +86,31 @@ pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a text is of words with one space between them, as names are.
-fn is_one_line(text: &str) -> bool {
-    let mut is_behind_space = true;
-    for byte in text.bytes() {
-        if !byte.is_ascii_graphic() && (byte != b' ' || is_behind_space) {
-            return false;
-        }
-        is_behind_space = byte == b' ';
+/// Writes a number with so many decimals, as `{:.*}` does, which is exact and slow: most are far enough from the middle
+/// between two such numbers that it is plain which of them is nearer.
+pub(super) fn push_fixed(text: &mut String, number: f64, decimals: usize) {
+    let scaled = number * [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6].get(decimals).copied().unwrap_or(f64::NAN);
+    let is_plain = number.is_sign_positive() && (0.0..1e12).contains(&scaled) && (scaled.fract() - 0.5).abs() > 1e-3;
+    if !is_plain || decimals == 0 {
+        // Nothing can fail to be written into a text.
+        let _ = write!(text, "{number:.decimals$}");
+        return;
     }
-    !is_behind_space || text.is_empty()
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 10^12")]
+    let units = scaled.round() as u64;
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(units);
+    let whole = digits.len().saturating_sub(decimals);
+    text.push_str(if whole == 0 { "0" } else { &digits[..whole] });
+    text.push('.');
+    (digits.len()..decimals).for_each(|_| text.push('0'));
+    text.push_str(&digits[whole..]);
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -123,6 +138,29 @@ mod tests {
     fn long_times_are_told_in_minutes_and_hours() {
         for (seconds, text) in [(0.04, "0.0 s"), (12.44, "12.4 s"), (200.0, "3 min 20 s"), (7_500.0, "2 h 5 min")] {
             assert_eq!(time(Duration::from_secs_f64(seconds)), text);
+        }
+    }
+
+    fn fixed(number: f64, decimals: usize) -> String {
+        let mut text = String::new();
+        push_fixed(&mut text, number, decimals);
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_has_the_decimals_that_the_standard_library_gives_it(
+            number in prop_oneof![any::<f64>(), 0.0..1e6_f64, (0..2_000_000_u32).prop_map(|halves| f64::from(halves) / 2000.0)],
+            decimals in 0..8_usize,
+        ) {
+            prop_assert_eq!(fixed(number, decimals), format!("{number:.decimals$}"));
+            prop_assert_eq!(fixed(-number, decimals), format!("{:.decimals$}", -number));
+        }
+
+        #[test]
+        fn what_is_one_line_already_is_not_changed(text in "[a-z·  \t\n\u{200b}é]{0,8}") {
+            let line = visible(&text).split_whitespace().collect::<Vec<_>>().join(" ");
+            prop_assert_eq!(one_line(&text), line);
         }
     }
 }

@@ -331,7 +331,8 @@ impl<'c> Stage<'c> {
             }
         };
         done.sent = ranges(request.positions.iter().copied());
-        self.outlet.live(Live::TurnBegins { plan: self.conversation.plan, turn: number, user: turn.user.to_string() });
+        let user = Arc::clone(&turn.user);
+        self.outlet.live(Live::TurnBegins { plan: self.conversation.plan, turn: number, user });
         let Answered { result, source, shared_from, effort } = self.answer(number, &request.messages).await;
         (done.source, done.shared_from, done.waited_ms) = (source, shared_from, effort.waited_ms);
         let cut = match result {

@@ -257,12 +257,20 @@ impl Findings {
 
     /// Reads a text that must not be blank.
     pub fn filled_text(&mut self, node: &Node, what: &str) -> Option<String> {
-        let text = self.text(node, what)?;
+        self.shared_text(node, what).map(|text| text.to_string())
+    }
+
+    /// The same, shared with the tree: for texts that conversations have by the thousands.
+    pub(super) fn shared_text(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
+        let Value::Scalar(_, text) = &node.value else {
+            self.wrong_type(node, what, "a text");
+            return None;
+        };
         if text.trim().is_empty() {
             self.error(Code::EmptyText, node, format!("`{what}` is empty"), "");
             return None;
         }
-        Some(text)
+        Some(Arc::clone(text))
     }
 
     /// Reads `true` or `false`.

@@ -108,7 +108,7 @@ fn probe(findings: &mut Findings, node: &Node, facts: &[Fact]) -> Option<Turn> {
     let fields = findings.fields(node, "a probe", &["user", "expect", "allow"])?;
     let user = fields.require(findings, "user", "a probe");
     let checks = fields.get("expect").map_or_else(Vec::new, |expect| checks(findings, expect, facts));
-    let user = findings.filled_text(user?, "user")?.into();
+    let user = findings.shared_text(user?, "user")?;
     Some(Turn { id: None, user, reply: None, checks, captures: Vec::new(), position: node.position })
 }
 

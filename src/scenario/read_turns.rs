@@ -81,8 +81,8 @@ impl TurnReader<'_> {
         };
         let turn = Turn {
             id: fields.get("id").and_then(|id| turn_id(findings, id)),
-            user: findings.filled_text(user, "user").unwrap_or_default().into(),
-            reply: fields.get("reply").and_then(|reply| findings.filled_text(reply, "reply")).map(Arc::from),
+            user: findings.shared_text(user, "user").unwrap_or_default(),
+            reply: fields.get("reply").and_then(|reply| findings.shared_text(reply, "reply")),
             checks: fields.get("expect").map_or_else(Vec::new, |expect| checks(findings, expect, facts)),
             captures: fields.get("capture").map_or_else(Vec::new, |capture| turn_captures(findings, capture)),
             position: node.position,

@@ -101,11 +101,12 @@ pub fn names_in(node: &Node) -> Vec<String> {
 /// The items with those in the place of others that were filled in; `None` where none was.
 fn with_filled<T: Clone>(items: &[T], fill: &mut dyn FnMut(&T) -> Option<T>) -> Option<Arc<[T]>> {
     let (first, filled) = items.iter().enumerate().find_map(|(at, item)| Some((at, fill(item)?)))?;
-    let mut all = Vec::with_capacity(items.len());
-    all.extend_from_slice(&items[..first]);
-    all.push(filled);
-    all.extend(items[first + 1..].iter().map(|item| fill(item).unwrap_or_else(|| item.clone())));
-    Some(all.into())
+    let mut filled = Some(filled);
+    let all = items.iter().enumerate().map(|(at, item)| {
+        let filled = if at > first { fill(item) } else { filled.take_if(|_| at == first) };
+        filled.unwrap_or_else(|| item.clone())
+    });
+    Some(all.collect())
 }
 
 /// Fills variables in.

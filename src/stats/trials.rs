@@ -12,8 +12,20 @@ use crate::model::Verdict;
 /// result is turned round: a marked check that reaches its rate is a `fail`, one that does not is a `known_failure`.
 #[must_use]
 pub fn decide_over_trials(verdicts: impl IntoIterator<Item = Verdict>, pass_rate: f64, is_marked: bool) -> Verdict {
+    decide_over_counts(verdicts.into_iter().map(|verdict| (verdict, 1)), pass_rate, is_marked)
+}
+
+/// The same of trials that are counted by their verdicts.
+#[must_use]
+pub fn decide_over_counts(
+    counts: impl IntoIterator<Item = (Verdict, u64)>,
+    pass_rate: f64,
+    is_marked: bool,
+) -> Verdict {
     let mut trials = TrialCounts::default();
-    verdicts.into_iter().for_each(|verdict| trials.count(verdict, is_marked));
+    for (verdict, number) in counts {
+        trials.add(verdict, u32::try_from(number).unwrap_or(u32::MAX), is_marked);
+    }
     trials.decision(pass_rate, is_marked)
 }
 
@@ -28,12 +40,17 @@ pub struct TrialCounts {
 impl TrialCounts {
     /// Counts one. `is_marked` says that the check bears `known_failure`.
     pub const fn count(&mut self, verdict: Verdict, is_marked: bool) {
-        match (verdict, is_marked) {
-            (Verdict::Pass, _) | (Verdict::Fail, true) => self.passed += 1,
-            (Verdict::Fail, false) | (Verdict::KnownFailure, _) => self.failed += 1,
-            (Verdict::Unknown, _) => self.unknown += 1,
-            (Verdict::Skip, _) => {}
-        }
+        self.add(verdict, 1, is_marked);
+    }
+
+    const fn add(&mut self, verdict: Verdict, number: u32, is_marked: bool) {
+        let sum = match (verdict, is_marked) {
+            (Verdict::Pass, _) | (Verdict::Fail, true) => &mut self.passed,
+            (Verdict::Fail, false) | (Verdict::KnownFailure, _) => &mut self.failed,
+            (Verdict::Unknown, _) => &mut self.unknown,
+            (Verdict::Skip, _) => return,
+        };
+        *sum += number;
     }
 
     fn decision(self, pass_rate: f64, is_marked: bool) -> Verdict {

@@ -55,15 +55,20 @@ fn ascii_words(text: &[u8]) -> usize {
         // A word, with what joins its runs. A run of underscores is none, so it counts where it has a letter or digit.
         let mut seen = 0;
         loop {
-            let mut last = 0;
-            for byte in &text[at..] {
+            let mut mid = 0;
+            while let Some(byte) = text.get(at) {
                 let this = CLASSES[usize::from(*byte)];
                 if this & IN_WORD == 0 {
+                    mid = this;
                     break;
                 }
-                (seen, last, at) = (seen | this, this, at + 1);
+                (seen, at) = (seen | this, at + 1);
             }
-            let (mid, after) = (class(at), class(at + 1));
+            // Nearly always a blank.
+            if mid == 0 {
+                break;
+            }
+            let (last, after) = (at.checked_sub(1).map_or(0, class), class(at + 1));
             let joins = |mark: u8, what: u8| mid & mark != 0 && last == what && after == what;
             if !joins(MID_LETTER, LETTER) && !joins(MID_DIGIT, DIGIT) {
                 break;

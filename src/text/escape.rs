@@ -87,6 +87,20 @@ fn is_plain(text: &str) -> bool {
     text.as_bytes().chunks(64).all(|bytes| bytes.iter().fold(true, |so_far, byte| so_far & is_plain(*byte)))
 }
 
+/// Whether a text is of ASCII words with one space between them, as names are, or of several with ` · ` between: then it is visible
+/// and on one line as it is.
+#[must_use]
+pub fn is_one_line(text: &str) -> bool {
+    let mut is_behind_space = true;
+    for character in text.chars() {
+        if !character.is_ascii_graphic() && character != '·' && (character != ' ' || is_behind_space) {
+            return false;
+        }
+        is_behind_space = character == ' ';
+    }
+    !is_behind_space || text.is_empty()
+}
+
 /// The text with a backslash before every `::` that opens a line (blanks before it or not), because CI services take
 /// such a line for a command (`::add-mask::`, `::error::`).
 ///
@@ -139,6 +153,14 @@ pub fn file_name_part(text: &str) -> String {
 /// No character as a reader sees it (an emoji of several scalar values, an escape) is cut in two.
 #[must_use]
 pub fn quote(text: &str, max_chars: usize) -> String {
+    // Nearly all are names and short phrases.
+    if text.len() <= max_chars && is_one_line(text) {
+        return ["\"", text, "\""].concat();
+    }
+    quote_any(text, max_chars)
+}
+
+fn quote_any(text: &str, max_chars: usize) -> String {
     // One character more than fits shows that something was cut; a reply of megabytes is not walked through.
     let folded: String = fold_blanks(text).take(max_chars.saturating_add(1)).collect();
     let mut quoted = String::from("\"");
@@ -293,6 +315,11 @@ mod tests {
         #[test]
         fn nothing_hidden_is_left(text in any::<String>()) {
             prop_assert_eq!(first_hidden(&visible(&text)), None);
+        }
+
+        #[test]
+        fn a_short_phrase_is_quoted_as_any_other_text(text in "[a-z ·\t]{0,8}", max in 0_usize..12) {
+            prop_assert_eq!(quote(&text, max), quote_any(&text, max));
         }
 
         #[test]

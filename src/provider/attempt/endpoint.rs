@@ -64,7 +64,7 @@ impl Endpoint {
 
     /// The URL of a path.
     pub(in crate::provider) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        [&self.base, path].concat()
     }
 
     /// The query that goes along with every request.

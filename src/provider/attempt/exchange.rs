@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
+use http::header::HeaderName;
 use reqwest::{Client, Request, Response};
 
 use super::endpoint::Endpoint;
@@ -24,6 +25,13 @@ const LONGEST_ERROR_BODY: usize = 64 << 10;
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 /// What the last event of a stream is, as a line of server-sent events.
 const DONE_LINES: [&[u8]; 2] = [b"data: [DONE]", b"data:[DONE]"];
+
+/// The headers that may have a request's id.
+static REQUEST_ID: [HeaderName; 3] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("x-amzn-requestid"),
+];
 
 /// What is learnt about one try beside its reply.
 pub(in crate::provider) struct Exchange {
@@ -73,8 +81,7 @@ impl Exchange {
     }
 
     fn note_request_id(&self, response: &Response) {
-        let id =
-            ["x-request-id", "request-id", "x-amzn-requestid"].iter().find_map(|name| response.headers().get(*name));
+        let id = REQUEST_ID.iter().find_map(|name| response.headers().get(name));
         if let Some(id) = id.and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty()) {
             let _ = self.request_id.set(id.to_owned());
         }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::sample::{RUN, check, ended, key, record, retention, story, turn};
+use super::super::tally::Variants;
 use super::*;
 use crate::event::{CallDone, CallKind};
 use crate::model::{End, Outcome, Usage, Verdict};
@@ -10,9 +11,12 @@ use crate::model::{End, Outcome, Usage, Verdict};
 fn tables(records: &[Record]) -> Sheets<String> {
     let sheets = Sheets { transcripts: Vec::new(), checks: Vec::new(), retention: Vec::new(), summary: Vec::new() };
     let mut tables = Tables::new(RUN, sheets).unwrap();
+    let mut variants = Variants::default();
     for record in records {
+        variants.add(record).iter().for_each(|tally| tables.close(tally).unwrap());
         tables.add(record).unwrap();
     }
+    variants.finish().iter().for_each(|tally| tables.close(tally).unwrap());
     let Sheets { transcripts, checks, retention, summary } = tables.finish().unwrap();
     let [transcripts, checks, retention, summary] =
         [transcripts, checks, retention, summary].map(|bytes| String::from_utf8(bytes).unwrap());
@@ -136,22 +140,7 @@ fn trials_of_one_variant_are_one_row_of_the_summary() {
     }
 }
 
-fn fixed(number: f64, decimals: usize) -> String {
-    let mut text = String::new();
-    push_fixed(&mut text, number, decimals);
-    text
-}
-
 proptest! {
-    #[test]
-    fn a_number_has_the_decimals_that_the_standard_library_gives_it(
-        number in prop_oneof![any::<f64>(), 0.0..1e6_f64, (0..2_000_000_u32).prop_map(|halves| f64::from(halves) / 2000.0)],
-        decimals in 0..8_usize,
-    ) {
-        prop_assert_eq!(fixed(number, decimals), format!("{number:.decimals$}"));
-        prop_assert_eq!(fixed(-number, decimals), format!("{:.decimals$}", -number));
-    }
-
     #[test]
     fn every_reply_reads_back_as_it_was_but_for_the_guard(replies in prop::collection::vec("(?s).{0,12}|[=@+\\-,\"\r\n\t ]{0,6}", 1..6)) {
         let mut record = record(0, "s");

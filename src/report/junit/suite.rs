@@ -9,7 +9,7 @@ use super::super::Tally;
 use super::super::failure::{Failure, detail, title};
 use super::super::tally::{Decided, is_broken};
 use super::super::wording::{grouped, one_line, several};
-use super::xml::{Kind, Rerun, Status, Suite, Told};
+use super::xml::{Escaped, Kind, Rerun, Status, Suite, Told};
 use crate::event::{CheckDone, Record, SnapshotNote, TurnDone};
 use crate::model::{TurnId, VariantKey, Verdict};
 use crate::text::escape::visible;
@@ -35,7 +35,7 @@ struct Run {
 /// A check of the variant.
 #[derive(Debug, Default)]
 struct Case {
-    name: String,
+    name: Escaped,
     mark: Option<String>,
     latency_ms: f64,
     runs: Vec<Run>,
@@ -50,11 +50,11 @@ pub(super) struct Names(HashMap<u32, CaseName>);
 
 impl Names {
     /// The name of a check's case.
-    fn of(&mut self, check: &CheckDone) -> String {
+    fn of(&mut self, check: &CheckDone) -> Escaped {
         if let Some(known) = self.0.get(&check.index).filter(|known| known.is_of(check)) {
             return known.made.clone();
         }
-        let made = case_name(check);
+        let made = Escaped::of(&case_name(check));
         if self.0.len() >= NAMES_MOST {
             self.0.clear();
         }
@@ -72,7 +72,7 @@ struct CaseName {
     kind: String,
     name: Option<String>,
     expected: String,
-    made: String,
+    made: Escaped,
 }
 
 impl CaseName {
@@ -121,28 +121,28 @@ impl Gathered {
 
     /// The suite of the variant.
     pub(super) fn suite(mut self, tally: &Tally) -> Suite {
-        let mut suite =
-            Suite::new(&flat(&one_line(&tally.key.to_string())), seconds(tally.usage.latency_ms.unwrap_or(0.0)));
+        let names = tally.key.to_string();
+        let mut suite = Suite::new(&one_line(&names), seconds(tally.usage.latency_ms.unwrap_or(0.0)));
         if self.file != "-" {
-            suite.set_file(&flat(&one_line(&self.file)));
+            suite.set_file(&one_line(&self.file));
         }
         set_properties(&mut suite, &tally.key, tally.trials);
-        let class = class(&tally.key);
-        let mut names: HashMap<String, u32> = HashMap::new();
-        let mut put = |name: &str, latency_ms: f64, status: &Status| {
+        let class = Escaped::of(&class(&tally.key, &names));
+        let mut names = HashMap::with_capacity(self.checks.len() + 2);
+        let mut put = |name: Escaped, latency_ms: f64, status: &Status| {
             suite.case(&distinct(&mut names, name), &class, seconds(latency_ms), status);
         };
         for decided in tally.decided() {
             let Some(mut case) = self.checks.remove(&decided.index) else { continue };
             let name = std::mem::take(&mut case.name);
-            put(&name, case.latency_ms, &case.status(&decided));
+            put(name, case.latency_ms, &case.status(&decided));
         }
         let is_empty = tally.verdicts.total() == 0 && self.snapshot.is_none();
         if let Some(status) = conversation(self.broken, tally, is_empty) {
-            put("conversation", 0.0, &status);
+            put(Escaped::of("conversation"), 0.0, &status);
         }
         if let Some(note) = &self.snapshot {
-            put("snapshot", 0.0, &of_snapshot(note));
+            put(Escaped::of("snapshot"), 0.0, &of_snapshot(note));
         }
         suite
     }
@@ -243,7 +243,7 @@ fn of_snapshot(note: &SnapshotNote) -> Status {
         return Status::Success(Vec::new());
     }
     let diff = note.diff.as_ref().map_or_else(String::new, |diff| format!("\n{}\n", lines(diff, REPLY_MOST, "")));
-    let path = flat(&one_line(&note.path));
+    let path = one_line(&note.path);
     let text = Some(format!("{}\n{diff}\n{path}\n", lines(&note.what, TEXT_MOST, "")));
     let told = Told { what: "snapshot", message: Some(message(&note.what)), text };
     if note.is_failure { Status::Wrong(Kind::Failure, told, Vec::new()) } else { Status::Skipped(told) }
@@ -253,7 +253,8 @@ fn of_snapshot(note: &SnapshotNote) -> Status {
 pub(super) fn of_snapshots(notes: &[SnapshotNote]) -> Suite {
     let mut suite = Suite::new("snapshots", Duration::ZERO);
     for note in notes {
-        suite.case(&flat(&one_line(&note.path)), "snapshots", Duration::ZERO, &of_snapshot(note));
+        let (name, class) = (Escaped::of(&one_line(&note.path)), Escaped::of("snapshots"));
+        suite.case(&name, &class, Duration::ZERO, &of_snapshot(note));
     }
     suite
 }
@@ -263,7 +264,8 @@ pub(super) fn not_begun(conversations: u64) -> Suite {
     let said = several(conversations, "conversation was not begun", "conversations were not begun");
     let told = Told { what: "not_begun", message: Some(said), text: None };
     let mut suite = Suite::new("not begun", Duration::ZERO);
-    suite.case("conversations", "not begun", Duration::ZERO, &Status::Skipped(told));
+    let (name, class) = (Escaped::of("conversations"), Escaped::of("not begun"));
+    suite.case(&name, &class, Duration::ZERO, &Status::Skipped(told));
     suite
 }
 
@@ -271,7 +273,7 @@ fn run(record: &Record, check: &CheckDone, turn: Option<&TurnDone>) -> Run {
     let reason = detail(check);
     let why = lines(&reason, TEXT_MOST, "");
     let exchange = turn.map(exchange).unwrap_or_default();
-    let place = format!("{}:{}", flat(&one_line(&record.begin.file)), check.line);
+    let place = format!("{}:{}", one_line(&record.begin.file), check.line);
     let parts = [why, exchange, place].into_iter().filter(|part| !part.is_empty());
     Run {
         trial: record.begin.key.trial,
@@ -304,7 +306,7 @@ fn broken(record: &Record) -> Run {
         trial: record.begin.key.trial,
         verdict: Verdict::Unknown,
         message: message(said),
-        text: format!("{}\n\n{}\n", lines(said, TEXT_MOST, ""), flat(&one_line(&record.begin.file))),
+        text: format!("{}\n\n{}\n", lines(said, TEXT_MOST, ""), one_line(&record.begin.file)),
     }
 }
 
@@ -318,34 +320,33 @@ fn set_properties(suite: &mut Suite, key: &VariantKey, trials: u32) {
     let names = ["scenario", "case", "persona", "model", "window", "vars"];
     let values = [scenario, case, persona, model, window, vars];
     for (name, value) in names.into_iter().zip(values).filter(|(_, value)| !value.is_empty()) {
-        suite.property(name, &flat(&one_line(value)));
+        suite.property(name, &one_line(value));
     }
     suite.property("trials", &trials.to_string());
 }
 
 /// `scenario.variant`: viewers take what stands in front of the last dot for a package, so there is no other dot.
-fn class(key: &VariantKey) -> String {
-    let names = key.to_string();
+fn class(key: &VariantKey, names: &str) -> String {
     let variant = names.strip_prefix(&key.scenario).map_or("", |rest| rest.trim_start_matches(" · "));
-    let part = |text: &str| flat(&one_line(text)).replace('.', "_");
+    let part = |text: &str| one_line(text).replace('.', "_");
     format!("{}.{}", part(&key.scenario), part(variant))
 }
 
 /// A name that no other case of the suite has: the same may be asserted twice.
-fn distinct(names: &mut HashMap<String, u32>, name: &str) -> String {
-    let count = names.entry(name.to_owned()).or_default();
+fn distinct(names: &mut HashMap<Escaped, u32>, name: Escaped) -> Escaped {
+    let count = names.entry(name.clone()).or_default();
     *count += 1;
-    if *count == 1 { name.to_owned() } else { format!("{name} ({count})") }
+    if *count == 1 { name } else { name.numbered(*count) }
 }
 
 fn case_name(check: &CheckDone) -> String {
     let turn = check.turn.map_or_else(String::new, |turn| format!("{} · ", turn.named()));
-    truncate(&flat(&format!("{turn}{}", one_line(&title(check)))), NAME_MOST)
+    truncate(&format!("{turn}{}", one_line(&title(check))), NAME_MOST)
 }
 
 /// A text on one line, for an attribute.
 fn message(text: &str) -> String {
-    truncate(&flat(&one_line(&text[..floor_boundary(text, TEXT_MOST)])), MESSAGE_MOST)
+    truncate(&one_line(&text[..floor_boundary(text, TEXT_MOST)]), MESSAGE_MOST)
 }
 
 /// The beginning of a text, as the file can have it; where that is not all of it, it is said.
@@ -359,7 +360,7 @@ fn lines(text: &str, most: usize, where_is_more: &str) -> String {
     format!("{}\n… (cut here; {all} in all{where_is_more})", flat(&text[..end]))
 }
 
-/// The text as the file can have it. A tab becomes four spaces: whoever reads an attribute makes one of it.
+/// A text of several lines as the file can have it. A tab becomes four spaces: viewers differ in what they make of one.
 fn flat(text: &str) -> String {
     visible(text).replace('\t', "    ")
 }

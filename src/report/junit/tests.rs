@@ -4,14 +4,17 @@ use proptest::prelude::*;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus};
 
 use super::super::sample::{check, ended, manifest, record, story, turn};
+use super::super::tally::Variants;
 use super::*;
 use crate::model::{End, Verdict};
 
 fn written(records: &[Record], snapshots: Vec<SnapshotNote>, not_begun: u64) -> String {
-    let mut junit = Junit::new(&manifest(1), snapshots, Vec::new());
+    let (mut junit, mut variants) = (Junit::new(&manifest(1), snapshots, Vec::new()), Variants::default());
     for record in records {
-        junit.add(record).unwrap();
+        variants.add(record).iter().for_each(|tally| junit.close(tally).unwrap());
+        junit.add(record);
     }
+    variants.finish().iter().for_each(|tally| junit.close(tally).unwrap());
     let Whole { front, suites, behind } = junit.finish(not_begun, Some(Duration::from_millis(12_400))).unwrap();
     front + &String::from_utf8(suites).unwrap() + behind
 }

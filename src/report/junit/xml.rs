@@ -2,10 +2,35 @@
 //!
 //! Texts come here without what XML cannot have; they are escaped here.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use quick_xml::escape::escape;
+
+use super::super::wording::push_fixed;
+
+/// A text as it stands in an attribute: escaped once, however many elements have it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Escaped(Arc<str>);
+
+impl Escaped {
+    /// The text, escaped.
+    pub(super) fn of(text: &str) -> Self {
+        Self(escape(text).into())
+    }
+
+    /// The same with a number behind it.
+    pub(super) fn numbered(&self, number: u32) -> Self {
+        Self(format!("{self} ({number})").into())
+    }
+}
+
+impl Display for Escaped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// How a case is wrong: it failed, or there was nothing to judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +116,7 @@ impl Suite {
     }
 
     /// Adds a case.
-    pub(super) fn case(&mut self, name: &str, class: &str, time: Duration, status: &Status) {
+    pub(super) fn case(&mut self, name: &Escaped, class: &Escaped, time: Duration, status: &Status) {
         let counts = &mut self.counts;
         counts.tests += 1;
         match status {
@@ -102,8 +127,8 @@ impl Suite {
         }
         let out = &mut self.cases;
         out.push_str("        <testcase");
-        attribute(out, "name", name);
-        attribute(out, "classname", class);
+        escaped_attribute(out, "name", &name.0);
+        escaped_attribute(out, "classname", &class.0);
         seconds(out, time);
         match status {
             Status::Success(reruns) if reruns.is_empty() => {
@@ -191,13 +216,19 @@ fn tell(out: &mut String, tag: &str, told: &Told) {
 }
 
 fn attribute(out: &mut String, name: &str, value: &str) {
+    escaped_attribute(out, name, &escape(value));
+}
+
+fn escaped_attribute(out: &mut String, name: &str, value: &str) {
     out.push(' ');
     out.push_str(name);
     out.push_str("=\"");
-    out.push_str(&escape(value));
+    out.push_str(value);
     out.push('"');
 }
 
 fn seconds(out: &mut String, time: Duration) {
-    let _ = write!(out, " time=\"{:.3}\"", time.as_secs_f64());
+    out.push_str(" time=\"");
+    push_fixed(out, time.as_secs_f64(), 3);
+    out.push('"');
 }
