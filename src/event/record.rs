@@ -70,6 +70,15 @@ impl Record {
         }
     }
 
+    /// The same, with room for what so many events will bring.
+    #[must_use]
+    pub fn with_room(begin: Begin, events: usize) -> Self {
+        let turns = (begin.turns as usize).saturating_add(begin.probes as usize).min(events);
+        // Beside turns and checks there are its beginning and its end, as a rule.
+        let checks = events.saturating_sub(turns + 2);
+        Self { turns: Vec::with_capacity(turns), checks: Vec::with_capacity(checks), ..Self::new(begin) }
+    }
+
     /// Adds an event of this conversation. Events of the run itself change nothing. Where a run went on, the later word
     /// counts: a second beginning takes the end back, and a turn or a check that is there already is replaced. One that begins anew
     /// has nothing of what was before.

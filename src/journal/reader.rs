@@ -209,7 +209,7 @@ impl Reader {
                     impossible = impossible.or((!record.has_sent(&event)).then_some(line.offset()));
                     record.add(event);
                 }
-                (none, Event::Begin(begin)) => *none = Some(Record::new(*begin)),
+                (none, Event::Begin(begin)) => *none = Some(Record::with_room(*begin, lines.len())),
                 _ => return Err(self.damaged(line.offset(), "its conversation has not begun")),
             }
         }

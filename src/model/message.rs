@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
@@ -69,24 +70,64 @@ impl fmt::Display for Origin {
 /// each one's own.
 const KEPT: usize = 16 * 1024;
 
-/// One message. Cloning is cheap: the text is shared. It is not changed once it is made.
-#[derive(Debug, Clone)]
+/// One message. Cloning is cheap: what is said is shared. It is not changed once it is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Who speaks.
     pub role: Role,
     /// Where it comes from.
     pub origin: Origin,
     /// What is said.
-    pub content: Arc<str>,
-    /// What it is on the wire, once that was asked for; copies share it.
-    wire: Arc<OnceLock<Box<RawValue>>>,
+    pub content: Content,
+}
+
+/// What a message says; a text for whoever reads it. Copies share it.
+#[derive(Clone)]
+pub struct Content(Arc<Shared>);
+
+/// Together, since each request takes a copy of every message of its history: who is counted in one place is looked for in one.
+struct Shared {
+    text: Arc<str>,
+    /// The message on the wire, once that was asked for.
+    wire: OnceLock<Box<RawValue>>,
+}
+
+impl Content {
+    /// The text itself.
+    #[must_use]
+    pub fn text(&self) -> &Arc<str> {
+        &self.0.text
+    }
+}
+
+impl Deref for Content {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0.text
+    }
+}
+
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.text == other.0.text
+    }
+}
+
+impl Eq for Content {}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0.text, f)
+    }
 }
 
 impl Message {
     /// A message.
     #[must_use]
     pub fn new(role: Role, origin: Origin, content: impl Into<Arc<str>>) -> Self {
-        Self { role, origin, content: content.into(), wire: Arc::default() }
+        let content = Content(Arc::new(Shared { text: content.into(), wire: OnceLock::new() }));
+        Self { role, origin, content }
     }
 
     /// The message as chat completions take it: `{"role": "user", "content": "…"}`. It is written once, since every later request of
@@ -100,21 +141,14 @@ impl Message {
             role: Role,
             content: &'a str,
         }
-        if let Some(wire) = self.wire.get() {
+        let Shared { text, wire: kept } = &*self.content.0;
+        if let Some(wire) = kept.get() {
             return Ok(Cow::Borrowed(wire));
         }
-        let wire = to_raw_value(&Wire { role: self.role, content: &self.content })?;
-        Ok(if self.content.len() > KEPT { Cow::Owned(wire) } else { Cow::Borrowed(self.wire.get_or_init(|| wire)) })
+        let wire = to_raw_value(&Wire { role: self.role, content: text })?;
+        Ok(if text.len() > KEPT { Cow::Owned(wire) } else { Cow::Borrowed(kept.get_or_init(|| wire)) })
     }
 }
-
-impl PartialEq for Message {
-    fn eq(&self, other: &Self) -> bool {
-        (self.role, self.origin, &self.content) == (other.role, other.origin, &other.content)
-    }
-}
-
-impl Eq for Message {}
 
 #[cfg(test)]
 mod tests {
@@ -136,7 +170,7 @@ mod tests {
     #[test]
     fn of_a_very_long_one_nothing_is_kept() {
         let long = Message::new(Role::System, Origin::System, "a".repeat(KEPT + 1));
-        assert!(matches!(long.wire().unwrap(), Cow::Owned(_)) && long.wire.get().is_none());
+        assert!(matches!(long.wire().unwrap(), Cow::Owned(_)) && long.content.0.wire.get().is_none());
         let last = Message::new(Role::System, Origin::System, "a".repeat(KEPT));
         assert!(matches!(last.wire().unwrap(), Cow::Borrowed(_)));
     }

@@ -25,7 +25,7 @@ pub use canary::CanaryKind;
 pub use check::{Admits, Check, CheckKind, FactRef, KnownFailure, SentCheck, Similar, Similarity, Text};
 pub use fact::{Fact, MatchKind};
 pub use json::{JsonPath, Schema};
-pub use message::{Message, Origin, Role};
+pub use message::{Content, Message, Origin, Role};
 pub use outside::{JudgeCheck, Outside, ProgramCheck, Scale, Sees};
 pub use params::Params;
 pub use pattern::Pattern;

@@ -70,50 +70,60 @@ impl RetryPolicy {
 ///
 /// # Errors
 /// The error of the last try, or why no other could be sent.
-pub async fn with_retries<F>(
+pub fn with_retries<F>(
     policy: RetryPolicy,
     way: Way<'_>,
     observer: &dyn Observer,
     attempt: impl FnMut() -> F,
-) -> Result<ChatReply, CallError>
+) -> impl Future<Output = Result<ChatReply, CallError>>
 where
     F: Future<Output = Result<ChatReply, CallError>>,
 {
-    drive(policy, way, observer, fastrand::f64, attempt).await
+    drive(policy, way, observer, fastrand::f64, attempt)
 }
 
 /// The same with its source of chance given from outside.
-async fn drive<F>(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` holds its arguments twice, and one is made for every call")]
+fn drive<F>(
     policy: RetryPolicy,
     way: Way<'_>,
     observer: &dyn Observer,
     mut draw: impl FnMut() -> f64,
     mut attempt: impl FnMut() -> F,
-) -> Result<ChatReply, CallError>
+) -> impl Future<Output = Result<ChatReply, CallError>>
 where
     F: Future<Output = Result<ChatReply, CallError>>,
 {
-    let mut number = 1;
-    loop {
-        let (sent, permit) = way.pass(observer).await?;
-        let started = Instant::now();
-        let result = attempt().await.map_err(not_for_so_long);
-        permit.done(result.as_ref());
-        drop(permit);
-        let reserved_usd = sent.settle(&result);
-        let error = match result {
-            Ok(reply) => return Ok(ChatReply { attempts: number, reserved_usd, ..reply }),
-            Err(error) => error,
-        };
-        let wait = policy.wait(number, &error, draw());
-        let (status, text) = (error.status(), error.to_string());
-        let latency = started.elapsed();
-        observer.attempt_failed(AttemptFailed { attempt: number, status, error: text, latency, wait, reserved_usd });
-        let Some(wait) = wait else { return Err(error) };
-        if !wait.is_zero() {
-            way.gate.wait_for(tokio::time::sleep(wait), Waiting::Retry, observer).await?;
+    async move {
+        let mut number = 1;
+        loop {
+            let (sent, permit) = way.pass(observer).await?;
+            let started = Instant::now();
+            let result = attempt().await.map_err(not_for_so_long);
+            permit.done(result.as_ref());
+            drop(permit);
+            let reserved_usd = sent.settle(&result);
+            let error = match result {
+                Ok(reply) => return Ok(ChatReply { attempts: number, reserved_usd, ..reply }),
+                Err(error) => error,
+            };
+            let wait = policy.wait(number, &error, draw());
+            let (status, text) = (error.status(), error.to_string());
+            let latency = started.elapsed();
+            observer.attempt_failed(AttemptFailed {
+                attempt: number,
+                status,
+                error: text,
+                latency,
+                wait,
+                reserved_usd,
+            });
+            let Some(wait) = wait else { return Err(error) };
+            if !wait.is_zero() {
+                way.gate.wait_for(tokio::time::sleep(wait), Waiting::Retry, observer).await?;
+            }
+            number += 1;
         }
-        number += 1;
     }
 }
 

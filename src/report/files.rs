@@ -239,7 +239,11 @@ impl Batch {
     fn add(&mut self, record: Record) -> Option<Vec<Record>> {
         self.turns += 1 + record.turns.len();
         self.records.push(record);
-        (self.turns >= BATCH).then(|| std::mem::take(self).records)
+        (self.turns >= BATCH).then(|| {
+            self.turns = 0;
+            let room = Vec::with_capacity(self.records.len());
+            std::mem::replace(&mut self.records, room)
+        })
     }
 }
 

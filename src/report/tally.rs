@@ -204,6 +204,7 @@ impl Tally {
         self.trials += 1;
         self.ends.count(record.end());
         self.broken += u32::from(is_broken(record));
+        self.latencies_ms.reserve(record.turns.len());
         for turn in &record.turns {
             self.usage.count_turn(turn);
             self.latencies_ms.extend(turn.latency_ms);

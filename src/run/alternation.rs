@@ -146,7 +146,7 @@ fn certain(outline: &Outline<'_>, asked: &Asked<'_>, system: Option<&Message>, s
 type Part<'m> = (&'m Message, Known, Option<usize>);
 
 fn first_of(list: &[Part<'_>], is_whole: bool) -> Option<Found> {
-    let known = |(message, known, _): &Part<'_>| (*known == Known::Whole).then_some(message.content.clone());
+    let known = |(message, known, _): &Part<'_>| (*known == Known::Whole).then_some(Arc::clone(message.content.text()));
     let texts: Vec<Option<Arc<str>>> = list.iter().map(known).collect();
     let roles = list.iter().zip(&texts).map(|((message, ..), text)| (message.role, text.as_deref()));
     let (at, fault) = fault(roles, is_whole)?;

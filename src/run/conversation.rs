@@ -322,19 +322,20 @@ impl<'c> Stage<'c> {
 
     /// Plays one live turn. Says why the conversation cannot go on where no reply came.
     async fn live(&mut self, number: TurnId, turn: &Turn) -> Result<Option<Cut>, JournalLost> {
-        let mut done = self.turn_done(number, turn, self.conversation.model.chat.source());
         let request = match self.request(number, user_message(number, turn)) {
             Ok(request) => request,
             Err(too_long) => {
-                done.error = Some(too_long.to_string());
-                return self.failed(done, number, turn).await;
+                let done = self.turn_done(number, turn, self.conversation.model.chat.source());
+                return self.failed(TurnDone { error: Some(too_long.to_string()), ..done }, number, turn).await;
             }
         };
-        done.sent = ranges(request.positions.iter().copied());
         let user = Arc::clone(&turn.user);
         self.outlet.live(Live::TurnBegins { plan: self.conversation.plan, turn: number, user });
         let Answered { result, source, shared_from, effort } = self.answer(number, &request.messages).await;
-        (done.source, done.shared_from, done.waited_ms) = (source, shared_from, effort.waited_ms);
+        // Made behind the call, so that nothing of it lies about while there is nothing to do but to wait.
+        let mut done = Box::new(self.turn_done(number, turn, source));
+        done.sent = ranges(request.positions.iter().copied());
+        (done.shared_from, done.waited_ms) = (shared_from, effort.waited_ms);
         let cut = match result {
             Ok(reply) => {
                 let said = &reply.reply;
@@ -343,7 +344,7 @@ impl<'c> Stage<'c> {
                 done.error = captured.as_ref().err().cloned();
                 self.fill(&mut done, &request.messages, &reply);
                 let took = (reply.usage.map(|usage| usage.sent), Measured::of(&done));
-                self.outlet.keep(Event::Turn(Box::new(done))).await?;
+                self.outlet.keep(Event::Turn(done)).await?;
                 let cut = self.exchange(number, turn, &request, (said, heard), took).await?;
                 return Ok(cut.or_else(|| self.take(captured)));
             }
@@ -353,7 +354,7 @@ impl<'c> Stage<'c> {
                 done.error = Some(error.to_string());
                 done.attempts = effort.attempts;
                 done.model_stopped = error.stops_model();
-                return self.failed(done, number, turn).await;
+                return self.failed(*done, number, turn).await;
             }
         };
         // Nothing was asked, so nothing of the turn is kept: it is played when the run goes on.
@@ -389,15 +390,18 @@ impl<'c> Stage<'c> {
                 self.check_done(number, check, Verdict::Skip, why)
             } else {
                 let asked = Asked { number, turn, request, before };
-                // Apart, since hardly any check needs the room.
-                let gathered = match Box::pin(self.gather(asked, &check.kind, reply)).await? {
-                    Ok(gathered) => gathered,
-                    Err(why) => {
-                        let done = self.check_done(number, check, Verdict::Skip, why.unasked());
-                        self.tell_check(done)?;
-                        cut = cut.or(Some(why));
-                        continue;
-                    }
+                let gathered = match check::outside(&check.kind, reply) {
+                    None => None,
+                    // Apart, since hardly any check needs the room.
+                    Some(outside) => match Box::pin(self.gather(asked, outside, reply)).await? {
+                        Ok(gathered) => Some(gathered),
+                        Err(why) => {
+                            let done = self.check_done(number, check, Verdict::Skip, why.unasked());
+                            self.tell_check(done)?;
+                            cut = cut.or(Some(why));
+                            continue;
+                        }
+                    },
                 };
                 let view = TurnView {
                     turn: number,

@@ -26,7 +26,7 @@ pub struct Asked {
 impl Asked {
     /// By the messages of a turn.
     pub(super) fn new<'m>(turn: TurnId, messages: impl IntoIterator<Item = &'m Message>) -> Self {
-        let messages = messages.into_iter().map(|message| (message.role, Arc::clone(&message.content))).collect();
+        let messages = messages.into_iter().map(|message| (message.role, Arc::clone(message.content.text()))).collect();
         Self { turn, messages }
     }
 }

@@ -219,7 +219,7 @@ impl Talk {
         let all = [whole, paired, unpinned, Window::plain(Tail::None)];
         all.into_iter().filter(|window| *window != now).find(|window| {
             let request = self.request_under(*window, user, tokenizer);
-            let roles = |message: &Message| (message.role, Arc::clone(&message.content));
+            let roles = |message: &Message| (message.role, Arc::clone(message.content.text()));
             request.is_ok_and(|request| {
                 let list: Vec<_> = request.messages.iter().map(roles).collect();
                 window::fault(list.iter().map(|(role, text)| (*role, Some(&**text))), true).is_none()

@@ -102,15 +102,21 @@ pub(in crate::provider) async fn opened(
     exchange.note_request_id(&response);
     let status = response.status();
     if !status.is_success() {
-        let headers = response.headers().clone();
-        let body = error_body(response).await;
-        return Err(failure::of_status(status, &headers, &endpoint.mask(body)));
+        // Apart, since hardly any answer needs the room.
+        return Err(Box::pin(refusal(response, endpoint)).await);
     }
     if failure::is_html(response.headers()) {
         let kind = failure::content_type(response.headers()).unwrap_or_default();
         return Err(CallError::Malformed(format!("the answer is a page for people ({kind}), not JSON")));
     }
     Ok(response)
+}
+
+/// The error of an answer whose status is no success.
+async fn refusal(response: Response, endpoint: &Endpoint) -> CallError {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = error_body(response).await;
+    failure::of_status(status, &headers, &endpoint.mask(body))
 }
 
 /// The whole body, without a byte order mark. It comes in one piece as a rule, which is not copied then.

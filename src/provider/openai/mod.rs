@@ -85,7 +85,8 @@ impl OpenAi {
     async fn attempt(&self, request: ChatRequest<'_>, observer: &dyn Observer) -> Result<ChatReply, CallError> {
         let exchange = Arc::new(Exchange::new(&self.endpoint, request.stream));
         let result = if request.stream {
-            self.streamed(request, &exchange, observer).await
+            // Apart, so that a whole reply, which needs half as much room, does not take it.
+            Box::pin(self.streamed(request, &exchange, observer)).await
         } else {
             self.whole(request, &exchange).await
         };
@@ -136,8 +137,10 @@ impl OpenAi {
     ) -> Result<Read, CallError> {
         let body = wire::RequestBody::new(&self.model, &request);
         let client = self.client(exchange);
+        let chat = client.chat();
         let started = Instant::now();
-        let chunks = self.in_time(client.chat().create_stream_byot(body), exchange).await?;
+        let chunks = pin!(chat.create_stream_byot(body));
+        let chunks = self.in_time(chunks, exchange).await?;
         stream::collect(chunks, exchange, self.timeout, started, observer).await
     }
 

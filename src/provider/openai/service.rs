@@ -18,9 +18,13 @@ use super::halves;
 pub(super) async fn send(
     client: Client,
     exchange: Arc<Exchange>,
-    request: HttpRequestFactory,
+    factory: HttpRequestFactory,
 ) -> Result<Response, BoxError> {
-    let response = opened(&client, &exchange, request.build().await?).await?;
+    // A statement by itself: what stands in the call is held until it has ended.
+    let request = factory.build().await?;
+    // It has the body for more tries, which are not made here.
+    drop(factory);
+    let response = opened(&client, &exchange, request).await?;
     let url = response.url().clone();
     if !exchange.is_stream() {
         return answer(whole_body(response, &exchange.endpoint).await?.into(), url);

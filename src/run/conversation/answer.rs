@@ -28,7 +28,8 @@ impl Stage<'_> {
     /// The reply to a request: from its recording, from whoever sent the same, or from the provider.
     pub(super) async fn answer(&mut self, number: TurnId, messages: &[Message]) -> Answered {
         if self.keeps_history() {
-            return self.said(number, messages).await;
+            // Apart, since no other model needs the room.
+            return Box::pin(self.said(number, messages)).await;
         }
         let observer = CallObserver::new(self.outlet, self.conversation.plan, number);
         let tape = self.conversation.tape.clone();

@@ -38,7 +38,7 @@ impl Stage<'_> {
     /// What the bot says to a turn or a probe.
     pub(super) async fn said(&mut self, number: TurnId, messages: &[Message]) -> Answered {
         let observer = CallObserver::new(self.outlet, self.conversation.plan, number);
-        let user = messages.last().map(|message| Arc::clone(&message.content)).unwrap_or_default();
+        let user = messages.last().map(|message| Arc::clone(message.content.text())).unwrap_or_default();
         let result = match number {
             TurnId::Turn(turn) => match self.session.take().or_else(|| self.begin_session(None)) {
                 Some(session) => {

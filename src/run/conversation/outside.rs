@@ -21,8 +21,8 @@ use super::{Cut, Request as RequestSent, Stage};
 use crate::check::{self, Gathered, judge};
 use crate::event::{CallDone, CallKind, Event, WireMessage};
 use crate::model::{
-    CheckKind, ConversationId, JudgeCheck, Message, Origin, Outside, ProgramCheck, Reply, Role, Source, TranscriptKind,
-    TurnId, Usage,
+    ConversationId, JudgeCheck, Message, Origin, Outside, ProgramCheck, Reply, Role, Source, TranscriptKind, TurnId,
+    Usage,
 };
 use crate::provider::cassette::Request;
 use crate::provider::{CallError, ChatReply, ChatRequest};
@@ -64,28 +64,21 @@ impl Question<'_> {
 }
 
 impl Stage<'_> {
-    /// What a check on a reply needs from outside; nothing where it needs nothing.
-    pub(super) async fn gather(
-        &mut self,
-        asked: Asked<'_>,
-        kind: &CheckKind,
-        reply: &Reply,
-    ) -> Unless<Option<Gathered>> {
+    /// What a check on a reply needs from outside.
+    pub(super) async fn gather(&mut self, asked: Asked<'_>, outside: Outside<'_>, reply: &Reply) -> Unless<Gathered> {
         let subject = Subject { turn: asked.number, user: &asked.turn.user };
-        let gathered = match check::outside(kind, reply) {
-            None => return Ok(Ok(None)),
-            Some(Outside::Judge(check)) => {
+        match outside {
+            Outside::Judge(check) => {
                 let before = self.system.iter().chain(&self.history[..asked.before]);
                 let shown = judge::shown(check.sees, before, &asked.turn.user, &reply.text);
-                self.judged(&subject, check, &shown).await?
+                self.judged(&subject, check, &shown).await
             }
-            Some(Outside::Embeddings(similar)) => self.embedded(&subject, &similar.to, &reply.text).await?,
-            Some(Outside::Program(check)) => {
+            Outside::Embeddings(similar) => self.embedded(&subject, &similar.to, &reply.text).await,
+            Outside::Program(check) => {
                 let input = self.input_of_turn(asked, reply);
-                self.programmed(&subject, check, &input).await?
+                self.programmed(&subject, check, &input).await
             }
-        };
-        Ok(gathered.map(Some))
+        }
     }
 
     /// What a check on the transcript needs from outside, by turn; turn 0 for the whole. Nothing is asked about a conversation
@@ -108,9 +101,10 @@ impl Stage<'_> {
             return Ok(gathered.map(|gathered| HashMap::from([(0, gathered)])));
         };
         for exchange in self.exchanges.clone() {
-            if !throughout.has(exchange.turn) || check::outside(&throughout.kind, &exchange.reply).is_none() {
+            if !throughout.has(exchange.turn) {
                 continue;
             }
+            let Some(outside) = check::outside(&throughout.kind, &exchange.reply) else { continue };
             let number = TurnId::Turn(exchange.turn);
             let script = Arc::clone(&self.script);
             let Some(turn) = script.turn(number) else { continue };
@@ -120,8 +114,10 @@ impl Stage<'_> {
             let messages = positions.iter().filter_map(|at| list.get(*at).copied().cloned()).collect();
             let request = RequestSent { messages, positions };
             let asked = Asked { number, turn, request: &request, before: exchange.before };
-            match self.gather(asked, &throughout.kind, &exchange.reply).await? {
-                Ok(gathered) => all.extend(gathered.map(|gathered| (exchange.turn, gathered))),
+            match self.gather(asked, outside, &exchange.reply).await? {
+                Ok(gathered) => {
+                    all.insert(exchange.turn, gathered);
+                }
                 Err(cut) => return Ok(Err(cut)),
             }
         }
