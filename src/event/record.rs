@@ -70,12 +70,14 @@ impl Record {
         }
     }
 
-    /// The same, with room for what so many events will bring.
+    /// The same, with room for what so many events will bring, as far as that is little: both numbers are a journal's, which may
+    /// say anything.
     #[must_use]
     pub fn with_room(begin: Begin, events: usize) -> Self {
-        let turns = (begin.turns as usize).saturating_add(begin.probes as usize).min(events);
+        const MOST: usize = 64;
+        let turns = (begin.turns as usize).saturating_add(begin.probes as usize).min(events).min(MOST);
         // Beside turns and checks there are its beginning and its end, as a rule.
-        let checks = events.saturating_sub(turns + 2);
+        let checks = events.saturating_sub(turns + 2).min(MOST);
         Self { turns: Vec::with_capacity(turns), checks: Vec::with_capacity(checks), ..Self::new(begin) }
     }
 

@@ -305,7 +305,7 @@ impl<'a> Pass<'a> {
         Ok(!self.text.is_empty() && !self.is_torn)
     }
 
-    /// Does what `BufRead::read_until` does, which looks for the end of a line word by word: here that is most of what the pass takes.
+    /// Does what `BufRead::read_until` does, which looks for the end of a line at a few bytes at a time: half of what this pass takes.
     fn read_line(&mut self) -> io::Result<()> {
         loop {
             let bytes = match self.source.fill_buf() {

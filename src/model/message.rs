@@ -85,11 +85,11 @@ pub struct Message {
 #[derive(Clone)]
 pub struct Content(Arc<Shared>);
 
-/// Together, since each request takes a copy of every message of its history: who is counted in one place is looked for in one.
+/// One allocation, so that a copy of a message touches one count: each request takes one of every message of its history.
 struct Shared {
     text: Arc<str>,
-    /// The message on the wire, once that was asked for.
-    wire: OnceLock<Box<RawValue>>,
+    /// The message on the wire, once that was asked for, and whose it is.
+    wire: OnceLock<(Role, Box<RawValue>)>,
 }
 
 impl Content {
@@ -142,11 +142,17 @@ impl Message {
             content: &'a str,
         }
         let Shared { text, wire: kept } = &*self.content.0;
-        if let Some(wire) = kept.get() {
+        if let Some((role, wire)) = kept.get()
+            && *role == self.role
+        {
             return Ok(Cow::Borrowed(wire));
         }
         let wire = to_raw_value(&Wire { role: self.role, content: text })?;
-        Ok(if text.len() > KEPT { Cow::Owned(wire) } else { Cow::Borrowed(kept.get_or_init(|| wire)) })
+        // What another role has said already in the same words keeps its place.
+        if text.len() > KEPT || kept.get().is_some() {
+            return Ok(Cow::Owned(wire));
+        }
+        Ok(Cow::Borrowed(&kept.get_or_init(|| (self.role, wire)).1))
     }
 }
 
@@ -165,6 +171,15 @@ mod tests {
         assert_eq!(message.wire().unwrap().get().as_ptr(), copy.wire().unwrap().get().as_ptr());
         assert_eq!(message, Message::new(Role::User, Origin::User(1), "My name is \"Priya\".\n"));
         assert_ne!(message, Message::new(Role::User, Origin::User(2), "My name is \"Priya\".\n"));
+    }
+
+    #[test]
+    fn the_same_content_is_each_role_s_own_on_the_wire() {
+        let user = Message::new(Role::User, Origin::User(1), "Hi");
+        assert_eq!(user.wire().unwrap().get(), r#"{"role":"user","content":"Hi"}"#);
+        let reply = Message { role: Role::Assistant, origin: Origin::Reply(1), content: user.content.clone() };
+        assert_eq!(reply.wire().unwrap().get(), r#"{"role":"assistant","content":"Hi"}"#);
+        assert_eq!(user.wire().unwrap().get(), r#"{"role":"user","content":"Hi"}"#);
     }
 
     #[test]

@@ -160,7 +160,7 @@ pub fn write_all_unless(
     let page = BufWriter::with_capacity(SPOOLED, draft(PAGE)?);
     let mut html = Html::new(journal.manifest(), page).map_err(no_page)?;
     // What is written has a thread of its own, behind what is read: a large run's reports are half as long waited for.
-    let (tables, suites, html) = thread::scope(|scope| {
+    let (summary, tables, suites, html) = thread::scope(|scope| {
         let (sender, batches) = sync_channel::<Vec<Record>>(1);
         let behind = scope.spawn(move || {
             let mut variants = Variants::default();
@@ -177,28 +177,32 @@ pub fn write_all_unless(
                 tables.close(&tally).map_err(not_written)?;
                 suites.close(&tally).map_err(no_junit)?;
             }
-            Ok((tables, suites, html))
+            Ok::<_, ReportError>((tables, suites, html))
         });
-        let mut batch = Batch::default();
-        for record in journal.records() {
-            if is_to_stop() {
-                return Err(ReportError::Stopped);
+        let read = move || {
+            let mut batch = Batch::default();
+            for record in journal.records() {
+                if is_to_stop() {
+                    return Err(ReportError::Stopped);
+                }
+                let record = record?;
+                if let Some(calls) = record.left_out() {
+                    summary.left_out(calls);
+                    continue;
+                }
+                summary.add(&record);
+                // It takes no more where it could not write: then it says why.
+                if batch.add(record).is_some_and(|full| sender.send(full).is_err()) {
+                    return Ok(summary);
+                }
             }
-            let record = record?;
-            if let Some(calls) = record.left_out() {
-                summary.left_out(calls);
-                continue;
-            }
-            summary.add(&record);
-            // It takes no more where it could not write: then it says why.
-            if batch.add(record).is_some_and(|full| sender.send(full).is_err()) {
-                break;
-            }
-        }
-        let _ = sender.send(batch.records);
-        drop(sender);
-        // A panic there goes on here.
-        behind.join().unwrap_or_else(|panic| resume_unwind(panic))
+            let _ = sender.send(batch.records);
+            Ok(summary)
+        };
+        let read = read();
+        // A panic there goes on here, whatever came of the reading.
+        let (tables, suites, html) = behind.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        Ok::<_, ReportError>((read?, tables, suites, html))
     })?;
     let sheets = tables.finish().map_err(not_written)?;
     let mut summary = summary.finish();

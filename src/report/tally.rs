@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{EndCounts, OutcomeCounts, SourceCounts, VerdictCounts};
 use crate::event::{CheckDone, Record, TurnDone};
 use crate::model::{End, Source, VariantKey, Verdict};
-use crate::stats::decide_over_counts;
+use crate::stats::decide_over_trials;
 
 /// What calls took.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -237,7 +237,7 @@ impl Tally {
     pub fn decided(&self) -> impl Iterator<Item = Decided> + '_ {
         self.checks.iter().map(|(index, trials)| {
             let Trials { verdicts, is_marked } = *trials;
-            let verdict = decide_over_counts(verdicts.each(), self.pass_rate, is_marked);
+            let verdict = decide_over_trials(verdicts.each(), self.pass_rate, is_marked);
             Decided { index: *index, verdict, trials: verdicts, is_marked }
         })
     }

@@ -375,9 +375,9 @@ impl<'c> Stage<'c> {
     ) -> Result<Option<Cut>, JournalLost> {
         let mut cut = None;
         let before = self.history.len();
-        // The one that went out, which is written for the wire already.
-        let own = user_message(number, turn);
-        let user = request.messages.last().filter(|last| **last == own).cloned().unwrap_or(own);
+        // The one that went out, last of all, is written for the wire already. A list from the journal has the text once more.
+        let went_out = request.messages.last().filter(|last| Arc::ptr_eq(last.content.text(), &turn.user));
+        let user = went_out.cloned().unwrap_or_else(|| user_message(number, turn));
         self.join(number, user, heard);
         if let (TurnId::Turn(turn), false) = (number, self.script.transcript_checks.is_empty()) {
             let sent = ranges(request.positions.iter().copied());

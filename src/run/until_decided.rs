@@ -165,7 +165,7 @@ mod tests {
             let played = &trials[..needed(&trials, rate)];
             for at in 0..trials[0].verdicts.len() {
                 let decide = |trials: &[Played]| {
-                    let verdicts = trials.iter().map(|trial| trial.verdicts[at].0);
+                    let verdicts = trials.iter().map(|trial| (trial.verdicts[at].0, 1));
                     decide_over_trials(verdicts, rate, trials[0].verdicts[at].1)
                 };
                 prop_assert_eq!(decide(played), decide(&trials));

@@ -4,6 +4,7 @@
 //! at again, so the values of cases and variables are data even where they look like templates.
 
 use std::cell::{Cell, OnceCell};
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
@@ -101,9 +102,13 @@ pub fn names_in(node: &Node) -> Vec<String> {
 /// The items with those in the place of others that were filled in; `None` where none was.
 fn with_filled<T: Clone>(items: &[T], fill: &mut dyn FnMut(&T) -> Option<T>) -> Option<Arc<[T]>> {
     let (first, filled) = items.iter().enumerate().find_map(|(at, item)| Some((at, fill(item)?)))?;
-    let mut filled = Some(filled);
+    let mut found = Some(filled);
     let all = items.iter().enumerate().map(|(at, item)| {
-        let filled = if at > first { fill(item) } else { filled.take_if(|_| at == first) };
+        let filled = match at.cmp(&first) {
+            Ordering::Less => None,
+            Ordering::Equal => found.take(),
+            Ordering::Greater => fill(item),
+        };
         filled.unwrap_or_else(|| item.clone())
     });
     Some(all.collect())

@@ -14,7 +14,7 @@ pub use interval::{Interval, wilson};
 pub use paired::{holm, mcnemar};
 pub use quantile::quantile;
 pub use repeated::{Repeated, RepeatedRate, pass_at_k, pass_hat_k};
-pub use trials::{TrialCounts, decide_over_counts, decide_over_trials};
+pub use trials::{TrialCounts, decide_over_trials};
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of conversations and checks lie far below 2^52")]
 fn float(count: u64) -> f64 {

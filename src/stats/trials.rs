@@ -2,7 +2,7 @@
 
 use crate::model::Verdict;
 
-/// The verdict of a check over all its trials: it passes when passed ÷ (passed + failed) reaches `pass_rate`.
+/// The verdict of a check over all its trials, which are counted by their verdicts: it passes when passed ÷ (passed + failed) reaches `pass_rate`.
 ///
 /// Trials that are `unknown` or `skip` are not decided and stay out of the rate. Where none is decided the check is
 /// `unknown`, and `skip` where it was never asked at all.
@@ -11,13 +11,7 @@ use crate::model::Verdict;
 /// that held is a `pass` (or a `fail`, where it is the only one). The rate is reckoned with what really held, and only its
 /// result is turned round: a marked check that reaches its rate is a `fail`, one that does not is a `known_failure`.
 #[must_use]
-pub fn decide_over_trials(verdicts: impl IntoIterator<Item = Verdict>, pass_rate: f64, is_marked: bool) -> Verdict {
-    decide_over_counts(verdicts.into_iter().map(|verdict| (verdict, 1)), pass_rate, is_marked)
-}
-
-/// The same of trials that are counted by their verdicts.
-#[must_use]
-pub fn decide_over_counts(
+pub fn decide_over_trials(
     counts: impl IntoIterator<Item = (Verdict, u64)>,
     pass_rate: f64,
     is_marked: bool,
@@ -50,11 +44,11 @@ impl TrialCounts {
             (Verdict::Unknown, _) => &mut self.unknown,
             (Verdict::Skip, _) => return,
         };
-        *sum += number;
+        *sum = sum.saturating_add(number);
     }
 
     fn decision(self, pass_rate: f64, is_marked: bool) -> Verdict {
-        if self.passed + self.failed == 0 {
+        if self.passed == 0 && self.failed == 0 {
             return if self.unknown > 0 { Verdict::Unknown } else { Verdict::Skip };
         }
         match (self.reaches(pass_rate), is_marked) {
@@ -65,7 +59,7 @@ impl TrialCounts {
     }
 
     fn reaches(self, pass_rate: f64) -> bool {
-        f64::from(self.passed) / f64::from(self.passed + self.failed) >= pass_rate
+        f64::from(self.passed) / (f64::from(self.passed) + f64::from(self.failed)) >= pass_rate
     }
 
     /// Whether nothing that `left` more trials may bring, each a pass, a failure or neither, changes the decision.
@@ -112,6 +106,11 @@ mod tests {
     use super::Verdict::{Fail, KnownFailure, Pass, Skip, Unknown};
     use super::*;
 
+    /// Every trial by itself.
+    fn each(verdicts: &[Verdict]) -> impl Iterator<Item = (Verdict, u64)> {
+        verdicts.iter().map(|verdict| (*verdict, 1))
+    }
+
     #[test]
     fn a_check_passes_when_its_decided_trials_reach_the_rate() {
         for (verdicts, rate, expected) in [
@@ -128,7 +127,7 @@ mod tests {
             (&[Skip, Skip], 1.0, Skip),
             (&[], 1.0, Skip),
         ] {
-            assert_eq!(decide_over_trials(verdicts.iter().copied(), rate, false), expected, "{verdicts:?} at {rate}");
+            assert_eq!(decide_over_trials(each(verdicts), rate, false), expected, "{verdicts:?} at {rate}");
         }
     }
 
@@ -145,7 +144,7 @@ mod tests {
             (&[Unknown, Skip], 1.0, Unknown),
             (&[Skip], 1.0, Skip),
         ] {
-            assert_eq!(decide_over_trials(verdicts.iter().copied(), rate, true), expected, "{verdicts:?} at {rate}");
+            assert_eq!(decide_over_trials(each(verdicts), rate, true), expected, "{verdicts:?} at {rate}");
         }
     }
 
@@ -159,7 +158,7 @@ mod tests {
             // Under a mark a trial that failed is a known failure.
             let told = |verdict: Verdict| if is_marked && verdict == Pass { KnownFailure } else { verdict };
             let verdicts: Vec<Verdict> = verdicts.into_iter().map(told).collect();
-            let all = decide_over_trials(verdicts.iter().copied(), rate, is_marked);
+            let all = decide_over_trials(each(&verdicts), rate, is_marked);
             let mut so_far = TrialCounts::default();
             for (left, verdict) in (0..u32::try_from(verdicts.len()).unwrap()).rev().zip(&verdicts) {
                 so_far.count(*verdict, is_marked);
@@ -167,6 +166,19 @@ mod tests {
                     prop_assert_eq!(so_far.decision(rate, is_marked), all);
                 }
             }
+        }
+
+        #[test]
+        fn trials_may_be_counted_before(
+            counts in vec((select(vec![Pass, Fail, KnownFailure, Unknown, Skip]), 0..5_u64), 0..6),
+            rate in 0.0..=1.0_f64,
+            is_marked: bool,
+        ) {
+            let one_by_one = counts.iter().flat_map(|(verdict, number)| (0..*number).map(|_| (*verdict, 1)));
+            prop_assert_eq!(
+                decide_over_trials(one_by_one, rate, is_marked),
+                decide_over_trials(counts.iter().copied(), rate, is_marked)
+            );
         }
 
         #[test]

@@ -68,6 +68,7 @@ fn ascii_words(text: &[u8]) -> usize {
             if mid == 0 {
                 break;
             }
+            // Before the first byte of a run stands none of a word, so that of an empty run this is none.
             let (last, after) = (at.checked_sub(1).map_or(0, class), class(at + 1));
             let joins = |mark: u8, what: u8| mid & mark != 0 && last == what && after == what;
             if !joins(MID_LETTER, LETTER) && !joins(MID_DIGIT, DIGIT) {

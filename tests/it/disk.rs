@@ -38,6 +38,26 @@ fn a_limit_on_the_size_of_files_stops_the_run_and_it_goes_on_without_the_limit()
     assert!(server.requests().len() <= 203, "at most what was in flight was sent twice");
 }
 
+#[test]
+fn a_disk_that_fills_while_reports_are_written_leaves_the_old_ones() {
+    let reply = "word ".repeat(300);
+    let server = Server::start(move |request| Answer::reply(request, &reply));
+    let sandbox = Sandbox::with_bot(&server.base_url());
+    sandbox.write("s/one.yaml", "trials: 100\nturns: [{user: Hi}, {user: More}]");
+    sandbox.run(&["run", "s", "--snapshots", "off"]).expect(0);
+    let folder = run_in(&sandbox.path().join("results"));
+    std::fs::write(folder.join("transcripts.csv"), "old\n").unwrap();
+    // Half of what the table has, so that it is met while the journal is read.
+    let ran = Ran::from(after(&sandbox, "trap '' XFSZ; ulimit -f 64", &["report"]).output().unwrap()).expect(5);
+    assert!(ran.stderr.contains("transcripts.csv"), "{}", ran.stderr);
+    assert_eq!(std::fs::read_to_string(folder.join("transcripts.csv")).unwrap(), "old\n");
+    let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let drafts: Vec<String> = names.filter(|name| name.starts_with('.')).collect();
+    assert!(drafts.is_empty(), "{drafts:?}");
+    sandbox.run(&["report"]).expect(0);
+    assert_eq!(sandbox.rows("transcripts.csv").len(), 200);
+}
+
 /// A run whose folder meets something when the third request arrives; later requests are never answered.
 fn meets(what: fn(&PathBuf)) -> (Sandbox, Ran, usize) {
     let results: Arc<OnceLock<PathBuf>> = Arc::default();

@@ -211,6 +211,28 @@ fn empty_lines_at_the_end_are_no_part_of_it_and_others_are_damage() {
 }
 
 #[test]
+fn a_line_longer_than_what_is_read_at_once_is_one_line() {
+    let long = "ä".repeat(READ_AHEAD);
+    let whole = lines(&[run(1), begin(0), turn(0, 1, &long), turn(0, 2, "b"), turn(0, 3, "c"), done(0)]);
+    let reader = Reader::open(&Sandbox::with(&whole).path).unwrap();
+    assert!(!reader.is_torn());
+    assert_eq!(records(&reader)[0].turns[0].reply.as_deref(), Some(long.as_str()));
+    let torn = lines(&[run(1), begin(0)]) + &lines(&[turn(0, 1, &long)])[..READ_AHEAD + 7];
+    assert!(Reader::open(&Sandbox::with(&torn).path).unwrap().is_torn());
+}
+
+/// The story: somebody wrote a journal to make the reader ask for more memory than there is.
+#[test]
+fn what_a_journal_says_of_its_length_takes_no_memory() {
+    let mut first = begin(0);
+    let Event::Begin(begin) = &mut first else { unreachable!() };
+    (begin.turns, begin.probes) = (u32::MAX, u32::MAX);
+    let record = Record::with_room((**begin).clone(), usize::MAX);
+    assert!(record.turns.capacity() + record.checks.capacity() < 1000);
+    assert_eq!(record, Record::new((**begin).clone()));
+}
+
+#[test]
 fn a_newer_format_is_refused_by_name_even_where_the_rest_of_the_line_is_unknown() {
     let sandbox = Sandbox::with("{\"event\":\"run\",\"format\":2,\"who\":\"knows\"}\n");
     insta::assert_snapshot!(sandbox.error(), @"the journal `JOURNAL` has `format: 2`, and this version of chat-eval reads formats up to 1");

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventsource_stream::{EventStreamError, Eventsource};
+use futures::Stream;
 use futures::future::BoxFuture;
-use futures::{FutureExt, Stream};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Body, Method, Request, Url};
 use serde_json::Value;
@@ -29,7 +29,7 @@ use super::attempt::{
     come, failure, opened, whole_body,
 };
 use super::budget::{Fare, Purse};
-use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
+use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer, boxed_in_place};
 use super::gate::{Estimate, Gate};
 use super::retry::{RetryPolicy, Way, with_retries};
 use crate::model::{Message, Source, Usage};
@@ -276,16 +276,14 @@ impl<F: Format> ChatModel for Native<F> {
         request: ChatRequest<'a>,
         observer: &'a dyn Observer,
     ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
-        let fare = self.purse.as_ref().map_or_else(Fare::free, |purse| purse.fare(&request));
-        let call = Estimate::of(&request);
-        async move {
+        boxed_in_place(move || async move {
             if let Some(why) = unsendable(request.messages) {
                 return Err(CallError::Unsendable(format!("not sent: {why}, and {} takes no such list", F::NAME)));
             }
-            let way = Way { gate: &self.gate, fare: &fare, call };
+            let fare = self.purse.as_ref().map_or_else(Fare::free, |purse| purse.fare(&request));
+            let way = Way { gate: &self.gate, fare: &fare, call: Estimate::of(&request) };
             with_retries(self.retry, way, observer, || self.attempt(request, observer)).await
-        }
-        .boxed()
+        })
     }
 }
 

@@ -29,7 +29,7 @@ use self::thinking::Split;
 pub use super::attempt::{ApiSettings as OpenAiSettings, SettingsError, http_client};
 use super::attempt::{Endpoint, Exchange, KeyHeader, Read, failure};
 use super::budget::{Fare, Purse};
-use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer};
+use super::chat_model::{CallError, ChatModel, ChatReply, ChatRequest, Observer, boxed_in_place};
 use super::gate::{Estimate, Gate};
 use super::retry::{RetryPolicy, Way, with_retries};
 use crate::model::{Message, Origin, Params, Role, Source};
@@ -86,7 +86,7 @@ impl OpenAi {
         let exchange = Arc::new(Exchange::new(&self.endpoint, request.stream));
         let result = if request.stream {
             // Apart, so that a whole reply, which needs half as much room, does not take it.
-            Box::pin(self.streamed(request, &exchange, observer)).await
+            boxed_in_place(|| self.streamed(request, &exchange, observer)).await
         } else {
             self.whole(request, &exchange).await
         };
@@ -139,8 +139,11 @@ impl OpenAi {
         let client = self.client(exchange);
         let chat = client.chat();
         let started = Instant::now();
-        let chunks = pin!(chat.create_stream_byot(body));
-        let chunks = self.in_time(chunks, exchange).await?;
+        let chunks = {
+            // In a block of its own: it would take its room as long as the stream is read.
+            let answer = pin!(chat.create_stream_byot(body));
+            self.in_time(answer, exchange).await?
+        };
         stream::collect(chunks, exchange, self.timeout, started, observer).await
     }
 
@@ -193,13 +196,11 @@ impl ChatModel for OpenAi {
         request: ChatRequest<'a>,
         observer: &'a dyn Observer,
     ) -> BoxFuture<'a, Result<ChatReply, CallError>> {
-        let fare = self.purse.as_ref().map_or_else(Fare::free, |purse| purse.fare(&request));
-        let call = Estimate::of(&request);
-        async move {
-            let way = Way { gate: &self.gate, fare: &fare, call };
+        boxed_in_place(move || async move {
+            let fare = self.purse.as_ref().map_or_else(Fare::free, |purse| purse.fare(&request));
+            let way = Way { gate: &self.gate, fare: &fare, call: Estimate::of(&request) };
             with_retries(self.retry, way, observer, || self.attempt(request, observer)).await
-        }
-        .boxed()
+        })
     }
 
     fn embed<'a>(&'a self, text: &'a str, observer: &'a dyn Observer) -> BoxFuture<'a, Result<ChatReply, CallError>> {

@@ -169,12 +169,7 @@ impl Check {
     }
 
     pub(super) fn decided(&self, pass_rate: f64) -> Verdict {
-        let verdicts = self
-            .trials
-            .each()
-            .into_iter()
-            .flat_map(|(word, number)| std::iter::repeat_n(word, usize::try_from(number).unwrap_or(usize::MAX)));
-        decide_over_trials(verdicts, pass_rate, self.is_marked)
+        decide_over_trials(self.trials.each(), pass_rate, self.is_marked)
     }
 
     /// Decided trials in which it really held, and in which it did not, whatever its mark says of that.

@@ -1,7 +1,8 @@
 //! Tests of the module beside this file.
 
-use super::super::sample::{RUN, journal, story};
+use super::super::sample::{RUN, check, ended, journal, record, story, turn};
 use super::*;
+use crate::model::{End, Verdict};
 
 const NAMES: [&str; 8] =
     ["transcripts.csv", "checks.csv", "retention.csv", "summary.csv", "junit.xml", "run.json", "summary.md", PAGE];
@@ -52,6 +53,27 @@ fn the_order_of_completion_changes_no_byte() {
     for name in NAMES {
         assert_eq!(fs::read(folder.path().join(name)).unwrap(), fs::read(other.path().join(name)).unwrap(), "{name}");
     }
+}
+
+#[test]
+fn a_variant_whose_trials_go_to_the_other_thread_in_parts_is_one_variant() {
+    let trial = |number: u32| {
+        let mut trial = record(number, "s");
+        trial.begin.key.trial = number + 1;
+        trial.begin.trials = 700;
+        turn(&mut trial, "Hi", "Hello");
+        check(&mut trial, "contains", "\"Hello\"", Verdict::Pass);
+        ended(&mut trial, End::Passed);
+        trial
+    };
+    let (folder, reader) = journal(&(0..700).map(trial).collect::<Vec<_>>());
+    let summary = write_all(folder.path(), &reader).unwrap();
+    assert_eq!((summary.totals.variants.passed, summary.totals.conversations.passed), (1, 700));
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("transcripts.csv").lines().count(), 701);
+    let rows = read("summary.csv");
+    assert!(rows.lines().count() == 2 && rows.lines().nth(1).unwrap().contains(",700,"), "{rows}");
+    assert_eq!(read("junit.xml").matches("<testsuite ").count(), 1);
 }
 
 #[test]

@@ -121,16 +121,16 @@ impl Gathered {
 
     /// The suite of the variant.
     pub(super) fn suite(mut self, tally: &Tally) -> Suite {
-        let names = tally.key.to_string();
-        let mut suite = Suite::new(&one_line(&names), seconds(tally.usage.latency_ms.unwrap_or(0.0)));
+        let label = tally.key.to_string();
+        let mut suite = Suite::new(&one_line(&label), seconds(tally.usage.latency_ms.unwrap_or(0.0)));
         if self.file != "-" {
             suite.set_file(&one_line(&self.file));
         }
         set_properties(&mut suite, &tally.key, tally.trials);
-        let class = Escaped::of(&class(&tally.key, &names));
-        let mut names = HashMap::with_capacity(self.checks.len() + 2);
+        let class = Escaped::of(&class(&tally.key, &label));
+        let mut taken = HashMap::with_capacity(self.checks.len() + 2);
         let mut put = |name: Escaped, latency_ms: f64, status: &Status| {
-            suite.case(&distinct(&mut names, name), &class, seconds(latency_ms), status);
+            suite.case(&distinct(&mut taken, name), &class, seconds(latency_ms), status);
         };
         for decided in tally.decided() {
             let Some(mut case) = self.checks.remove(&decided.index) else { continue };
@@ -326,15 +326,15 @@ fn set_properties(suite: &mut Suite, key: &VariantKey, trials: u32) {
 }
 
 /// `scenario.variant`: viewers take what stands in front of the last dot for a package, so there is no other dot.
-fn class(key: &VariantKey, names: &str) -> String {
-    let variant = names.strip_prefix(&key.scenario).map_or("", |rest| rest.trim_start_matches(" · "));
+fn class(key: &VariantKey, label: &str) -> String {
+    let variant = label.strip_prefix(&key.scenario).map_or("", |rest| rest.trim_start_matches(" · "));
     let part = |text: &str| one_line(text).replace('.', "_");
     format!("{}.{}", part(&key.scenario), part(variant))
 }
 
 /// A name that no other case of the suite has: the same may be asserted twice.
-fn distinct(names: &mut HashMap<Escaped, u32>, name: Escaped) -> Escaped {
-    let count = names.entry(name.clone()).or_default();
+fn distinct(taken: &mut HashMap<Escaped, u32>, name: Escaped) -> Escaped {
+    let count = taken.entry(name.clone()).or_default();
     *count += 1;
     if *count == 1 { name } else { name.numbered(*count) }
 }

@@ -142,6 +142,22 @@ fn the_same_check_twice_has_two_names() {
 }
 
 #[test]
+fn what_xml_gives_a_meaning_is_escaped_once_in_a_name_that_is_there_twice() {
+    let mut record = record(0, "a <b> & 'c'");
+    turn(&mut record, "Hi", "Hello");
+    for _ in 0..2 {
+        check(&mut record, "contains", "\"<b>\t& \u{1b}'c'\"", Verdict::Pass);
+    }
+    let text = written(&[record], vec![], 0);
+    assert!(!text.contains('\t') && !text.contains("&amp;amp;"), "{text}");
+    let suite = &read(&text).test_suites[0];
+    let names: Vec<&str> = suite.test_cases.iter().map(|case| case.name.as_str()).collect();
+    let name = "turn 1 · contains \"<b> & ‹U+001B›'c'\"";
+    assert_eq!(names, [name.to_owned(), format!("{name} (2)")]);
+    assert!(suite.name.as_str().starts_with("a <b> & 'c'"), "{suite:?}");
+}
+
+#[test]
 fn a_suite_is_never_empty() {
     for (end, skip) in
         [(End::Passed, None), (End::Skipped, Some("the budget is spent")), (End::Interrupted, Some("it was cut short"))]

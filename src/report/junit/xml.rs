@@ -2,7 +2,7 @@
 //!
 //! Texts come here without what XML cannot have; they are escaped here.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,13 +22,7 @@ impl Escaped {
 
     /// The same with a number behind it.
     pub(super) fn numbered(&self, number: u32) -> Self {
-        Self(format!("{self} ({number})").into())
-    }
-}
-
-impl Display for Escaped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        Self(format!("{} ({number})", self.0).into())
     }
 }
 
