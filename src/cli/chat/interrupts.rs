@@ -30,6 +30,8 @@ const IDLE: u8 = 0;
 const REPLYING: u8 = 1;
 /// It is to stop.
 const STOPPING: u8 = 2;
+/// The talk is over, and so is this process in a moment.
+const ENDING: u8 = 3;
 
 /// Says when a reply is to stop.
 #[derive(Debug)]
@@ -76,7 +78,7 @@ impl Interrupts {
     /// A reply is asked for: Ctrl-C means it.
     pub fn begin(&mut self) {
         self.stop.mark_unchanged();
-        self.ends.doing.store(REPLYING, Ordering::SeqCst);
+        self.ends.go_on(REPLYING);
         if self.ends.is_attended {
             self.ends.mode.quiet();
         }
@@ -90,16 +92,26 @@ impl Interrupts {
         }
     }
 
-    /// The reply is there, or is not to come.
+    /// The reply is there, or is not to come. Where it is not since the talk is being ended, this does not return.
     pub fn end(&self) {
         if self.ends.is_attended {
             self.ends.mode.restore();
         }
-        self.ends.doing.store(IDLE, Ordering::SeqCst);
+        self.ends.go_on(IDLE);
     }
 }
 
 impl Ends {
+    /// The talk goes on with this, unless it is being ended: a bot whose program is ended with it has not failed.
+    fn go_on(&self, doing: u8) {
+        if self.doing.swap(doing, Ordering::SeqCst) == ENDING {
+            self.doing.store(ENDING, Ordering::SeqCst);
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+
     /// Whether the talk goes on.
     fn is_harmless(&self, heard: Heard, stopping: &watch::Sender<()>) -> bool {
         if !self.is_attended || heard != Heard::Interrupt {
@@ -113,6 +125,7 @@ impl Ends {
     }
 
     fn end_at_once(self: Arc<Self>) -> io::Result<()> {
+        self.doing.store(ENDING, Ordering::SeqCst);
         self.mode.restore();
         if self.is_attended {
             let (said, is_said) = channel::<()>();
