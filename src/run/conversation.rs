@@ -325,12 +325,13 @@ impl<'c> Stage<'c> {
         let request = match self.request(number, user_message(number, turn)) {
             Ok(request) => request,
             Err(too_long) => {
-                let done = self.turn_done(number, turn, self.conversation.model.chat.source());
-                return self.failed(TurnDone { error: Some(too_long.to_string()), ..done }, number, turn).await;
+                let bare = self.turn_done(number, turn, self.conversation.model.chat.source());
+                let done = TurnDone { error: Some(too_long.to_string()), ..bare };
+                return self.failed(done.into(), number, turn).await;
             }
         };
-        let user = Arc::clone(&turn.user);
-        self.outlet.live(Live::TurnBegins { plan: self.conversation.plan, turn: number, user });
+        let (plan, user) = (self.conversation.plan, Arc::clone(&turn.user));
+        self.outlet.live(Live::TurnBegins { plan, turn: number, user });
         let Answered { result, source, shared_from, effort } = self.answer(number, &request.messages).await;
         // Made behind the call, so that nothing of it lies about while there is nothing to do but to wait.
         let mut done = Box::new(self.turn_done(number, turn, source));
@@ -354,7 +355,7 @@ impl<'c> Stage<'c> {
                 done.error = Some(error.to_string());
                 done.attempts = effort.attempts;
                 done.model_stopped = error.stops_model();
-                return self.failed(*done, number, turn).await;
+                return self.failed(done, number, turn).await;
             }
         };
         // Nothing was asked, so nothing of the turn is kept: it is played when the run goes on.
@@ -377,8 +378,7 @@ impl<'c> Stage<'c> {
         let before = self.history.len();
         // The one that went out, last of all, is written for the wire already. A list from the journal has the text once more.
         let went_out = request.messages.last().filter(|last| Arc::ptr_eq(last.content.text(), &turn.user));
-        let user = went_out.cloned().unwrap_or_else(|| user_message(number, turn));
-        self.join(number, user, heard);
+        self.join(number, went_out.cloned().unwrap_or_else(|| user_message(number, turn)), heard);
         if let (TurnId::Turn(turn), false) = (number, self.script.transcript_checks.is_empty()) {
             let sent = ranges(request.positions.iter().copied());
             self.exchanges.push(Exchange { turn, reply: reply.clone(), sent, before, tokens_sent, measured });

@@ -248,11 +248,15 @@ impl Findings {
 
     /// Reads any scalar as the text that it was written as.
     pub fn text(&mut self, node: &Node, what: &str) -> Option<String> {
+        Some(self.scalar(node, what)?.to_string())
+    }
+
+    fn scalar<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n Arc<str>> {
         let Value::Scalar(_, text) = &node.value else {
             self.wrong_type(node, what, "a text");
             return None;
         };
-        Some(text.to_string())
+        Some(text)
     }
 
     /// Reads a text that must not be blank.
@@ -262,10 +266,7 @@ impl Findings {
 
     /// The same, shared with the tree: for texts that conversations have by the thousands.
     pub(super) fn shared_text(&mut self, node: &Node, what: &str) -> Option<Arc<str>> {
-        let Value::Scalar(_, text) = &node.value else {
-            self.wrong_type(node, what, "a text");
-            return None;
-        };
+        let text = self.scalar(node, what)?;
         if text.trim().is_empty() {
             self.error(Code::EmptyText, node, format!("`{what}` is empty"), "");
             return None;

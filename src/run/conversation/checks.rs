@@ -26,12 +26,12 @@ impl Stage<'_> {
     /// Keeps a turn whose call failed for good; its checks have nothing to judge.
     pub(super) async fn failed(
         &mut self,
-        done: TurnDone,
+        done: Box<TurnDone>,
         number: TurnId,
         turn: &Turn,
     ) -> Result<Option<Cut>, JournalLost> {
         let error = done.error.clone().unwrap_or_default();
-        self.outlet.keep(Event::Turn(Box::new(done))).await?;
+        self.outlet.keep(Event::Turn(done)).await?;
         let script = Arc::clone(&self.script);
         for check in checks_of(&script, self.conversation.persona, number, turn) {
             let (verdict, detail) = match self.not_for_this_model(check) {
